@@ -1,0 +1,1 @@
+"""산업데이터은행: ``import databank; db = databank.connect()``."""

@@ -1,0 +1,285 @@
+"""What every service's web application has in common.
+
+Problems become ``application/problem+json``, bodies are bounded, requests carry an id,
+callers are authenticated, and one request is one transaction.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from databank.kit.clock import Clock, new_urn
+from databank.kit.db import Database, UnitOfWork
+from databank.kit.directory import Directory
+from databank.kit.store import remember_token
+from schemas.ids import ParticipantId
+from schemas.participant import Participant, Status
+from schemas.problem import InvalidRequestError, NotAuthenticatedError, ProblemError
+from schemas.signature import PublicKey
+from schemas.token import Claims, TokenError, check, claimed_issuer
+
+PROBLEM: Final = "application/problem+json"
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What requests of one service need; stands in ``app.state.context``."""
+
+    did: ParticipantId
+    key: PublicKey
+    database: Database
+    directory: Directory
+    clock: Clock
+    admin_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated participant, inside the transaction that consumed its token."""
+
+    participant: Participant
+    uow: UnitOfWork
+    access_token: str | None = None
+
+
+def create_base_app(
+    title: str,
+    context: Context,
+    *,
+    body_bytes_max: int,
+    lifespan: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """Return an application with health, version, DID document and error handling.
+
+    ``lifespan`` starts and stops the service's background threads.
+    """
+
+    @asynccontextmanager
+    async def run(_: FastAPI) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+            return
+        async with lifespan():
+            yield
+
+    app = FastAPI(
+        title=title,
+        lifespan=run,
+        redirect_slashes=False,
+        max_body_size=body_bytes_max,
+        separate_input_output_schemas=False,
+    )
+    app.state.context = context
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    app.add_exception_handler(Exception, _on_bug)
+    app.middleware("http")(_with_request_id)
+    _add_common_routes(app, context)
+    return app
+
+
+def _add_common_routes(app: FastAPI, context: Context) -> None:
+    @app.get("/healthz", tags=["operation"], summary="Whether the process answers")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"], summary="Whether the database answers")
+    def readyz() -> dict[str, str]:
+        with context.database.engine.connect():
+            return {"status": "ok"}
+
+    @app.get("/.well-known/did.json", tags=["identity"], summary="This service's DID document")
+    async def did_document() -> dict[str, Any]:
+        return {
+            "@context": ["https://www.w3.org/ns/did/v1"],
+            "id": context.did,
+            "verificationMethod": [
+                {
+                    "id": context.key.kid,
+                    "type": "JsonWebKey2020",
+                    "controller": context.did,
+                    "publicKeyJwk": context.key.jwk,
+                }
+            ],
+            "authentication": [context.key.kid],
+            "assertionMethod": [context.key.kid],
+            "capabilityInvocation": [context.key.kid],
+        }
+
+
+def problem_response(problem: ProblemError) -> JSONResponse:
+    """Return a problem as an answer."""
+    headers = {"Retry-After": "1"} if problem.members.get("retryable") else None
+    return JSONResponse(
+        problem.to_json(), status_code=problem.status, media_type=PROBLEM, headers=headers
+    )
+
+
+def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return problem_response(error)
+
+
+def _on_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    places = [
+        {"where": ".".join(str(part) for part in e["loc"]), "what": str(e["msg"])}
+        for e in error.errors()[:20]
+    ]
+    said = "; ".join(f"{place['where']}: {place['what']}" for place in places)
+    return problem_response(
+        InvalidRequestError(
+            ko=f"요청을 고쳐서 다시 보내세요. {said}",
+            en=f"Correct the request and send it again. {said}",
+            errors=places,
+        )
+    )
+
+
+def _on_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    body = {
+        "type": "about:blank",
+        "title": error.detail,
+        "status": error.status_code,
+        "detail": error.detail,
+    }
+    return JSONResponse(body, error.status_code, media_type=PROBLEM, headers=error.headers)
+
+
+def _on_disconnect(request: Request, _: Exception) -> Response:
+    log.info("client_went_away", path=request.url.path)
+    return Response(status_code=499)
+
+
+def _on_bug(request: Request, error: Exception) -> Response:
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    body = {
+        "type": "urn:idb:problem:internal",
+        "title": "내부 오류입니다",
+        "title_en": "Internal error",
+        "status": 500,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+    return JSONResponse(body, status_code=500, media_type=PROBLEM)
+
+
+async def _with_request_id(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's
+    request_id = new_urn()
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        response: Response = await call_next(request)
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def get_context(request: Request) -> Context:
+    """Return the service's context."""
+    context: Context = request.app.state.context
+    return context
+
+
+def get_uow(request: Request) -> Iterator[UnitOfWork]:
+    """Open the request's transaction; commits before the answer is sent."""
+    with get_context(request).database.unit_of_work() as uow:
+        yield uow
+
+
+def bearer(request: Request) -> str:
+    """Return the request's bearer token.
+
+    Raises:
+        NotAuthenticatedError: There is none.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticatedError(
+            ko="Authorization: Bearer 토큰이 없습니다.", en="The Authorization: Bearer is missing."
+        )
+    return token.strip()
+
+
+def verify_claims(context: Context, token: str, key: PublicKey) -> Claims:
+    """Check a token that is meant for this service.
+
+    Raises:
+        NotAuthenticatedError: It does not verify.
+    """
+    try:
+        return check(token, key=key, audience=context.did, now=context.clock())
+    except TokenError as error:
+        raise _refused(str(error)) from None
+
+
+def consume_token(uow: UnitOfWork, claims: Claims) -> None:
+    """Use a verified token up.
+
+    Raises:
+        NotAuthenticatedError: It was used before.
+    """
+    if not remember_token(uow, claims):
+        raise _refused("this token was used before")
+
+
+def identify(request: Request) -> tuple[Participant, Claims]:
+    """Verify who is calling, without consuming the token yet.
+
+    Raises:
+        NotAuthenticatedError: Unknown, revoked or pending participant, or a bad token.
+    """
+    context, token = get_context(request), bearer(request)
+    try:
+        issuer = claimed_issuer(token)
+    except TokenError as error:
+        raise _refused(str(error)) from None
+    participant = context.directory.find(issuer)
+    if participant is None or participant.status is not Status.ACTIVE:
+        raise _refused(f"{issuer} is not an active participant")
+    return participant, verify_claims(context, token, participant.key)
+
+
+def get_caller(request: Request) -> Iterator[Caller]:
+    """Authenticate a participant and open the request's transaction."""
+    participant, claims = identify(request)
+    with get_context(request).database.unit_of_work() as uow:
+        consume_token(uow, claims)
+        yield Caller(participant, uow, claims.access_token)
+
+
+def require_admin(request: Request) -> None:
+    """Let only the people in who run this service.
+
+    Raises:
+        NotAuthenticatedError: The bearer token is not the admin token.
+    """
+    if not hmac.compare_digest(bearer(request), get_context(request).admin_token):
+        raise NotAuthenticatedError(
+            ko="관리 토큰이 맞지 않습니다. `databank connector token`으로 확인하세요.",
+            en="Wrong admin token.",
+        )
+
+
+def _refused(reason: str) -> NotAuthenticatedError:
+    return NotAuthenticatedError(
+        ko=f"신원을 확인할 수 없습니다: {reason}", en=f"The token is refused: {reason}"
+    )
+
+
+# scope="function" ends the dependency, and so commits, before the answer is sent.
+CallerDep = Annotated[Caller, Depends(get_caller, scope="function")]
+UowDep = Annotated[UnitOfWork, Depends(get_uow, scope="function")]
+AdminDep = Depends(require_admin)

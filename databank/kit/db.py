@@ -1,0 +1,160 @@
+"""Databases: SQLite by default, PostgreSQL by URL; one request is one transaction.
+
+A ``UnitOfWork`` is the only thing that commits. Stores take it and flush at most. What
+must happen after a commit, such as waking a dispatcher, is registered with ``after_commit``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import alembic.command
+import alembic.config
+from sqlalchemy import DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy.exc import IntegrityError as SqlIntegrityError
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Session, SQLModel
+
+SQLITE_BUSY_MILLISECONDS: Final = 10_000
+MIGRATION_LOCK: Final = 7_301_904  # an arbitrary key for pg_advisory_lock
+IntegrityError = SqlIntegrityError  # what services may catch without importing SQLAlchemy
+_MIGRATING: Final = threading.Lock()  # alembic keeps its context in module globals
+
+
+class UnitOfWork:
+    """One transaction: ``session`` for stores, ``after_commit`` for what follows it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run ``action`` once the transaction is durable; never if it rolls back."""
+        self._after.append(action)
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether the database is PostgreSQL."""
+        return self.session.get_bind().dialect.name == "postgresql"
+
+
+class Database:
+    """A service's database."""
+
+    def __init__(self, url: str) -> None:
+        if url.startswith("sqlite:///"):
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.url = url
+        self.engine = _create_engine(url)
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[UnitOfWork]:
+        """Open a transaction; commit at the end, roll back on any exception."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            uow = UnitOfWork(session)
+            yield uow
+            session.commit()
+        for action in uow._after:  # noqa: SLF001 - the same module's own queue
+            action()
+
+    def migrate(self, package: str) -> None:
+        """Bring the tables of the service ``package`` to their newest form."""
+        with _MIGRATING, self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
+                connection.commit()
+            alembic.command.upgrade(migration_config(package, connection), "head")
+            connection.commit()
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_unlock({MIGRATION_LOCK})"))
+                connection.commit()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _create_engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - a DBAPI connection
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MILLISECONDS}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:  # noqa: ANN401 - deferred BEGIN deadlocks writers
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def migration_config(package: str, connection: object = None) -> alembic.config.Config:
+    """Return the alembic configuration of a service.
+
+    A service's tables begin with its package's name and are all imported by
+    ``<package>.tables``; ``seen_token`` of the kit is in every service's database.
+    """
+    import_module(f"{package}.tables")
+    config = alembic.config.Config()
+    folder = Path(str(import_module(package).__file__)).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["package"] = package
+    return config
+
+
+def run_migrations(config: alembic.config.Config) -> None:
+    """Do what a service's ``migrations/env.py`` is for; alembic calls it."""
+    package = config.attributes["package"]
+
+    def is_ours(thing: object, name: str | None, kind: str, *_: object) -> bool:
+        del thing
+        return kind != "table" or name == "seen_token" or str(name).startswith(f"{package}_")
+
+    alembic.context.configure(
+        connection=config.attributes["connection"],
+        target_metadata=SQLModel.metadata,
+        include_object=is_ours,
+        version_table=f"{package}_version",
+        render_as_batch=True,
+        compare_type=True,
+    )
+    with alembic.context.begin_transaction():
+        alembic.context.run_migrations()
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, stored in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; SQLite stores what PostgreSQL would."""
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "a stored time is aware"
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the time aware."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

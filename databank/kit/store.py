@@ -1,0 +1,37 @@
+"""Tokens that were seen: a token counts once, across workers and restarts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column
+from sqlmodel import Field, SQLModel, col, delete
+
+from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
+from schemas.token import Claims
+
+
+class SeenTokenRow(SQLModel, table=True):
+    """One token that was accepted; kept until it would have expired anyway."""
+
+    __tablename__ = "seen_token"
+    issuer: str = Field(primary_key=True)
+    jti: str = Field(primary_key=True)
+    expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+
+
+def remember_token(uow: UnitOfWork, claims: Claims) -> bool:
+    """Store that the token was used; return False if it was used before."""
+    row: Any = SeenTokenRow(issuer=claims.issuer, jti=claims.jti, expires_at=claims.expires_at)
+    try:
+        with uow.session.begin_nested():
+            uow.session.add(row)
+    except IntegrityError:
+        return False
+    return True
+
+
+def forget_expired_tokens(uow: UnitOfWork, now: datetime) -> None:
+    """Delete tokens that could not be replayed any more."""
+    uow.session.exec(delete(SeenTokenRow).where(col(SeenTokenRow.expires_at) < now))

@@ -1,0 +1,158 @@
+"""The clearing service's API: agreements, grants, accounts, statements.
+
+Amounts are micro-won unless a name says ``won``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from schemas.ids import AgreementId, DatasetId, ParticipantId
+from schemas.money import MicroWon, Won
+from schemas.price import PricePlan
+from schemas.wire import OwnWire, Sha256, Time
+
+
+class AgreementRecord(OwnWire):
+    """What supplier and consumer each tell clearing about a finalized agreement.
+
+    It becomes billable when both have sent the same record.
+    """
+
+    agreement_id: AgreementId
+    provider_id: ParticipantId
+    consumer_id: ParticipantId
+    dataset_id: DatasetId
+    dataset_title: str = Field(max_length=300)
+    plan: PricePlan
+    policy_sha256: Sha256
+    agreed_at: Time
+
+
+class AgreementStatus(StrEnum):
+    """Whether both sides have confirmed."""
+
+    HALF_CONFIRMED = "half_confirmed"
+    ACTIVE = "active"
+
+
+class AgreementAnswer(OwnWire):
+    """How clearing holds an agreement."""
+
+    agreement_id: AgreementId
+    status: AgreementStatus
+
+
+class GrantRequest(OwnWire):
+    """A supplier's connector asks for a hold on the consumer's deposit before it delivers.
+
+    Amounts are charges without VAT; the hold covers VAT as well. At least ``minimum_micro``,
+    at best ``wanted_micro``.
+    """
+
+    grant_id: str = Field(max_length=80)  # made and stored by the caller: idempotency key
+    agreement_id: AgreementId
+    minimum_micro: MicroWon = Field(ge=0)
+    wanted_micro: MicroWon = Field(ge=0)
+
+
+class Grant(OwnWire):
+    """A hold: deliveries up to ``amount_micro`` (without VAT) are covered until ``expires_at``."""
+
+    grant_id: str
+    agreement_id: AgreementId
+    amount_micro: MicroWon
+    expires_at: Time
+
+
+class DepositRequest(OwnWire):
+    """입금: the operator books money that arrived at the bank."""
+
+    deposit_id: str = Field(max_length=80)  # idempotency key, such as the bank's reference
+    participant_id: ParticipantId
+    amount_won: Won = Field(ge=1, le=10**12)
+    memo: str = Field(default="", max_length=200)
+
+
+class Balance(OwnWire):
+    """잔액 of one participant."""
+
+    participant_id: ParticipantId
+    deposit_micro: MicroWon  # money in the deposit account
+    held_micro: MicroWon  # of it, held for deliveries under way
+    available_micro: MicroWon
+    earned_micro: MicroWon  # earned as a supplier, after fee, with VAT
+
+
+class PassbookLine(OwnWire):
+    """One line of the 통장; ``amount_micro`` is signed, ``balance_micro`` is after it."""
+
+    entry_id: str
+    kind: str
+    occurred_at: Time
+    recorded_at: Time
+    counterparty: str
+    memo: str
+    amount_micro: MicroWon
+    balance_micro: MicroWon
+
+
+class Passbook(OwnWire):
+    """통장: movements of a participant's deposit account, oldest first."""
+
+    participant_id: ParticipantId
+    lines: tuple[PassbookLine, ...]
+    next_cursor: str | None = None
+
+
+class StatementLine(OwnWire):
+    """One agreement in one period, in whole won.
+
+    Of the supplier's view, ``fee_won`` and ``fee_vat_won`` go to the operator and
+    ``net_won`` to the supplier; of the consumer's view both fees are zero and ``net_won``
+    is what it pays.
+    """
+
+    agreement_id: AgreementId
+    dataset_title: str
+    counterparty_id: ParticipantId
+    counterparty_name: str
+    queries_count: int
+    rows_count: int
+    bytes_count: int
+    supply_won: Won  # 공급가액
+    vat_won: Won  # 세액
+    fee_won: Won
+    fee_vat_won: Won
+    net_won: Won
+
+
+class Statement(OwnWire):
+    """명세서 of one party and one period: what it bought and what it sold."""
+
+    statement_id: str
+    participant_id: ParticipantId
+    participant_name: str
+    brn: str
+    period: str = Field(pattern=r"^\d{4}-\d{2}$")
+    issued_at: Time
+    purchases: tuple[StatementLine, ...]
+    sales: tuple[StatementLine, ...]
+    purchases_total_won: Won
+    sales_total_won: Won  # net of fee and its VAT
+    vat_paid_won: Won
+    vat_collected_won: Won
+    fee_total_won: Won  # operator's fee with its VAT
+
+
+class TrialBalance(OwnWire):
+    """The books at a moment: debits equal credits in each, or something is badly wrong."""
+
+    accrual_debits_micro: MicroWon
+    accrual_credits_micro: MicroWon
+    cash_debits_won: Won
+    cash_credits_won: Won
+    records_count: int
+    entries_count: int

@@ -1,0 +1,84 @@
+"""A dataset as DSP 2025-1 catalogs carry it: DCAT terms, and ours under full IRIs.
+
+The DSP context defines the prefixes ``dct`` and ``dcat``; whatever DCAT has no word for
+stands under ``urn:idb:dataset:1`` as one JSON object that foreign connectors keep or drop.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schemas.dataset import Dataset, Listing
+from schemas.ids import OfferId, ParticipantId
+from schemas.terms import UnknownTermError, from_policy
+
+DETAILS: Final = "urn:idb:dataset:1"
+FORMAT_READ: Final = "HttpData-PULL"  # the Arrow IPC file, by byte range
+FORMAT_QUERY: Final = "urn:idb:format:1:sql"  # SQL in, Arrow IPC stream out
+ARROW_MEDIA_TYPE: Final = "application/vnd.apache.arrow.file"
+
+
+class NotOurDatasetError(ValueError):
+    """A catalog's dataset that is not described the way the data bank does."""
+
+
+def dataset_to_wire(dataset: Dataset, *, offer: dict[str, Any], service_id: str) -> dict[str, Any]:
+    """Return a DSP ``Dataset`` without context.
+
+    Args:
+        dataset: What is published.
+        offer: The ODRL offer: ``@id``, ``@type`` and rules, no target.
+        service_id: The ``@id`` of the connector's DataService.
+    """
+    return {
+        "@id": dataset.id,
+        "@type": "Dataset",
+        "hasPolicy": [offer],
+        "distribution": [
+            {"@type": "Distribution", "format": form, "accessService": service_id}
+            for form in (FORMAT_QUERY, FORMAT_READ)
+        ],
+        "dct:title": [
+            {"@language": "ko", "@value": dataset.title.ko},
+            {"@language": "en", "@value": dataset.title.en},
+        ],
+        "dct:description": [
+            {"@language": "ko", "@value": dataset.description.ko},
+            {"@language": "en", "@value": dataset.description.en},
+        ],
+        "dcat:keyword": list(dataset.keywords),
+        DETAILS: dataset.to_json(),
+    }
+
+
+def listing_from_wire(
+    wire: dict[str, Any],
+    *,
+    provider_id: ParticipantId,
+    provider_name: str,
+    provider_handle: str,
+    dsp_url: str,
+) -> Listing:
+    """Read one dataset of a participant's catalog; its first offer counts.
+
+    Raises:
+        NotOurDatasetError: Details or offer are missing, malformed or contradict each other.
+    """
+    try:
+        dataset = Dataset.model_validate(wire[DETAILS])
+        policy = wire["hasPolicy"][0]
+        _, plan = from_policy(policy)
+        if dataset.id != wire["@id"]:
+            raise NotOurDatasetError("the details are of another dataset")
+        return Listing(
+            dataset=dataset,
+            provider_id=provider_id,
+            provider_name=provider_name,
+            provider_handle=provider_handle,
+            dsp_url=dsp_url,
+            offer_id=OfferId(policy["@id"]),
+            policy=policy,
+            plan=plan,
+        )
+    except (KeyError, IndexError, TypeError, ValueError, UnknownTermError) as error:
+        raise NotOurDatasetError(str(error)) from None

@@ -1,0 +1,70 @@
+"""Identifiers: their types, how they are checked, and what follows from them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NewType
+from urllib.parse import quote, unquote, urlsplit
+
+ParticipantId = NewType("ParticipantId", str)  # a did:web
+DatasetId = NewType("DatasetId", str)
+OfferId = NewType("OfferId", str)
+AgreementId = NewType("AgreementId", str)
+ProcessId = NewType("ProcessId", str)  # consumerPid or providerPid of DSP
+
+HANDLE: Final = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
+DATASET_NAME: Final = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_BRN_WEIGHTS: Final = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+
+
+def did_web(url: str) -> ParticipantId:
+    """Return the did:web of a participant that is reached at ``url``.
+
+    did:web method, section 3: a port's colon is percent-encoded, path segments become colons.
+
+    Raises:
+        ValueError: ``url`` is not an http(s) URL with a host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"not an http(s) URL with a host: {url!r}")
+    host = parts.hostname + (f"%3A{parts.port}" if parts.port else "")
+    path = [quote(segment, safe="") for segment in parts.path.split("/") if segment]
+    return ParticipantId(":".join(["did", "web", host, *path]))
+
+
+def did_web_document_url(did: ParticipantId, *, scheme: str = "https") -> str:
+    """Return where the DID document of ``did`` lies (did:web method, section 3.2).
+
+    Raises:
+        ValueError: ``did`` is not a did:web.
+    """
+    if not did.startswith("did:web:"):
+        raise ValueError(f"not a did:web: {did!r}")
+    host, *path = (unquote(part) for part in did.removeprefix("did:web:").split(":"))
+    tail = "/".join([*path, "did.json"]) if path else ".well-known/did.json"
+    return f"{scheme}://{host}/{tail}"
+
+
+def parse_brn(text: str) -> str:
+    """Return a 사업자등록번호 as ten digits.
+
+    The check digit is ``(10 - s mod 10) mod 10`` where ``s`` is the weighted sum of the first
+    nine digits plus the tens of five times the ninth.
+
+    Raises:
+        ValueError: Not ten digits, or the check digit is wrong.
+    """
+    digits = re.sub(r"[\s-]", "", text)
+    if not re.fullmatch(r"[0-9]{10}", digits):
+        raise ValueError("사업자등록번호는 숫자 10자리입니다 (a business number has ten digits)")
+    numbers = [int(digit) for digit in digits]
+    total = sum(n * w for n, w in zip(numbers, _BRN_WEIGHTS, strict=False)) + numbers[8] * 5 // 10
+    if (10 - total % 10) % 10 != numbers[9]:
+        raise ValueError("사업자등록번호 검증 숫자가 맞지 않습니다 (wrong check digit)")
+    return digits
+
+
+def format_brn(digits: str) -> str:
+    """Write a 사업자등록번호 as people do: ``NNN-NN-NNNNN``."""
+    return f"{digits[:3]}-{digits[3:5]}-{digits[5:]}"

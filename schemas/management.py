@@ -1,0 +1,198 @@
+"""A connector's management API: what the company's own people and tools ask of it.
+
+Called with the connector's admin token by the CLI, the curator's SDK and the portal.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry
+from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
+from schemas.money import MicroWon
+from schemas.price import PricePlan
+from schemas.terms import Terms
+from schemas.wire import OwnWire, Text, Time
+
+
+class BadCell(OwnWire):
+    """One cell that does not fit its column; ``row`` counts as a spreadsheet does (header = 1)."""
+
+    row: int
+    column: str
+    value: str
+    reason: Text
+
+
+class UploadReport(OwnWire):
+    """What an uploaded file holds, before anything is published.
+
+    ``bad_cells`` lists the first hundred; ``bad_rows_count`` counts all rows that hold one.
+    """
+
+    upload_id: str
+    filename: str
+    format: str
+    encoding: str | None = None
+    rows_count: int
+    bad_rows_count: int
+    bad_cells: tuple[BadCell, ...]
+    columns: tuple[Column, ...]
+    warnings: tuple[Text, ...] = ()
+
+
+class ColumnChange(OwnWire):
+    """A correction to what was detected in one column."""
+
+    name: str
+    type: ColumnType | None = None
+    unit: str | None = None
+    label: Text | None = None
+    sensitivity: str | None = None
+
+
+class PublishRequest(OwnWire):
+    """Publish an upload as a dataset with its terms and price."""
+
+    upload_id: str
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    title: Text
+    description: Text
+    domain: Domain
+    industry: Industry
+    keywords: tuple[str, ...] = Field(default=(), max_length=30)
+    columns: tuple[ColumnChange, ...] = ()
+    terms: Terms
+    plan: PricePlan
+    skip_bad_rows: bool = False
+    sample_rows: int = Field(default=5, ge=0, le=20)
+    is_generated: bool = False
+
+
+class Publication(OwnWire):
+    """A published dataset, to its owner."""
+
+    dataset: Dataset
+    offer_id: OfferId
+    terms: Terms
+    plan: PricePlan
+    skipped_rows_count: int = 0
+    is_withdrawn: bool = False
+
+
+class PublicationList(OwnWire):
+    """The connector's own datasets."""
+
+    publications: tuple[Publication, ...]
+
+
+class NegotiateRequest(OwnWire):
+    """Start a negotiation for a listed dataset, taking its offer as it stands."""
+
+    provider_id: ParticipantId
+    dataset_id: DatasetId
+    offer_id: OfferId
+    policy: dict[str, Any]
+
+
+class ProcessRole(StrEnum):
+    """Our side of a negotiation or transfer process."""
+
+    CONSUMER = "consumer"
+    PROVIDER = "provider"
+
+
+class NegotiationView(OwnWire):
+    """A negotiation as its owner sees it; ``reason`` says why it was terminated."""
+
+    pid: ProcessId  # our own pid
+    role: ProcessRole
+    consumer_pid: ProcessId
+    provider_pid: ProcessId | None = None
+    counterparty_id: ParticipantId
+    dataset_id: DatasetId
+    state: str
+    agreement_id: AgreementId | None = None
+    reason: str | None = None
+    updated_at: Time
+
+
+class AgreementView(OwnWire):
+    """An agreement as one side holds it; ``process_id`` is our running transfer process."""
+
+    agreement_id: AgreementId
+    role: ProcessRole
+    provider_id: ParticipantId
+    consumer_id: ParticipantId
+    dataset_id: DatasetId
+    policy: dict[str, Any]
+    agreed_at: Time
+    transfer_pid: ProcessId | None = None
+    transfer_state: str | None = None
+
+
+class AgreementList(OwnWire):
+    """Agreements, newest first."""
+
+    agreements: tuple[AgreementView, ...]
+
+
+class TransferRequest(OwnWire):
+    """Start (or return the running) transfer process of an agreement that we hold as consumer."""
+
+    agreement_id: AgreementId
+
+
+class TransferView(OwnWire):
+    """A transfer process as its owner sees it."""
+
+    pid: ProcessId
+    role: ProcessRole
+    consumer_pid: ProcessId
+    provider_pid: ProcessId | None = None
+    counterparty_id: ParticipantId
+    agreement_id: AgreementId
+    state: str
+    reason: str | None = None
+    updated_at: Time
+
+
+class QueryRequest(OwnWire):
+    """SQL for one dataset, which the query calls by the dataset's name.
+
+    ``query_id`` is made and stored by the caller: the same id again is not charged again.
+    """
+
+    query_id: str = Field(min_length=8, max_length=80)
+    sql: str = Field(min_length=1, max_length=65_536)
+
+
+class Quote(OwnWire):
+    """What a query or read would cost now, without VAT; nothing is charged for asking.
+
+    ``rows_count`` and ``bytes_count`` are exact for queries: they were counted at the
+    supplier without delivering a row.
+    """
+
+    agreement_id: AgreementId
+    rows_count: int
+    bytes_count: int
+    charge_micro: MicroWon
+    vat_micro: MicroWon
+
+
+class DecisionView(OwnWire):
+    """One stored policy decision, as the supplier and the buyer may read it."""
+
+    decision_id: str
+    act_id: str
+    agreement_id: AgreementId
+    consumer_id: ParticipantId
+    mode: str
+    is_allowed: bool
+    code: str
+    reason: Text
+    decided_at: Time

@@ -1,0 +1,110 @@
+"""Participants and how they join (broker API)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from schemas.ids import HANDLE, ParticipantId, did_web, parse_brn
+from schemas.signature import KEY_FRAGMENT, PublicKey
+from schemas.wire import OwnWire, Time
+
+Brn = Annotated[str, AfterValidator(parse_brn)]
+Handle = Annotated[str, StringConstraints(pattern=HANDLE.pattern)]
+
+
+class Role(StrEnum):
+    """What a registered party runs."""
+
+    COMPANY = "company"  # a connector: supplier, buyer, curator
+    OPERATOR = "operator"  # broker, catalog, clearing
+
+
+class Status(StrEnum):
+    """Where a participant stands; only ``active`` ones are answered."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+class Jwk(OwnWire):
+    """An Ed25519 public key (RFC 8037)."""
+
+    kty: str = Field(default="OKP", pattern="^OKP$")
+    crv: str = Field(default="Ed25519", pattern="^Ed25519$")
+    x: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$")
+
+
+class JoinRequest(OwnWire):
+    """Ask to be registered.
+
+    The call's token must verify under ``jwk`` (proof of possession), and its issuer must be
+    the did:web of ``connector_url``.
+    """
+
+    handle: Handle
+    name: str = Field(min_length=1, max_length=100)
+    brn: Brn
+    connector_url: str = Field(max_length=300)
+    jwk: Jwk
+    role: Role = Role.COMPANY
+
+    @property
+    def participant_id(self) -> ParticipantId:
+        """The id that follows from the URL."""
+        return did_web(self.connector_url)
+
+
+class Participant(OwnWire):
+    """A registered party; ``handle`` is its short name in SQL."""
+
+    id: ParticipantId
+    handle: Handle
+    name: str
+    brn: str
+    connector_url: str
+    jwk: Jwk
+    role: Role
+    status: Status
+    registered_at: Time
+
+    @property
+    def key(self) -> PublicKey:
+        """The key that this party's tokens and signatures verify under."""
+        return PublicKey(f"{self.id}#{KEY_FRAGMENT}", self.jwk.to_json())
+
+    @property
+    def dsp_url(self) -> str:
+        """Where this party's connector speaks DSP 2025-1."""
+        return self.connector_url.rstrip("/") + "/dsp/2025-1"
+
+
+class ParticipantList(OwnWire):
+    """One page of participants, by registration."""
+
+    participants: tuple[Participant, ...]
+
+
+class RevocationNotice(OwnWire):
+    """Broker to everyone: look this participant up again before you answer it."""
+
+    participant_id: ParticipantId
+
+
+class FeedEntry(OwnWire):
+    """One change of the federated catalog; ``listing`` is JSON of ``Listing`` or none if gone."""
+
+    seq: int = Field(ge=1)
+    provider_id: ParticipantId
+    dataset_id: str
+    listing: dict[str, object] | None = None
+
+
+class Feed(OwnWire):
+    """Changes after a sequence number, oldest first; ask again after ``last_seq``."""
+
+    entries: tuple[FeedEntry, ...]
+    last_seq: int = Field(ge=0)

@@ -1,0 +1,113 @@
+"""Keys and signatures: Ed25519 as JOSE (RFC 8037, RFC 9864).
+
+Compact JWS signs bytes; every kind of signed object has its own ``typ`` so that one can
+never be taken for another.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+ALGORITHM: Final = "Ed25519"
+TOKEN_CHARS_MAX: Final = 8192
+KEY_FRAGMENT: Final = "key-1"
+_HEADER_FIELDS: Final = frozenset({"alg", "typ", "kid"})
+
+
+class BadSignatureError(Exception):
+    """The text is not a JWS of the wanted type that verifies under the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A verification key and its id (a DID URL)."""
+
+    kid: str
+    jwk: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """The RFC 7638 thumbprint, for people to compare."""
+        return str(OKPKey.import_key(dict(self.jwk)).thumbprint())
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key and its id (a DID URL)."""
+
+    kid: str
+    private_jwk: dict[str, str]
+
+    @property
+    def public(self) -> PublicKey:
+        """The key's public half."""
+        jwk = {name: self.private_jwk[name] for name in ("kty", "crv", "x")}
+        return PublicKey(self.kid, jwk)
+
+
+def generate_key(owner: str) -> SigningKey:
+    """Make a new key for the participant or service with the DID ``owner``."""
+    key = OKPKey.generate_key("Ed25519")
+    private = {str(name): str(value) for name, value in key.as_dict(private=True).items()}
+    return SigningKey(f"{owner}#{KEY_FRAGMENT}", {n: private[n] for n in ("kty", "crv", "x", "d")})
+
+
+def sign(payload: bytes, *, key: SigningKey, typ: str) -> str:
+    """Return ``payload`` as a compact JWS."""
+    header = {"alg": ALGORITHM, "typ": typ, "kid": key.kid}
+    okp = OKPKey.import_key(dict(key.private_jwk))
+    return str(jws.serialize_compact(header, payload, okp, algorithms=[ALGORITHM]))
+
+
+def verify(token: str, *, key: PublicKey, typ: str) -> bytes:
+    """Return the payload of a compact JWS.
+
+    Raises:
+        BadSignatureError: Too long, not a JWS, another ``typ`` or ``kid``, unknown header
+            fields, or the signature does not verify.
+    """
+    header = peek_header(token)
+    if set(header) != _HEADER_FIELDS or header["typ"] != typ or header["kid"] != key.kid:
+        raise BadSignatureError(f"header {header!r} is not {typ} by {key.kid}")
+    okp = OKPKey.import_key(dict(key.jwk))
+    try:
+        return jws.deserialize_compact(token, okp, algorithms=[ALGORITHM]).payload
+    except (JoseError, ValueError) as error:
+        raise BadSignatureError(str(error)) from None
+
+
+def peek_header(token: str) -> dict[str, Any]:
+    """Return the header of a compact JWS without trusting it.
+
+    Raises:
+        BadSignatureError: Too long or not a JWS.
+    """
+    if len(token) > TOKEN_CHARS_MAX:
+        raise BadSignatureError("token too long")
+    try:
+        return dict(jws.extract_compact(token.encode("ascii")).headers())
+    except (JoseError, ValueError) as error:
+        raise BadSignatureError(str(error)) from None
+
+
+def peek_payload(token: str) -> dict[str, Any]:
+    """Return the JSON payload of a compact JWS without trusting it.
+
+    Raises:
+        BadSignatureError: Too long, not a JWS, or its payload is not a JSON object.
+    """
+    if len(token) > TOKEN_CHARS_MAX:
+        raise BadSignatureError("token too long")
+    try:
+        value = json.loads(jws.extract_compact(token.encode("ascii")).payload)
+    except (JoseError, ValueError) as error:
+        raise BadSignatureError(str(error)) from None
+    if not isinstance(value, dict):
+        raise BadSignatureError("payload is not an object")
+    return value

@@ -1,0 +1,279 @@
+"""Terms of use: the closed policy profile, as values, as ODRL 2.2, and as sentences.
+
+A policy is one permission to ``use`` with constraints, optionally a prohibition to
+``distribute``, and the price as an obligation to ``compensate``. Each term is either
+*enforced* by the supplier's connector at every read and query, or *contractual*: promised
+in the contract and shown as such. What is not in this profile cannot be published, and a
+policy that holds it is never read as permission.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from pydantic import Field
+
+from schemas.ids import ParticipantId
+from schemas.price import PriceComponent, PriceKind, PricePlan, price_sentence
+from schemas.wire import OwnWire, Text, Time, format_time, parse_time
+
+PROFILE: Final = "urn:idb:policy:1"
+
+
+class Mode(StrEnum):
+    """A way of use."""
+
+    QUERY = "query"  # SQL runs at the supplier, only the result leaves
+    READ = "read"  # the Arrow file itself is read
+
+
+class Operand(StrEnum):
+    """The left operands of the profile; ODRL's own where it has one."""
+
+    MODE = "urn:idb:policy:1:mode"
+    VALID_UNTIL = "dateTime"
+    VALID_FOR = "elapsedTime"
+    RECIPIENT = "recipient"
+    PURPOSE = "purpose"
+    QUERIES = "count"
+    ROWS = "urn:idb:policy:1:rows"
+
+
+class UnknownTermError(ValueError):
+    """A policy holds a term that this profile does not know, so it permits nothing."""
+
+
+class Terms(OwnWire):
+    """The terms of one offer or agreement; ``None`` or empty means not limited.
+
+    ``valid_days`` counts from the agreement's timestamp.
+    """
+
+    modes: tuple[Mode, ...] = Field(default=(Mode.QUERY,), min_length=1)
+    valid_until: Time | None = None
+    valid_days: int | None = Field(default=None, ge=1, le=36_500)
+    recipients: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)
+    purposes: tuple[str, ...] = Field(default=(), max_length=20)
+    queries_max: int | None = Field(default=None, ge=1, le=10**12)
+    rows_max: int | None = Field(default=None, ge=1, le=10**15)
+    redistribution_forbidden: bool = True
+
+    def ends_at(self, agreed_at: datetime) -> datetime | None:
+        """Return when an agreement made at ``agreed_at`` ends, if ever."""
+        ends = [self.valid_until] if self.valid_until else []
+        if self.valid_days is not None:
+            ends.append(agreed_at + timedelta(days=self.valid_days))
+        return min(ends, default=None)
+
+
+class Sentence(NamedTuple):
+    """One term in words, and whether the connector enforces it."""
+
+    text: Text
+    is_enforced: bool
+
+
+def _atom(operand: Operand, operator: str, value: object) -> dict[str, Any]:
+    return {"leftOperand": operand.value, "operator": operator, "rightOperand": value}
+
+
+def to_policy(terms: Terms, plan: PricePlan) -> dict[str, Any]:
+    """Return the rules of an ODRL policy, without its id, type, target and parties."""
+    constraints = [_atom(Operand.MODE, "isAnyOf", [mode.value for mode in terms.modes])]
+    if terms.valid_until is not None:
+        constraints.append(_atom(Operand.VALID_UNTIL, "lteq", format_time(terms.valid_until)))
+    if terms.valid_days is not None:
+        constraints.append(_atom(Operand.VALID_FOR, "lteq", f"P{terms.valid_days}D"))
+    if terms.recipients:
+        constraints.append(_atom(Operand.RECIPIENT, "isAnyOf", list(terms.recipients)))
+    if terms.purposes:
+        constraints.append(_atom(Operand.PURPOSE, "isAnyOf", list(terms.purposes)))
+    if terms.queries_max is not None:
+        constraints.append(_atom(Operand.QUERIES, "lteq", str(terms.queries_max)))
+    if terms.rows_max is not None:
+        constraints.append(_atom(Operand.ROWS, "lteq", str(terms.rows_max)))
+    policy: dict[str, Any] = {
+        "profile": PROFILE,
+        "permission": [{"action": "use", "constraint": constraints}],
+    }
+    if terms.redistribution_forbidden:
+        policy["prohibition"] = [{"action": "distribute"}]
+    if plan.components:
+        policy["obligation"] = [
+            {
+                "action": "compensate",
+                "constraint": [
+                    {
+                        "leftOperand": f"urn:idb:price:1:{component.kind.value}",
+                        "operator": "eq",
+                        "rightOperand": str(component.amount_micro),
+                    }
+                    for component in plan.components
+                ],
+            }
+        ]
+    return policy
+
+
+_POLICY_FIELDS: Final = frozenset(
+    {"@id", "@type", "@context", "target", "assigner", "assignee", "timestamp"}
+    | {"profile", "permission", "prohibition", "obligation"}
+)
+
+
+def from_policy(policy: dict[str, Any]) -> tuple[Terms, PricePlan]:
+    """Read the terms and the price of an ODRL policy of this profile.
+
+    Raises:
+        UnknownTermError: Anything in the policy is outside the profile.
+    """
+    if unknown := set(policy) - _POLICY_FIELDS:
+        raise UnknownTermError(f"fields outside the profile: {sorted(unknown)}")
+    if policy.get("profile") != PROFILE:
+        raise UnknownTermError(f"profile is not {PROFILE}")
+    permissions = policy.get("permission")
+    if not isinstance(permissions, list) or len(permissions) != 1:
+        raise UnknownTermError("exactly one permission is expected")
+    fields = _read_permission(permissions[0])
+    prohibition = policy.get("prohibition")
+    if prohibition not in (None, [{"action": "distribute"}]):
+        raise UnknownTermError(f"prohibition outside the profile: {prohibition!r}")
+    fields["redistribution_forbidden"] = prohibition is not None
+    try:
+        return Terms.model_validate(fields), _read_plan(policy.get("obligation"))
+    except ValueError as error:
+        raise UnknownTermError(str(error)) from None
+
+
+def _read_permission(permission: object) -> dict[str, Any]:
+    if not isinstance(permission, dict) or set(permission) != {"action", "constraint"}:
+        raise UnknownTermError("a permission has an action and constraints")
+    if permission["action"] != "use" or not isinstance(permission["constraint"], list):
+        raise UnknownTermError("the permitted action is 'use'")
+    fields: dict[str, Any] = {}
+    for constraint in permission["constraint"]:
+        name, value = _read_constraint(constraint)
+        if name in fields:
+            raise UnknownTermError(f"{name} stands twice")
+        fields[name] = value
+    if "modes" not in fields:
+        raise UnknownTermError("the way of use is missing")
+    return fields
+
+
+_READERS: Final[dict[tuple[str, str], str]] = {
+    (Operand.MODE, "isAnyOf"): "modes",
+    (Operand.VALID_UNTIL, "lteq"): "valid_until",
+    (Operand.VALID_FOR, "lteq"): "valid_days",
+    (Operand.RECIPIENT, "isAnyOf"): "recipients",
+    (Operand.PURPOSE, "isAnyOf"): "purposes",
+    (Operand.QUERIES, "lteq"): "queries_max",
+    (Operand.ROWS, "lteq"): "rows_max",
+}
+_DAYS: Final = re.compile(r"P([0-9]{1,9})D")
+_COUNT: Final = re.compile(r"([0-9]{1,18})")
+_LISTS: Final = frozenset({"modes", "recipients", "purposes"})
+
+
+def _read_constraint(constraint: object) -> tuple[str, Any]:
+    keys = {"leftOperand", "operator", "rightOperand"}
+    if not isinstance(constraint, dict) or set(constraint) != keys:
+        raise UnknownTermError(f"not an atomic constraint: {constraint!r}")
+    left, operator, right = (constraint[k] for k in ("leftOperand", "operator", "rightOperand"))
+    name = _READERS.get((left, operator)) if isinstance(left, str) else None
+    if name is None:
+        raise UnknownTermError(f"constraint outside the profile: {left} {operator}")
+    if name in _LISTS:
+        if not isinstance(right, list) or not right or not all(isinstance(r, str) for r in right):
+            raise UnknownTermError(f"{left} needs a list of texts")
+        return name, tuple(right)
+    if not isinstance(right, str):
+        raise UnknownTermError(f"{left} needs a text")
+    return name, _read_scalar(name, right)
+
+
+def _read_scalar(name: str, text: str) -> datetime | int:
+    form = _DAYS if name == "valid_days" else _COUNT
+    if name == "valid_until":
+        try:
+            return parse_time(text)
+        except ValueError:
+            pass
+    elif match := form.fullmatch(text):
+        return int(match[1])
+    raise UnknownTermError(f"unreadable limit of {name}: {text!r}")
+
+
+def _read_plan(obligation: object) -> PricePlan:
+    if obligation is None:
+        return PricePlan()
+    if not isinstance(obligation, list) or len(obligation) != 1:
+        raise UnknownTermError("exactly one obligation is expected")
+    duty = obligation[0]
+    if not isinstance(duty, dict) or set(duty) != {"action", "constraint"}:
+        raise UnknownTermError("an obligation has an action and constraints")
+    if duty["action"] != "compensate" or not isinstance(duty["constraint"], list):
+        raise UnknownTermError(f"obligation outside the profile: {duty['action']!r}")
+    return PricePlan(components=tuple(_read_component(atom) for atom in duty["constraint"]))
+
+
+def _read_component(atom: object) -> PriceComponent:
+    prefix = "urn:idb:price:1:"
+    if not isinstance(atom, dict) or set(atom) != {"leftOperand", "operator", "rightOperand"}:
+        raise UnknownTermError("a price is an atomic constraint")
+    left = atom["leftOperand"]
+    if atom["operator"] != "eq" or not isinstance(left, str) or not left.startswith(prefix):
+        raise UnknownTermError(f"price outside the profile: {left!r}")
+    kind = PriceKind(left.removeprefix(prefix))
+    return PriceComponent(kind=kind, amount_micro=atom["rightOperand"])
+
+
+_MODE_WORDS: Final = {
+    frozenset({Mode.QUERY}): (
+        "질의만 할 수 있습니다. 원본 데이터는 공급기업 밖으로 나가지 않습니다",
+        "Queries only: the data itself never leaves the supplier",
+    ),
+    frozenset({Mode.READ}): ("데이터를 내려받을 수 있습니다", "The data may be read in full"),
+    frozenset({Mode.QUERY, Mode.READ}): (
+        "질의하고 내려받을 수 있습니다",
+        "Queries and reading in full are allowed",
+    ),
+}
+
+
+def sentences(terms: Terms, plan: PricePlan) -> list[Sentence]:
+    """Say each term in Korean and English, enforced terms first."""
+    ko, en = _MODE_WORDS[frozenset(terms.modes)]
+    said = [Sentence(Text(ko=ko, en=en), is_enforced=True)]
+
+    def say(*, ko: str, en: str, is_enforced: bool = True) -> None:
+        said.append(Sentence(Text(ko=ko, en=en), is_enforced))
+
+    if terms.valid_until is not None:
+        until = format_time(terms.valid_until)
+        say(ko=f"{until}까지 쓸 수 있습니다", en=f"Valid until {until}")
+    if terms.valid_days is not None:
+        say(ko=f"계약일부터 {terms.valid_days}일 동안", en=f"For {terms.valid_days} days")
+    if terms.recipients:
+        who = ", ".join(terms.recipients)
+        say(ko=f"지정된 참여자만: {who}", en=f"Only for: {who}")
+    if terms.queries_max is not None:
+        say(ko=f"질의 {terms.queries_max:,}건까지", en=f"At most {terms.queries_max:,} queries")
+    if terms.rows_max is not None:
+        say(ko=f"모두 {terms.rows_max:,}행까지", en=f"At most {terms.rows_max:,} rows in all")
+    if plan.components:
+        price = price_sentence(plan)
+        say(ko=f"대가: {price.ko}", en=f"Price: {price.en}")
+    if terms.purposes:
+        purposes = ", ".join(terms.purposes)
+        say(ko=f"이용 목적: {purposes}", en=f"Purpose: {purposes}", is_enforced=False)
+    if terms.redistribution_forbidden:
+        say(
+            ko="제3자에게 다시 제공할 수 없습니다",
+            en="No redistribution to third parties",
+            is_enforced=False,
+        )
+    return said
