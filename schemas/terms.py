@@ -183,7 +183,9 @@ def _read_constraint(constraint: object) -> tuple[str, Any]:
     if not isinstance(constraint, dict) or set(constraint) != keys:
         raise UnknownTermError(f"not an atomic constraint: {constraint!r}")
     left, operator, right = (constraint[k] for k in ("leftOperand", "operator", "rightOperand"))
-    name = _READERS.get((left, operator)) if isinstance(left, str) else None
+    if not isinstance(left, str) or not isinstance(operator, str):
+        raise UnknownTermError("operand and operator are texts")
+    name = _READERS.get((left, operator))
     if name is None:
         raise UnknownTermError(f"constraint outside the profile: {left} {operator}")
     if name in _LISTS:
@@ -215,8 +217,10 @@ def _read_plan(obligation: object) -> PricePlan:
     duty = obligation[0]
     if not isinstance(duty, dict) or set(duty) != {"action", "constraint"}:
         raise UnknownTermError("an obligation has an action and constraints")
-    if duty["action"] != "compensate" or not isinstance(duty["constraint"], list):
+    if duty["action"] != "compensate":
         raise UnknownTermError(f"obligation outside the profile: {duty['action']!r}")
+    if not isinstance(duty["constraint"], list) or not duty["constraint"]:
+        raise UnknownTermError("a price has at least one component")
     return PricePlan(components=tuple(_read_component(atom) for atom in duty["constraint"]))
 
 
@@ -227,6 +231,8 @@ def _read_component(atom: object) -> PriceComponent:
     left = atom["leftOperand"]
     if atom["operator"] != "eq" or not isinstance(left, str) or not left.startswith(prefix):
         raise UnknownTermError(f"price outside the profile: {left!r}")
+    if not isinstance(atom["rightOperand"], str):
+        raise UnknownTermError("a price is a whole number in a text")
     kind = PriceKind(left.removeprefix(prefix))
     return PriceComponent(kind=kind, amount_micro=atom["rightOperand"])
 

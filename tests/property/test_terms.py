@@ -1,0 +1,107 @@
+"""Policies: what is written is read back; what is changed never reads as more than it says."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.terms import Mode, Terms, UnknownTermError, from_policy, sentences, to_policy
+
+TIMES = st.datetimes(
+    min_value=datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    timezones=st.just(UTC),
+)
+TEXTS = st.text(min_size=1, max_size=10)
+TERMS = st.builds(
+    Terms,
+    modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
+    valid_until=st.none() | TIMES,
+    valid_days=st.none() | st.integers(1, 36_500),
+    recipients=st.lists(TEXTS, max_size=3).map(tuple),
+    purposes=st.lists(TEXTS, max_size=3).map(tuple),
+    queries_max=st.none() | st.integers(1, 10**12),
+    rows_max=st.none() | st.integers(1, 10**15),
+    redistribution_forbidden=st.booleans(),
+)
+PLANS = st.builds(
+    PricePlan,
+    components=st.lists(
+        st.builds(
+            PriceComponent, kind=st.sampled_from(PriceKind), amount_micro=st.integers(1, 10**15)
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@given(TERMS, PLANS)
+def test_terms_survive_the_way_through_odrl(terms: Terms, plan: PricePlan) -> None:
+    assert from_policy(to_policy(terms, plan)) == (terms, plan)
+
+
+@given(TERMS, PLANS)
+def test_every_term_is_said_in_both_languages_enforced_ones_first(
+    terms: Terms, plan: PricePlan
+) -> None:
+    said = sentences(terms, plan)
+    assert all(s.text.ko and s.text.en for s in said)
+    marks = [s.is_enforced for s in said]
+    assert marks == sorted(marks, reverse=True)
+
+
+def nodes(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [path]
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    for key, child in items:
+        found += nodes(child, (*path, key))
+    return found
+
+
+@given(TERMS, PLANS, st.data())
+def test_a_foreign_value_anywhere_is_refused(
+    terms: Terms, plan: PricePlan, data: st.DataObject
+) -> None:
+    policy = copy.deepcopy(to_policy(terms, plan))
+    path = data.draw(st.sampled_from(nodes(policy)[1:]))
+    foreign = data.draw(
+        st.sampled_from([7, True, {"odrl:and": []}, [], "urn:other:term", {"action": "use"}])
+    )
+    # Inside lists of participants and purposes any text is a legal value.
+    assume(not (isinstance(foreign, str) and path[-2:-1] == ("rightOperand",)))
+    place = policy
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = foreign
+    with pytest.raises(UnknownTermError):
+        from_policy(policy)
+
+
+@given(TERMS, PLANS)
+def test_extra_rules_and_constraints_are_refused(terms: Terms, plan: PricePlan) -> None:
+    policy = to_policy(terms, plan)
+    for change in (
+        {"duty": [{"action": "log"}]},
+        {"permission": policy["permission"] * 2},
+        {"prohibition": [{"action": "use"}]},
+        {"obligation": [{"action": "delete", "constraint": []}]},
+        {"profile": "urn:other"},
+    ):
+        with pytest.raises(UnknownTermError):
+            from_policy({**policy, **change})
+    extra = copy.deepcopy(policy)
+    extra["permission"][0]["constraint"].append(
+        {"leftOperand": "spatial", "operator": "eq", "rightOperand": "KR"}
+    )
+    with pytest.raises(UnknownTermError):
+        from_policy(extra)
