@@ -16,8 +16,10 @@ import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from databank.kit.clock import Clock, new_urn
 from databank.kit.db import Database, UnitOfWork
@@ -87,7 +89,7 @@ def create_base_app(
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
-    app.middleware("http")(_with_request_id)
+    app.add_middleware(_RequestId)
     _add_common_routes(app, context)
     return app
 
@@ -178,13 +180,27 @@ def _on_bug(request: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=500, media_type=PROBLEM)
 
 
-async def _with_request_id(request: Request, call_next: Any) -> Response:  # noqa: ANN401 - Starlette's
-    request_id = new_urn()
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        response: Response = await call_next(request)
-    response.headers["X-Request-Id"] = request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+class _RequestId:
+    """Give each request an id in logs and answer; plain ASGI, so that streams pass untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_urn()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_id)
 
 
 def get_context(request: Request) -> Context:
