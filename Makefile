@@ -13,7 +13,7 @@ help: ## Show these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 15
 
 setup: $(READY) ## Make .venv as the lock says; again only after the lock changed
-$(READY): requirements.lock pyproject.toml tools/setup ; tools/setup && touch $@
+$(READY): requirements.lock requirements-build.lock pyproject.toml tools/setup ; tools/setup && touch $@
 
 demo: $(READY) ## Run the whole story on this machine, with ARGS=...
 	$(BIN)/databank demo $(ARGS)
