@@ -1,0 +1,1 @@
+"""The curator's SDK: datasets of several suppliers as one database."""
