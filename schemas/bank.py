@@ -6,6 +6,7 @@ Amounts are micro-won unless a name says ``won``.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -13,6 +14,8 @@ from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.money import MicroWon, Won
 from schemas.price import PricePlan
 from schemas.wire import OwnWire, Sha256, Time
+
+GRANT_MICRO_MAX: Final = 10**18  # a million million won
 
 
 class AgreementRecord(OwnWire):
@@ -54,8 +57,8 @@ class GrantRequest(OwnWire):
 
     grant_id: str = Field(max_length=80)  # made and stored by the caller: idempotency key
     agreement_id: AgreementId
-    minimum_micro: MicroWon = Field(ge=0)
-    wanted_micro: MicroWon = Field(ge=0)
+    minimum_micro: MicroWon = Field(ge=0, le=GRANT_MICRO_MAX)
+    wanted_micro: MicroWon = Field(ge=0, le=GRANT_MICRO_MAX)
 
 
 class Grant(OwnWire):
@@ -76,6 +79,13 @@ class DepositRequest(OwnWire):
     memo: str = Field(default="", max_length=200)
 
 
+class DepositReversal(OwnWire):
+    """Take back a deposit that was booked by mistake."""
+
+    deposit_id: str = Field(max_length=80)
+    reason: str = Field(min_length=1, max_length=200)
+
+
 class Balance(OwnWire):
     """잔액 of one participant."""
 
@@ -84,6 +94,7 @@ class Balance(OwnWire):
     held_micro: MicroWon  # of it, held for deliveries under way
     available_micro: MicroWon
     earned_micro: MicroWon  # earned as a supplier, after fee, with VAT
+    receivable_micro: MicroWon = 0  # delivered beyond the deposit: the next deposit pays it first
 
 
 class PassbookLine(OwnWire):
@@ -133,6 +144,7 @@ class Statement(OwnWire):
     """명세서 of one party and one period: what it bought and what it sold."""
 
     statement_id: str
+    number: int = Field(default=1, ge=1)  # 1, 2, … within the period, one for each issue
     participant_id: ParticipantId
     participant_name: str
     brn: str
@@ -145,6 +157,42 @@ class Statement(OwnWire):
     vat_paid_won: Won
     vat_collected_won: Won
     fee_total_won: Won  # operator's fee with its VAT
+
+
+class StatementList(OwnWire):
+    """Statements of one period."""
+
+    statements: tuple[Statement, ...]
+
+
+class Payment(OwnWire):
+    """Who paid whom in a period: all agreements between two parties together.
+
+    Micro amounts are what was charged; won amounts are what statements have said so far.
+    """
+
+    consumer_id: ParticipantId
+    consumer_name: str
+    supplier_id: ParticipantId
+    supplier_name: str
+    queries_count: int
+    rows_count: int
+    bytes_count: int
+    supply_micro: MicroWon
+    vat_micro: MicroWon
+    fee_micro: MicroWon
+    fee_vat_micro: MicroWon
+    supply_won: Won
+    vat_won: Won
+    fee_won: Won
+    fee_vat_won: Won
+
+
+class PaymentList(OwnWire):
+    """Payments of one period, by consumer and supplier."""
+
+    period: str
+    payments: tuple[Payment, ...]
 
 
 class TrialBalance(OwnWire):

@@ -20,7 +20,7 @@ from pydantic import Field
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
 from schemas.money import MicroWon
 from schemas.signature import PublicKey, SigningKey, sign, verify
-from schemas.wire import OwnWire, Sha256
+from schemas.wire import OwnWire, Sha256, Time
 
 BATCH_TYPE: Final = "usage-batch+jws"
 RECEIPT_TYPE: Final = "usage-receipt+jws"
@@ -29,6 +29,7 @@ HEADER: Final = "Databank-Batch"  # the HTTP header that carries the JWS
 BATCH_RECORDS_MAX: Final = 8_192
 BODY_BYTES_MAX: Final = 8 * 2**20
 QUANTITY_MAX: Final = 2**62
+FIRST_PREVIOUS_SHA256: Final = "0" * 64  # what the first batch of a stream follows
 
 
 class Act(StrEnum):
@@ -90,24 +91,68 @@ class BatchHeader(OwnWire):
     """
 
     provider_id: ParticipantId
-    epoch: int = Field(ge=1)
-    first_seq: int = Field(ge=1)
+    epoch: int = Field(ge=1, le=QUANTITY_MAX)
+    first_seq: int = Field(ge=1, le=QUANTITY_MAX)
     records_count: int = Field(ge=1, le=BATCH_RECORDS_MAX)
     body_sha256: Sha256
     previous_sha256: Sha256
 
 
 class Receipt(OwnWire):
-    """What clearing signs for a batch that it has booked."""
+    """What clearing signs for a batch that it has booked.
+
+    ``entries_sha256`` is over the ids of its ledger entries, sorted and joined by newlines.
+    """
 
     provider_id: ParticipantId
     epoch: int
     first_seq: int
     next_seq: int
     body_sha256: Sha256
-    charged_micro: MicroWon
-    entries: tuple[str, ...]
+    charged_micro: MicroWon  # without VAT
+    entries_count: int
+    entries_sha256: Sha256
     nonce: str
+
+
+class ReceiptAnswer(OwnWire):
+    """The answer to a batch: ``receipt`` is a JWS over a ``Receipt``."""
+
+    receipt: str
+
+
+class StreamPosition(OwnWire):
+    """Where a stream stands: what is due next, and the body hash that it must follow."""
+
+    epoch: int
+    next_seq: int
+    last_body_sha256: Sha256
+
+
+class RecordView(OwnWire):
+    """One booked usage record, as its parties read it back."""
+
+    provider_id: ParticipantId
+    epoch: int
+    seq: int
+    act_id: str
+    act: Act
+    agreement_id: AgreementId
+    process_id: ProcessId
+    consumer_id: ParticipantId
+    dataset_id: DatasetId
+    rows_count: int
+    bytes_count: int
+    queries_count: int
+    result_sha256: str
+    occurred_at: Time
+
+
+class RecordList(OwnWire):
+    """One page of an agreement's records, oldest first."""
+
+    records: tuple[RecordView, ...]
+    next_cursor: str | None = None
 
 
 def encode_batch(records: list[UsageRecord]) -> bytes:
@@ -139,7 +184,7 @@ def decode_batch(body: bytes, header: BatchHeader) -> list[UsageRecord]:
             raise BadBatchError("records_count does not match the body")
         table.validate(full=True)
         records = [UsageRecord(**{**row, "act": Act(row["act"])}) for row in table.to_pylist()]
-    except (pa.ArrowException, OSError, TypeError, ValueError) as error:
+    except (pa.ArrowException, OSError, OverflowError, TypeError, ValueError) as error:
         raise error if isinstance(error, BadBatchError) else BadBatchError(str(error)) from None
     for expected, record in enumerate(records, header.first_seq):
         _check_record(record, expected)
