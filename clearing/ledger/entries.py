@@ -1,0 +1,240 @@
+"""The entries that the clearing service makes, as pure functions of what they are about.
+
+Entry ids follow from the cause, so a repeated request books the same entry and not another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from clearing.ledger.model import (
+    OPERATOR,
+    Account,
+    AccountId,
+    Book,
+    Code,
+    Entry,
+    EntryId,
+    Hold,
+    HoldId,
+    Kind,
+    Leg,
+    Phase,
+    Side,
+    account_id,
+)
+from clearing.rating.rate import Amounts
+from schemas.ids import AgreementId, ParticipantId
+
+BANK: Final = "bank"  # the counterparty of deposits
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """The accounts of one participant's own money in one book."""
+
+    book: Book
+    owner_id: ParticipantId
+
+    @property
+    def deposit(self) -> AccountId:
+        """Prepaid money."""
+        return account_id(self.book, Code.DEPOSIT, self.owner_id)
+
+    @property
+    def in_delivery(self) -> AccountId:
+        """The other side of holds on the deposit."""
+        return account_id(self.book, Code.IN_DELIVERY, self.owner_id)
+
+    @property
+    def receivable(self) -> AccountId:
+        """What was delivered beyond the deposit."""
+        return account_id(self.book, Code.RECEIVABLE, self.owner_id)
+
+    @property
+    def accounts(self) -> tuple[AccountId, ...]:
+        """All of them."""
+        return (self.deposit, self.in_delivery, self.receivable)
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """Who pays whom in one book, and for what."""
+
+    book: Book
+    agreement_id: AgreementId
+    consumer_id: ParticipantId
+    provider_id: ParticipantId
+    memo: str
+    amounts: Amounts
+
+    @property
+    def credit_accounts(self) -> tuple[AccountId, ...]:
+        """The accounts that share what the consumer pays."""
+        return (
+            account_id(self.book, Code.EARNED, self.provider_id),
+            account_id(self.book, Code.VAT_OUT, self.provider_id),
+            account_id(self.book, Code.FEE_INCOME, OPERATOR),
+            account_id(self.book, Code.VAT_OUT, OPERATOR),
+        )
+
+    @property
+    def wallet(self) -> Wallet:
+        """The consumer's money."""
+        return Wallet(self.book, self.consumer_id)
+
+
+def entry_id(book: Book, kind: Kind, *cause: object) -> EntryId:
+    """Return the id of the entry that ``cause`` makes."""
+    text = "\x1f".join(str(part) for part in cause)
+    return EntryId(f"{book}:{kind}:{hashlib.sha256(text.encode()).hexdigest()[:32]}")
+
+
+def bank_account(book: Book) -> AccountId:
+    """Return the operator's bank account in a book."""
+    return account_id(book, Code.BANK, OPERATOR)
+
+
+def deposit_entry(
+    wallet: Wallet, amount: int, *, deposit_id: str, memo: str, now: datetime
+) -> Entry:
+    """입금: money that arrived at the bank."""
+    return Entry(
+        id=entry_id(wallet.book, Kind.DEPOSIT, deposit_id),
+        book=wallet.book,
+        kind=Kind.DEPOSIT,
+        legs=(
+            Leg(bank_account(wallet.book), Side.DEBIT, amount),
+            Leg(wallet.deposit, Side.CREDIT, amount),
+        ),
+        occurred_at=now,
+        counterparty=BANK,
+        memo=memo,
+    )
+
+
+def settle_entry(
+    wallet: Wallet, *, deposit: Account, receivable: Account, now: datetime
+) -> Entry | None:
+    """Pay what was delivered beyond the deposit from what the deposit now holds, if anything."""
+    amount = min(deposit.available, -receivable.credit_balance)
+    if amount <= 0:
+        return None
+    return Entry(
+        id=entry_id(wallet.book, Kind.SETTLE, wallet.owner_id, receivable.credits_posted),
+        book=wallet.book,
+        kind=Kind.SETTLE,
+        legs=(
+            Leg(wallet.deposit, Side.DEBIT, amount),
+            Leg(wallet.receivable, Side.CREDIT, amount),
+        ),
+        occurred_at=now,
+        counterparty=OPERATOR,
+    )
+
+
+def hold_entry(
+    wallet: Wallet,
+    amount: int,
+    *,
+    hold_id: HoldId,
+    agreement_id: AgreementId,
+    now: datetime,
+    expires_at: datetime,
+) -> Entry:
+    """Set money aside for deliveries under way."""
+    return Entry(
+        id=entry_id(wallet.book, Kind.HOLD, hold_id),
+        book=wallet.book,
+        kind=Kind.HOLD,
+        legs=(
+            Leg(wallet.deposit, Side.DEBIT, amount, Phase.PENDING, hold_id),
+            Leg(wallet.in_delivery, Side.CREDIT, amount, Phase.PENDING, hold_id),
+        ),
+        occurred_at=now,
+        agreement_id=agreement_id,
+        expires_at=expires_at,
+    )
+
+
+def expire_entry(hold: Hold, *, book: Book) -> Entry:
+    """Give back what remains of a hold whose time is over."""
+    return Entry(
+        id=entry_id(book, Kind.EXPIRE, hold.id),
+        book=book,
+        kind=Kind.EXPIRE,
+        legs=_release(hold, hold.remaining),
+        occurred_at=hold.expires_at,
+        agreement_id=hold.agreement_id,
+    )
+
+
+def sale_entry(
+    sale: Sale,
+    *,
+    id_: EntryId,
+    kind: Kind,
+    deposit: Account,
+    holds: Iterable[Hold],
+    occurred_at: datetime,
+) -> Entry | None:
+    """Charge a sale: first to the holds made for it, then to the deposit, then as receivable.
+
+    Returns None if nothing is to be paid.
+    """
+    due = sale.amounts.paid
+    if due == 0 and not any((sale.amounts.fee, sale.amounts.fee_vat)):
+        return None
+    released: list[Leg] = []
+    drawn = 0
+    for hold in holds:
+        part = min(hold.remaining, due - drawn)
+        if part > 0:
+            released += _release(hold, part)
+            drawn += part
+    from_deposit = min(due, drawn + max(0, deposit.available))
+    legs = [
+        _leg(sale.wallet.deposit, -from_deposit),
+        _leg(sale.wallet.receivable, from_deposit - due),
+        *charge_legs(sale),
+    ]
+    return Entry(
+        id=id_,
+        book=sale.book,
+        kind=kind,
+        legs=(*(leg for leg in legs if leg is not None), *released),
+        occurred_at=occurred_at,
+        agreement_id=sale.agreement_id,
+        counterparty=sale.provider_id,
+        memo=sale.memo,
+    )
+
+
+def charge_legs(sale: Sale) -> list[Leg | None]:
+    """Share what the consumer pays among supplier, operator and their VAT.
+
+    A charge of one micro-won can make both the fee and its VAT grow by one; then the supplier's
+    leg is a debit of one micro-won, and the cumulative sums stay exact.
+    """
+    amounts = sale.amounts
+    shares = (amounts.earned, amounts.vat, amounts.fee, amounts.fee_vat)
+    return [
+        _leg(account, share) for account, share in zip(sale.credit_accounts, shares, strict=True)
+    ]
+
+
+def _leg(account: AccountId, credit: int) -> Leg | None:
+    if credit == 0:
+        return None
+    return Leg(account, Side.CREDIT if credit > 0 else Side.DEBIT, abs(credit))
+
+
+def _release(hold: Hold, amount: int) -> tuple[Leg, Leg]:
+    return (
+        Leg(hold.account_id, Side.DEBIT, amount, Phase.RELEASED, hold.id),
+        Leg(hold.counter_id, Side.CREDIT, amount, Phase.RELEASED, hold.id),
+    )
