@@ -1,5 +1,21 @@
 """All tables of this service, imported so that alembic sees them."""
 
+from clearing.agreements import store as agreements_store
+from clearing.grants import store as grants_store
+from clearing.ledger import store as ledger_store
+from clearing.metering import store as metering_store
+from clearing.parties import store as parties_store
+from clearing.rating import store as rating_store
+from clearing.settlement import store as settlement_store
 from databank.kit import store as kit_store
 
-__all__ = ["kit_store"]
+__all__ = [
+    "agreements_store",
+    "grants_store",
+    "kit_store",
+    "ledger_store",
+    "metering_store",
+    "parties_store",
+    "rating_store",
+    "settlement_store",
+]

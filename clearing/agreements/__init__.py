@@ -1,0 +1,1 @@
+"""Agreements as both sides confirm them."""

@@ -1,0 +1,73 @@
+"""Rows of agreements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import Column, Text
+from sqlmodel import Field, SQLModel, col, select
+
+from clearing.agreements.model import Agreement
+from databank.kit.db import UnitOfWork
+from schemas.bank import AgreementRecord
+from schemas.ids import AgreementId
+
+
+class AgreementRow(SQLModel, table=True):
+    """An agreement: what was told first, and by whom since."""
+
+    __tablename__ = "clearing_agreement"
+    agreement_id: str = Field(primary_key=True)
+    provider_id: str = Field(index=True)
+    consumer_id: str = Field(index=True)
+    record: str = Field(sa_column=Column(Text, nullable=False))
+    fee_bps: int
+    is_confirmed_by_provider: bool
+    is_confirmed_by_consumer: bool
+
+
+def find_agreement(
+    uow: UnitOfWork, agreement_id: AgreementId, *, lock: bool = False
+) -> Agreement | None:
+    """Return an agreement, on request locked until the transaction ends."""
+    query = select(AgreementRow).where(col(AgreementRow.agreement_id) == agreement_id)
+    row = uow.session.exec(query.with_for_update() if lock else query).one_or_none()
+    return None if row is None else _from_row(row)
+
+
+def find_agreements(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId, Agreement]:
+    """Return those of the agreements that are known."""
+    wanted = sorted(set(ids))
+    found: dict[AgreementId, Agreement] = {}
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        query = select(AgreementRow).where(col(AgreementRow.agreement_id).in_(some))
+        found |= {AgreementId(r.agreement_id): _from_row(r) for r in uow.session.exec(query)}
+    return found
+
+
+def put_agreement(uow: UnitOfWork, agreement: Agreement) -> None:
+    """Write an agreement."""
+    record = agreement.record
+    uow.session.merge(
+        AgreementRow(
+            agreement_id=record.agreement_id,
+            provider_id=record.provider_id,
+            consumer_id=record.consumer_id,
+            record=json.dumps(record.to_json(), ensure_ascii=False),
+            fee_bps=agreement.fee_bps,
+            is_confirmed_by_provider=agreement.is_confirmed_by_provider,
+            is_confirmed_by_consumer=agreement.is_confirmed_by_consumer,
+        )
+    )
+    uow.session.flush()
+
+
+def _from_row(row: AgreementRow) -> Agreement:
+    return Agreement(
+        AgreementRecord.model_validate_json(row.record),
+        row.fee_bps,
+        row.is_confirmed_by_provider,
+        row.is_confirmed_by_consumer,
+    )

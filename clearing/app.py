@@ -1,0 +1,140 @@
+"""The clearing service: agreements, grants, metering, ledger, statements."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import httpx
+from fastapi import FastAPI
+
+import clearing.agreements.routes
+import clearing.grants.routes
+import clearing.ledger.routes
+import clearing.metering.routes
+import clearing.notices
+import clearing.settlement.routes
+from clearing.context import Clearing
+from clearing.registration import Registration, registering
+from clearing.settings import ClearingSettings
+from databank.kit.app import Context, create_base_app
+from databank.kit.clock import Clock, IdMaker, new_secret, system_clock
+from databank.kit.db import Database
+from databank.kit.directory import Directory, Lookup, broker_lookup
+from databank.kit.http import Identity, ServiceClient
+from databank.kit.keys import load_or_make_admin_token, load_or_make_key
+from schemas.ids import did_web
+from schemas.participant import JoinRequest, Jwk, Role
+from schemas.signature import SigningKey
+
+PACKAGE: Final = "clearing"
+HANDLE: Final = "clearing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What the service reaches others with."""
+
+    http: httpx.Client
+    client: ServiceClient
+    registration: Registration | None
+
+
+def create_app(
+    settings: ClearingSettings,
+    *,
+    clock: Clock = system_clock,
+    make_id: IdMaker = new_secret,
+    lookup: Lookup | None = None,
+) -> FastAPI:
+    """Build the service: migrate its database, load its key, prepare its registration.
+
+    Args:
+        settings: The settings.
+        clock: The time.
+        make_id: Makes nonces and token ids.
+        lookup: Asks the registry for a participant; by default the broker, where the service
+            then also registers itself.
+    """
+    key = load_or_make_key(settings)
+    database = Database(settings.database())
+    database.migrate(PACKAGE)
+    outside = _outside(settings, key, clock=clock, make_id=make_id, is_registering=lookup is None)
+    directory = Directory(
+        lookup or broker_lookup(outside.client, settings.broker_url),
+        clock=clock,
+        max_age_seconds=settings.registry_max_age_seconds,
+        grace_seconds=settings.registry_grace_seconds,
+    )
+    context = Context(
+        did=settings.did,
+        key=key.public,
+        database=database,
+        directory=directory,
+        clock=clock,
+        admin_token=load_or_make_admin_token(settings),
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        if outside.registration is not None:
+            outside.registration.start()
+        yield
+        if outside.registration is not None:
+            outside.registration.stop()
+        outside.http.close()
+        database.close()
+
+    app = create_base_app(
+        "Clearing", context, body_bytes_max=settings.body_bytes_max, lifespan=lifespan
+    )
+    app.state.clearing = Clearing(
+        signing_key=key,
+        make_nonce=make_id,
+        broker_did=did_web(settings.broker_url),
+        fee_bps=settings.fee_bps,
+        grant_life=timedelta(seconds=settings.grant_seconds),
+    )
+    _add_routes(app)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    for module in (
+        clearing.agreements.routes,
+        clearing.grants.routes,
+        clearing.metering.routes,
+        clearing.ledger.routes,
+        clearing.settlement.routes,
+        clearing.notices,
+    ):
+        app.include_router(module.router)
+
+
+def _outside(
+    settings: ClearingSettings,
+    key: SigningKey,
+    *,
+    clock: Clock,
+    make_id: IdMaker,
+    is_registering: bool,
+) -> _Outside:
+    http = httpx.Client(timeout=settings.http_timeout_seconds)
+    identity = Identity(settings.did, key)
+    client = ServiceClient(identity, clock=clock, make_jti=make_id, http=http)
+    if not is_registering:
+        return _Outside(http, client, None)
+    join = JoinRequest(
+        handle=HANDLE,
+        name=settings.name,
+        brn=settings.brn,
+        connector_url=settings.url,
+        jwk=Jwk.model_validate(key.public.jwk),
+        role=Role.OPERATOR,
+    )
+    register = registering(client, settings.broker_url, join, settings.read_operator_secret())
+    registration = Registration(register, retry_seconds=settings.join_retry_seconds)
+    return _Outside(http, client, registration)

@@ -1,0 +1,1 @@
+"""Holds on a deposit, asked for before a delivery."""

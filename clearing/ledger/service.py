@@ -1,0 +1,316 @@
+"""Booking, and what participants may see of their own accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from clearing.ledger import store
+from clearing.ledger.entries import (
+    BANK,
+    Wallet,
+    bank_account,
+    deposit_entry,
+    entry_id,
+    expire_entry,
+    settle_entry,
+)
+from clearing.ledger.model import (
+    OPERATOR,
+    Account,
+    AccountId,
+    Book,
+    Code,
+    Entry,
+    EntryId,
+    Hold,
+    HoldId,
+    Kind,
+    Status,
+    account_id,
+    book,
+    reverse,
+)
+from clearing.parties.store import find_parties, remember
+from databank.kit.db import UnitOfWork
+from schemas.bank import Balance, DepositRequest, Passbook, PassbookLine
+from schemas.ids import AgreementId, ParticipantId
+from schemas.money import MICRO_PER_WON
+from schemas.participant import Participant
+from schemas.problem import ConflictError, InvalidRequestError, NotFoundError, ProblemError
+from schemas.wire import Text
+
+PASSBOOK_LINES_MAX: Final = 500
+
+
+class InsufficientBalanceError(ProblemError):
+    """The deposit does not cover it."""
+
+    slug = "insufficient-balance"
+    title = Text(ko="잔액이 부족합니다", en="Insufficient balance")
+    status = 402
+
+
+class EntryConflictError(ConflictError):
+    """The same id was used for something else."""
+
+    slug = "entry-conflict"
+    title = Text(ko="같은 번호로 다른 내용이 있습니다", en="This id stands for something else")
+
+
+class AmountTooLargeError(InvalidRequestError):
+    """A sum would leave the range of the books."""
+
+    slug = "amount-too-large"
+    title = Text(ko="금액이 너무 큽니다", en="The amount is too large")
+
+
+class LedgerBrokenError(AssertionError):
+    """The books would not balance; nothing is committed."""
+
+
+class Books:
+    """The accounts that one transaction works on: locked once, changed here, written once."""
+
+    def __init__(
+        self,
+        uow: UnitOfWork,
+        accounts: dict[AccountId, Account],
+        holds: dict[HoldId, Hold],
+        now: datetime,
+    ) -> None:
+        self._uow = uow
+        self._accounts = accounts
+        self._holds = holds
+        self._now = now
+        self._bookings: dict[EntryId, store.Booking] = {}
+        self._touched: set[AccountId] = set()
+        self._new_holds: set[HoldId] = set()
+        self._changed_holds: set[HoldId] = set()
+
+    @classmethod
+    def open(cls, uow: UnitOfWork, accounts: Iterable[AccountId], *, now: datetime) -> Books:
+        """Lock accounts and read the unresolved holds on the deposits among them."""
+        found = store.lock_accounts(uow, accounts)
+        deposits = [id_ for id_, account in found.items() if account.code is Code.DEPOSIT]
+        holds = store.pending_holds(uow, deposits)
+        return cls(uow, found, {hold.id: hold for hold in holds}, now)
+
+    def account(self, id_: AccountId) -> Account:
+        """Return an account as it now stands."""
+        return self._accounts[id_]
+
+    def holds_for(self, agreement_id: AgreementId) -> list[Hold]:
+        """Return what may be drawn on for an agreement, the first to expire first."""
+        return [
+            hold
+            for hold in self._holds.values()
+            if hold.agreement_id == agreement_id and hold.remaining and hold.expires_at > self._now
+        ]
+
+    def post(self, entry: Entry) -> bool:
+        """Book an entry; return False if it was booked before.
+
+        Raises:
+            EntryConflictError: Something else was booked under its id.
+            InsufficientBalanceError: A prepaid account would be overdrawn.
+            AmountTooLargeError: An account would leave its range.
+        """
+        booked = book(
+            entry,
+            accounts=self._accounts,
+            holds=self._holds,
+            existing_sha256=self._existing(entry.id),
+            now=self._now,
+        )
+        if booked.status is Status.EXISTS:
+            return False
+        if booked.status is not Status.CREATED:
+            raise _refused(booked.status, entry)
+        self._accounts |= booked.accounts
+        self._holds |= booked.holds
+        self._touched |= set(booked.accounts)
+        if entry.kind is Kind.HOLD:
+            self._new_holds |= set(booked.holds)
+        else:
+            self._changed_holds |= set(booked.holds) - self._new_holds
+        balances = tuple(self._accounts[leg.account_id].credit_balance for leg in entry.legs)
+        self._bookings[entry.id] = store.Booking(entry, balances)
+        return True
+
+    def _existing(self, id_: EntryId) -> str | None:
+        if id_ in self._bookings:
+            return self._bookings[id_].entry.content_sha256
+        return store.find_digests(self._uow, [id_]).get(id_)
+
+    def freshen(self, wallet: Wallet) -> None:
+        """Give back expired holds, then pay what was delivered beyond the deposit."""
+        for hold in list(self._holds.values()):
+            if hold.account_id == wallet.deposit and hold.remaining:
+                if hold.expires_at <= self._now:
+                    self.post(expire_entry(hold, book=wallet.book))
+        self.settle(wallet)
+
+    def settle(self, wallet: Wallet) -> None:
+        """Pay what was delivered beyond the deposit, as far as the deposit goes."""
+        entry = settle_entry(
+            wallet,
+            deposit=self._accounts[wallet.deposit],
+            receivable=self._accounts[wallet.receivable],
+            now=self._now,
+        )
+        if entry is not None:
+            self.post(entry)
+
+    def save(self) -> None:
+        """Write everything.
+
+        Raises:
+            LedgerBrokenError: What was written does not balance.
+        """
+        if not self._bookings:
+            return
+        store.save(
+            self._uow,
+            list(self._bookings.values()),
+            accounts=[self._accounts[id_] for id_ in sorted(self._touched)],
+            new_holds=[self._holds[id_] for id_ in sorted(self._new_holds)],
+            changed_holds=[self._holds[id_] for id_ in sorted(self._changed_holds)],
+            recorded_at=self._now,
+        )
+        if wrong := store.unbalanced_entries(self._uow, self._bookings):
+            raise LedgerBrokenError(f"entries do not balance: {wrong[:5]}")
+        self._bookings.clear()
+
+
+def _refused(status: Status, entry: Entry) -> Exception:
+    if status is Status.EXISTS_WITH_DIFFERENT_CONTENT:
+        return EntryConflictError(
+            ko=f"전표 {entry.id}은(는) 이미 다른 내용으로 기록되었습니다. 새 번호로 보내세요.",
+            en=f"Entry {entry.id} was booked with other content. Use a new id.",
+            entry_id=entry.id,
+        )
+    if status is Status.EXCEEDS_CREDITS:
+        return InsufficientBalanceError(
+            ko="예치금에 남은 금액보다 많습니다. 입금한 뒤 다시 시도하세요.",
+            en="More than the deposit holds. Deposit money and try again.",
+        )
+    if status is Status.OVERFLOWS:
+        return AmountTooLargeError(
+            ko="계정이 담을 수 있는 금액을 넘습니다. 금액을 나누지 말고 운영자에게 알리세요.",
+            en="The account cannot hold this sum. Tell the operator.",
+        )
+    return LedgerBrokenError(f"{entry.kind} entry {entry.id}: {status.name}")
+
+
+_DEPOSIT_BOOKS: Final = ((Book.ACCRUAL, MICRO_PER_WON), (Book.CASH, 1))
+
+
+def take_deposit(
+    uow: UnitOfWork, request: DepositRequest, participant: Participant, *, now: datetime
+) -> Balance:
+    """Book money that arrived at the bank, once for each ``deposit_id``, in both books.
+
+    Raises:
+        EntryConflictError: The deposit id was used for another deposit.
+    """
+    remember(uow, participant)
+    wallets = [Wallet(book_, participant.id) for book_, _ in _DEPOSIT_BOOKS]
+    accounts = [id_ for wallet in wallets for id_ in (*wallet.accounts, bank_account(wallet.book))]
+    books = Books.open(uow, accounts, now=now)
+    for wallet, (_, units) in zip(wallets, _DEPOSIT_BOOKS, strict=True):
+        entry = deposit_entry(
+            wallet,
+            request.amount_won * units,
+            deposit_id=request.deposit_id,
+            memo=request.memo,
+            now=now,
+        )
+        books.post(entry)
+        books.settle(wallet)
+    books.save()
+    return balance_of(uow, participant.id, now=now)
+
+
+def reverse_deposit(uow: UnitOfWork, deposit_id: str, *, reason: str, now: datetime) -> Balance:
+    """Take a deposit back that was booked by mistake; the entries stay, others undo them.
+
+    Raises:
+        NotFoundError: There is no such deposit.
+        InsufficientBalanceError: Its money is no longer all there.
+    """
+    entries = [
+        store.find_entry(uow, entry_id(book_, Kind.DEPOSIT, deposit_id))
+        for book_, _ in _DEPOSIT_BOOKS
+    ]
+    known = [entry for entry in entries if entry is not None]
+    if not known:
+        raise NotFoundError(
+            ko=f"입금 {deposit_id}을(를) 찾을 수 없습니다. 번호를 확인하세요.",
+            en=f"There is no deposit {deposit_id}. Check its id.",
+        )
+    books = Books.open(uow, (leg.account_id for e in known for leg in e.legs), now=now)
+    for entry in known:
+        id_ = entry_id(entry.book, Kind.REVERSAL, entry.id)
+        books.post(reverse(entry, id_=id_, occurred_at=now, memo=reason))
+    books.save()
+    owner = known[0].legs[1].account_id.split(":", 2)[2]
+    return balance_of(uow, ParticipantId(owner), now=now)
+
+
+def balance_of(uow: UnitOfWork, participant_id: ParticipantId, *, now: datetime) -> Balance:
+    """Return 잔액, after expired holds were given back."""
+    wallet = Wallet(Book.ACCRUAL, participant_id)
+    books = Books.open(uow, wallet.accounts, now=now)
+    books.freshen(wallet)
+    books.save()
+    deposit = books.account(wallet.deposit)
+    earned = sum(
+        store.find_account(uow, account_id(Book.ACCRUAL, code, participant_id)).credit_balance
+        for code in (Code.EARNED, Code.VAT_OUT)
+    )
+    return Balance(
+        participant_id=participant_id,
+        deposit_micro=deposit.credit_balance,
+        held_micro=deposit.debits_pending,
+        available_micro=deposit.available,
+        earned_micro=earned,
+        receivable_micro=-books.account(wallet.receivable).credit_balance,
+    )
+
+
+def passbook_of(
+    uow: UnitOfWork, participant_id: ParticipantId, *, cursor: str | None, limit: int
+) -> Passbook:
+    """Return 통장: one page of the movements of a deposit account, oldest first.
+
+    Raises:
+        InvalidRequestError: The cursor is not one of ours.
+    """
+    if cursor is not None and not (cursor.isdecimal() and len(cursor) < len(str(2**63))):
+        raise InvalidRequestError(
+            ko="cursor는 앞 쪽의 next_cursor 값이어야 합니다.",
+            en="cursor must be the next_cursor of the page before.",
+        )
+    deposit = Wallet(Book.ACCRUAL, participant_id).deposit
+    found = store.movements(uow, deposit, after=int(cursor or 0), limit=limit + 1)
+    page = found[:limit]
+    parties = find_parties(uow, (ParticipantId(m.counterparty) for m in page))
+    special = {BANK: "은행", OPERATOR: "산업데이터은행"}
+    lines = tuple(
+        PassbookLine(
+            entry_id=movement.entry_id,
+            kind=movement.kind,
+            occurred_at=movement.occurred_at,
+            recorded_at=movement.recorded_at,
+            counterparty=special.get(movement.counterparty)
+            or parties[ParticipantId(movement.counterparty)].name,
+            memo=movement.memo,
+            amount_micro=movement.credit,
+            balance_micro=movement.balance_after,
+        )
+        for movement in page
+    )
+    more = str(page[-1].posting_id) if len(found) > limit else None
+    return Passbook(participant_id=participant_id, lines=lines, next_cursor=more)

@@ -1,0 +1,447 @@
+"""Rows of the books. Entries and postings are only ever added: triggers refuse the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Integer,
+    UniqueConstraint,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, col
+
+from clearing.ledger.model import (
+    Account,
+    AccountId,
+    Book,
+    Code,
+    Entry,
+    EntryId,
+    Hold,
+    HoldId,
+    HoldStatus,
+    Kind,
+    Leg,
+    Phase,
+    Side,
+    open_account,
+)
+from databank.kit.db import UnitOfWork, UtcTime
+from schemas.ids import AgreementId
+
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
+
+
+class AccountRow(SQLModel, table=True):
+    """An account and its four counters."""
+
+    __tablename__ = "clearing_account"
+    __table_args__ = (
+        CheckConstraint(
+            "debits_posted >= 0 AND credits_posted >= 0"
+            " AND debits_pending >= 0 AND credits_pending >= 0",
+            name="clearing_account_counters",
+        ),
+        CheckConstraint(
+            "NOT is_prepaid OR credits_posted - debits_posted - debits_pending >= 0",
+            name="clearing_account_prepaid",
+        ),
+    )
+    id: str = Field(primary_key=True)
+    book: str
+    code: str
+    owner_id: str = Field(index=True)
+    is_prepaid: bool
+    debits_posted: int = Field(sa_column=Column(BigInteger, nullable=False))
+    credits_posted: int = Field(sa_column=Column(BigInteger, nullable=False))
+    debits_pending: int = Field(sa_column=Column(BigInteger, nullable=False))
+    credits_pending: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class EntryRow(SQLModel, table=True):
+    """An entry without its legs."""
+
+    __tablename__ = "clearing_entry"
+    id: str = Field(primary_key=True)
+    book: str
+    kind: str
+    agreement_id: str | None = Field(default=None, index=True)
+    counterparty: str
+    memo: str
+    reverses: str | None = Field(default=None, unique=True, foreign_key="clearing_entry.id")
+    content_sha256: str
+    occurred_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    recorded_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class PostingRow(SQLModel, table=True):
+    """One leg of an entry; ``balance_after`` is the account's posted credits less debits."""
+
+    __tablename__ = "clearing_posting"
+    __table_args__ = (
+        UniqueConstraint("entry_id", "leg", name="clearing_posting_leg"),
+        CheckConstraint("amount > 0", name="clearing_posting_amount"),
+    )
+    id: int | None = Field(
+        default=None, sa_column=Column(SERIAL, primary_key=True, autoincrement=True)
+    )
+    entry_id: str = Field(foreign_key="clearing_entry.id")
+    leg: int
+    account_id: str = Field(index=True, foreign_key="clearing_account.id")
+    side: str
+    phase: str
+    amount: int = Field(sa_column=Column(BigInteger, nullable=False))
+    balance_after: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hold_id: str | None = None
+
+
+class HoldRow(SQLModel, table=True):
+    """A hold on a deposit."""
+
+    __tablename__ = "clearing_hold"
+    __table_args__ = (
+        CheckConstraint("remaining >= 0 AND remaining <= amount", name="clearing_hold_remaining"),
+    )
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="clearing_account.id", index=True)
+    counter_id: str = Field(foreign_key="clearing_account.id")
+    agreement_id: str | None = None
+    amount: int = Field(sa_column=Column(BigInteger, nullable=False))
+    remaining: int = Field(sa_column=Column(BigInteger, nullable=False))
+    status: str = Field(index=True)
+    expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One posted leg on an account, with its entry."""
+
+    posting_id: int
+    entry_id: EntryId
+    kind: Kind
+    occurred_at: datetime
+    recorded_at: datetime
+    counterparty: str
+    memo: str
+    credit: int  # negative for a debit
+    balance_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookSums:
+    """All accounts of a book added up."""
+
+    debits_posted: int = 0
+    credits_posted: int = 0
+    debits_pending: int = 0
+    credits_pending: int = 0
+
+
+def table_of(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the table's type
+    """Return a row class's table, for statements below the ORM."""
+    return row.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+
+
+def insert_missing(
+    uow: UnitOfWork, row: type[SQLModel], values: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert the rows whose key is not there yet."""
+    if values:
+        dialect = postgresql if uow.is_postgres else sqlite
+        uow.session.execute(dialect.insert(table_of(row)).on_conflict_do_nothing(), list(values))
+
+
+def lock_accounts(uow: UnitOfWork, ids: Iterable[AccountId]) -> dict[AccountId, Account]:
+    """Return the accounts, opened where needed, locked until the transaction ends."""
+    wanted = sorted(set(ids))
+    found = _select_accounts(uow, wanted)
+    if len(found) < len(wanted):
+        missing = [open_account(id_) for id_ in wanted if id_ not in found]
+        insert_missing(uow, AccountRow, [_to_account(account) for account in missing])
+        found = _select_accounts(uow, wanted)
+    return found
+
+
+def _select_accounts(uow: UnitOfWork, ids: Sequence[AccountId]) -> dict[AccountId, Account]:
+    table = table_of(AccountRow)
+    found: dict[AccountId, Account] = {}
+    for some in _chunks(ids):
+        query = select(table).where(table.c.id.in_(some)).order_by(table.c.id).with_for_update()
+        found |= {AccountId(row.id): _from_account(row) for row in uow.session.execute(query)}
+    return found
+
+
+def find_account(uow: UnitOfWork, id_: AccountId) -> Account:
+    """Return an account as it stands; an empty one if it was never used."""
+    row = uow.session.get(AccountRow, id_)
+    return open_account(id_) if row is None else _from_account(row)
+
+
+def pending_holds(uow: UnitOfWork, deposits: Iterable[AccountId]) -> list[Hold]:
+    """Return the unresolved holds on these deposits, the first to expire first."""
+    table = table_of(HoldRow)
+    found: list[Hold] = []
+    for some in _chunks(sorted(deposits)):
+        query = (
+            select(table)
+            .where(table.c.account_id.in_(some), table.c.status == HoldStatus.PENDING)
+            .order_by(table.c.expires_at, table.c.id)
+        )
+        found += [_from_hold(row) for row in uow.session.execute(query)]
+    return found
+
+
+def find_hold(uow: UnitOfWork, hold_id: HoldId) -> Hold | None:
+    """Return a hold."""
+    row = uow.session.get(HoldRow, hold_id)
+    return None if row is None else _from_hold(row)
+
+
+def find_digests(uow: UnitOfWork, ids: Iterable[EntryId]) -> dict[EntryId, str]:
+    """Return the content hashes of those entries that are stored."""
+    table = table_of(EntryRow)
+    found: dict[EntryId, str] = {}
+    for some in _chunks(sorted(ids)):
+        query = select(table.c.id, table.c.content_sha256).where(table.c.id.in_(some))
+        found |= {EntryId(row.id): row.content_sha256 for row in uow.session.execute(query)}
+    return found
+
+
+def find_entry(uow: UnitOfWork, id_: EntryId) -> Entry | None:
+    """Return a stored entry."""
+    row = uow.session.get(EntryRow, id_)
+    if row is None:
+        return None
+    table = table_of(PostingRow)
+    legs = uow.session.execute(select(table).where(table.c.entry_id == id_).order_by(table.c.leg))
+    return Entry(
+        id=EntryId(row.id),
+        book=Book(row.book),
+        kind=Kind(row.kind),
+        legs=tuple(
+            Leg(
+                AccountId(leg.account_id),
+                Side(leg.side),
+                leg.amount,
+                Phase(leg.phase),
+                None if leg.hold_id is None else HoldId(leg.hold_id),
+            )
+            for leg in legs
+        ),
+        occurred_at=row.occurred_at,
+        agreement_id=None if row.agreement_id is None else AgreementId(row.agreement_id),
+        counterparty=row.counterparty,
+        memo=row.memo,
+        reverses=None if row.reverses is None else EntryId(row.reverses),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """An entry with what must be stored beside it."""
+
+    entry: Entry
+    balances_after: tuple[int, ...]
+
+
+def save(
+    uow: UnitOfWork,
+    bookings: Sequence[Booking],
+    *,
+    accounts: Iterable[Account],
+    new_holds: Iterable[Hold],
+    changed_holds: Iterable[Hold],
+    recorded_at: datetime,
+) -> None:
+    """Append entries and write the accounts and holds that they changed."""
+    session = uow.session
+    entries = [_to_entry(booking.entry, recorded_at) for booking in bookings]
+    postings = [_to_posting(booking, leg) for booking in bookings for leg in _numbers(booking)]
+    session.execute(insert(table_of(EntryRow)), entries)
+    session.execute(insert(table_of(PostingRow)), postings)
+    account, hold = table_of(AccountRow), table_of(HoldRow)
+    session.connection().execute(
+        update(account).where(account.c.id == bindparam("key")),
+        [{"key": a.id, **_counters(a)} for a in accounts],
+    )
+    if values := [_to_hold(h) for h in new_holds]:
+        session.execute(insert(hold), values)
+    if values := [
+        {"key": h.id, "remaining": h.remaining, "status": h.status.value} for h in changed_holds
+    ]:
+        session.connection().execute(update(hold).where(hold.c.id == bindparam("key")), values)
+
+
+def unbalanced_entries(uow: UnitOfWork, ids: Iterable[EntryId]) -> list[str]:
+    """Return which of these stored entries do not balance; there must be none."""
+    table = table_of(PostingRow)
+    signed = case((table.c.side == Side.DEBIT, table.c.amount), else_=-table.c.amount)
+    wrong: list[str] = []
+    for some in _chunks(sorted(ids)):
+        query = (
+            select(table.c.entry_id)
+            .where(table.c.entry_id.in_(some))
+            .group_by(table.c.entry_id, table.c.phase)
+            .having(func.sum(signed) != 0)
+        )
+        wrong += [row.entry_id for row in uow.session.execute(query)]
+    return wrong
+
+
+def movements(uow: UnitOfWork, account_id: AccountId, *, after: int, limit: int) -> list[Movement]:
+    """Return posted legs of an account in order, those after posting ``after``."""
+    posting, entry = table_of(PostingRow), table_of(EntryRow)
+    query = (
+        select(posting, entry)
+        .join(entry, entry.c.id == posting.c.entry_id)
+        .where(
+            posting.c.account_id == account_id,
+            posting.c.phase == Phase.POSTED,
+            posting.c.id > after,
+        )
+        .order_by(posting.c.id)
+        .limit(limit)
+    )
+    return [
+        Movement(
+            posting_id=row.id,
+            entry_id=EntryId(row.entry_id),
+            kind=Kind(row.kind),
+            occurred_at=row.occurred_at,
+            recorded_at=row.recorded_at,
+            counterparty=row.counterparty,
+            memo=row.memo,
+            credit=row.amount if row.side == Side.CREDIT else -row.amount,
+            balance_after=row.balance_after,
+        )
+        for row in uow.session.execute(query)
+    ]
+
+
+def book_sums(uow: UnitOfWork) -> dict[Book, BookSums]:
+    """Add up the accounts of each book."""
+    table = table_of(AccountRow)
+    names = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
+    query = select(table.c.book, *(func.sum(table.c[n]).label(n) for n in names))
+    sums = {book: BookSums() for book in Book}
+    for row in uow.session.execute(query.group_by(table.c.book)):
+        sums[Book(row.book)] = BookSums(*(int(getattr(row, name)) for name in names))
+    return sums
+
+
+def count_entries(uow: UnitOfWork) -> int:
+    """Return how many entries there are."""
+    return int(uow.session.execute(select(func.count(col(EntryRow.id)))).scalar_one())
+
+
+_CHUNK: Final = 500  # below every database's limit of parameters in one statement
+
+
+def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+
+
+def _numbers(booking: Booking) -> range:
+    return range(len(booking.entry.legs))
+
+
+def _counters(account: Account) -> dict[str, int]:
+    return {
+        "debits_posted": account.debits_posted,
+        "credits_posted": account.credits_posted,
+        "debits_pending": account.debits_pending,
+        "credits_pending": account.credits_pending,
+    }
+
+
+def _to_account(account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "book": account.book.value,
+        "code": account.code.value,
+        "owner_id": account.owner_id,
+        "is_prepaid": account.debits_must_not_exceed_credits,
+        **_counters(account),
+    }
+
+
+def _from_account(row: Any) -> Account:  # noqa: ANN401 - an AccountRow or a row of its table
+    return Account(
+        id=AccountId(row.id),
+        book=Book(row.book),
+        code=Code(row.code),
+        owner_id=row.owner_id,
+        debits_posted=row.debits_posted,
+        credits_posted=row.credits_posted,
+        debits_pending=row.debits_pending,
+        credits_pending=row.credits_pending,
+        debits_must_not_exceed_credits=bool(row.is_prepaid),
+    )
+
+
+def _to_entry(entry: Entry, recorded_at: datetime) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "book": entry.book.value,
+        "kind": entry.kind.value,
+        "agreement_id": entry.agreement_id,
+        "counterparty": entry.counterparty,
+        "memo": entry.memo,
+        "reverses": entry.reverses,
+        "content_sha256": entry.content_sha256,
+        "occurred_at": entry.occurred_at,
+        "recorded_at": recorded_at,
+    }
+
+
+def _to_posting(booking: Booking, number: int) -> dict[str, Any]:
+    leg = booking.entry.legs[number]
+    return {
+        "entry_id": booking.entry.id,
+        "leg": number,
+        "account_id": leg.account_id,
+        "side": leg.side.value,
+        "phase": leg.phase.value,
+        "amount": leg.amount,
+        "balance_after": booking.balances_after[number],
+        "hold_id": leg.hold_id,
+    }
+
+
+def _to_hold(hold: Hold) -> dict[str, Any]:
+    return {
+        "id": hold.id,
+        "account_id": hold.account_id,
+        "counter_id": hold.counter_id,
+        "agreement_id": hold.agreement_id,
+        "amount": hold.amount,
+        "remaining": hold.remaining,
+        "status": hold.status.value,
+        "expires_at": hold.expires_at,
+    }
+
+
+def _from_hold(row: Any) -> Hold:  # noqa: ANN401 - a HoldRow or a row of its table
+    return Hold(
+        id=HoldId(row.id),
+        account_id=AccountId(row.account_id),
+        counter_id=AccountId(row.counter_id),
+        agreement_id=None if row.agreement_id is None else AgreementId(row.agreement_id),
+        amount=row.amount,
+        remaining=row.remaining,
+        expires_at=row.expires_at,
+        status=HoldStatus(row.status),
+    )

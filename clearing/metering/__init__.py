@@ -1,0 +1,1 @@
+"""Usage batches: taken exactly once, rated and booked."""

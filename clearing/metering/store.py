@@ -1,0 +1,263 @@
+"""Rows of streams and batches. Batches are kept whole: body, signed header, signed receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, col
+from sqlmodel import select as select_rows
+
+from clearing.metering.stream import Position
+from databank.kit.db import UnitOfWork, UtcTime
+from schemas.ids import AgreementId, ParticipantId
+from schemas.usage import FIRST_PREVIOUS_SHA256, BatchHeader
+
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
+EVIDENCE_ROWS_MAX: Final = 16  # for each stream: enough to prove it, too few to fill a disk
+
+
+class StreamRow(SQLModel, table=True):
+    """A stream's watermark."""
+
+    __tablename__ = "clearing_stream"
+    provider_id: str = Field(primary_key=True)
+    epoch: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    next_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    last_body_sha256: str
+
+
+class BatchRow(SQLModel, table=True):
+    """One booked batch."""
+
+    __tablename__ = "clearing_batch"
+    provider_id: str = Field(primary_key=True)
+    epoch: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    first_seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    records_count: int
+    body_sha256: str
+    header: str = Field(sa_column=Column(Text, nullable=False))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    receipt: str = Field(sa_column=Column(Text, nullable=False))
+    received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class BatchAgreementRow(SQLModel, table=True):
+    """Which agreements a batch is about, and the entry that it was booked under, if priced."""
+
+    __tablename__ = "clearing_batch_agreement"
+    id: int | None = Field(
+        default=None, sa_column=Column(SERIAL, primary_key=True, autoincrement=True)
+    )
+    agreement_id: str = Field(index=True)
+    provider_id: str
+    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    first_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    entry_id: str | None = None
+
+
+class EvidenceRow(SQLModel, table=True):
+    """A signed batch that contradicts one that was booked."""
+
+    __tablename__ = "clearing_evidence"
+    provider_id: str = Field(primary_key=True)
+    epoch: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    body_sha256: str = Field(primary_key=True)
+    contradicted_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    header: str = Field(sa_column=Column(Text, nullable=False))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBatch:
+    """A batch as it came: the header, its signature and the body."""
+
+    header: BatchHeader
+    jws: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch as it was booked."""
+
+    provider_id: ParticipantId
+    epoch: int
+    first_seq: int
+    records_count: int
+    body_sha256: str
+    body: bytes
+    receipt: str
+
+    def header(self) -> BatchHeader:
+        """Return what is needed to decode the body again."""
+        return BatchHeader(
+            provider_id=self.provider_id,
+            epoch=self.epoch,
+            first_seq=self.first_seq,
+            records_count=self.records_count,
+            body_sha256=self.body_sha256,
+            previous_sha256=FIRST_PREVIOUS_SHA256,
+        )
+
+
+def position(uow: UnitOfWork, provider_id: ParticipantId, epoch: int) -> Position:
+    """Return where a stream stands."""
+    row = uow.session.get(StreamRow, (provider_id, epoch))
+    return Position() if row is None else Position(row.next_seq, row.last_body_sha256)
+
+
+def lock_position(uow: UnitOfWork, provider_id: ParticipantId, epoch: int) -> Position:
+    """Return where a stream stands, locked until the transaction ends."""
+    dialect = postgresql if uow.is_postgres else sqlite
+    start = Position()
+    uow.session.execute(
+        dialect.insert(StreamRow).on_conflict_do_nothing(),
+        {
+            "provider_id": provider_id,
+            "epoch": epoch,
+            "next_seq": start.next_seq,
+            "last_body_sha256": start.last_body_sha256,
+        },
+    )
+    query = (
+        select_rows(StreamRow)
+        .where(col(StreamRow.provider_id) == provider_id, col(StreamRow.epoch) == epoch)
+        .with_for_update()
+    )
+    row = uow.session.exec(query).one()
+    return Position(row.next_seq, row.last_body_sha256)
+
+
+def put_batch(
+    uow: UnitOfWork,
+    batch: SignedBatch,
+    *,
+    entries: Sequence[tuple[AgreementId, str | None]],
+    receipt: str,
+    after: Position,
+    now: datetime,
+) -> None:
+    """Store a batch and move its stream's watermark."""
+    header = batch.header
+    uow.session.add(
+        BatchRow(
+            provider_id=header.provider_id,
+            epoch=header.epoch,
+            first_seq=header.first_seq,
+            records_count=header.records_count,
+            body_sha256=header.body_sha256,
+            header=batch.jws,
+            body=batch.body,
+            receipt=receipt,
+            received_at=now,
+        )
+    )
+    stream = uow.session.get_one(StreamRow, (header.provider_id, header.epoch))
+    stream.next_seq, stream.last_body_sha256 = after.next_seq, after.last_body_sha256
+    uow.session.flush()
+    uow.session.execute(
+        insert(BatchAgreementRow),
+        [
+            {
+                "provider_id": header.provider_id,
+                "epoch": header.epoch,
+                "first_seq": header.first_seq,
+                "agreement_id": agreement,
+                "entry_id": entry,
+            }
+            for agreement, entry in entries
+        ],
+    )
+
+
+def overlapping(uow: UnitOfWork, header: BatchHeader) -> list[StoredBatch]:
+    """Return the booked batches that share a sequence number with this one, in order."""
+    end = col(BatchRow.first_seq) + col(BatchRow.records_count)
+    query = (
+        select_rows(BatchRow)
+        .where(
+            col(BatchRow.provider_id) == header.provider_id,
+            col(BatchRow.epoch) == header.epoch,
+            col(BatchRow.first_seq) < header.first_seq + header.records_count,
+            end > header.first_seq,
+        )
+        .order_by(col(BatchRow.first_seq))
+    )
+    return [_from_batch(row) for row in uow.session.exec(query)]
+
+
+def put_evidence(
+    uow: UnitOfWork, batch: SignedBatch, *, contradicted_seq: int, now: datetime
+) -> None:
+    """Keep a batch that contradicts what was booked, once, up to a bound for each stream."""
+    header, table = batch.header, EvidenceRow
+    same_stream = (
+        col(table.provider_id) == header.provider_id,
+        col(table.epoch) == header.epoch,
+    )
+    count = uow.session.execute(select(func.count()).where(*same_stream)).scalar_one()
+    key = (header.provider_id, header.epoch, header.body_sha256)
+    if count >= EVIDENCE_ROWS_MAX or uow.session.get(table, key) is not None:
+        return
+    uow.session.add(
+        EvidenceRow(
+            provider_id=header.provider_id,
+            epoch=header.epoch,
+            body_sha256=header.body_sha256,
+            contradicted_seq=contradicted_seq,
+            header=batch.jws,
+            body=batch.body,
+            received_at=now,
+        )
+    )
+    uow.session.flush()
+
+
+def evidence(uow: UnitOfWork, provider_id: ParticipantId) -> list[tuple[int, bytes]]:
+    """Return the contradicted sequence numbers and bodies kept against a provider."""
+    query = select_rows(EvidenceRow).where(col(EvidenceRow.provider_id) == provider_id)
+    return [(row.contradicted_seq, row.body) for row in uow.session.exec(query)]
+
+
+def batches_of(
+    uow: UnitOfWork, agreement_id: AgreementId, *, after: int, limit: int
+) -> list[tuple[int, StoredBatch]]:
+    """Return batches that hold records of an agreement, in the order of booking."""
+    link: Any = BatchAgreementRow
+    query = (
+        select_rows(link.id, BatchRow)
+        .join(
+            BatchRow,
+            (link.provider_id == BatchRow.provider_id)
+            & (link.epoch == BatchRow.epoch)
+            & (link.first_seq == BatchRow.first_seq),
+        )
+        .where(link.agreement_id == agreement_id, link.id > after)
+        .order_by(link.id)
+        .limit(limit)
+    )
+    return [(serial, _from_batch(row)) for serial, row in uow.session.exec(query)]
+
+
+def count_records(uow: UnitOfWork) -> int:
+    """Return how many usage records were booked."""
+    total = uow.session.execute(select(func.sum(col(BatchRow.records_count)))).scalar_one()
+    return int(total or 0)
+
+
+def _from_batch(row: BatchRow) -> StoredBatch:
+    return StoredBatch(
+        provider_id=ParticipantId(row.provider_id),
+        epoch=row.epoch,
+        first_seq=row.first_seq,
+        records_count=row.records_count,
+        body_sha256=row.body_sha256,
+        body=row.body,
+        receipt=row.receipt,
+    )

@@ -1,0 +1,1 @@
+"""Who the participants of the books are, as last seen in the registry."""

@@ -1,0 +1,59 @@
+"""Settings of the clearing service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from databank.kit.settings import ServiceSettings
+
+
+class ClearingSettings(ServiceSettings):
+    """What the clearing service needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABANK_CLEARING_")
+
+    port: int = Field(default=8300, ge=0, le=65_535, description="TCP port to listen on.")
+    data_dir: Path = Field(
+        default=Path("var/clearing"), description="Folder for database and keys of this service."
+    )
+    fee_bps: int = Field(
+        default=500,
+        ge=0,
+        le=5000,
+        description="The operator's fee on each supply, basis points (500 = 5 %); holds for "
+        "agreements told from now on.",
+    )
+    grant_seconds: int = Field(
+        default=300, ge=1, le=86_400, description="How long a hold on a deposit lasts, seconds."
+    )
+    name: str = Field(
+        default="산업데이터은행 청산소",
+        min_length=1,
+        max_length=100,
+        description="Name under which this service registers at the broker.",
+    )
+    brn: str = Field(
+        default="1000000009", description="사업자등록번호 of the operator, ten digits."
+    )
+    operator_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="The broker's operator secret, which registers this service as `operator`.",
+    )
+    operator_secret_file: Path | None = Field(
+        default=None, description="File with the operator secret, instead of `operator_secret`."
+    )
+    join_retry_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        description="First pause before registering at the broker is tried again, seconds; "
+        "doubles up to 30.",
+    )
+
+    def read_operator_secret(self) -> str:
+        """Return the operator secret from the file or the setting."""
+        if self.operator_secret_file is not None:
+            return self.operator_secret_file.read_text(encoding="utf-8").strip()
+        return self.operator_secret.get_secret_value()

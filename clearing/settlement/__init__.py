@@ -1,0 +1,1 @@
+"""Periods and their statements in whole won."""

@@ -1,0 +1,173 @@
+"""Rows of statements. A statement is never changed: triggers refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Column, Integer, Text, UniqueConstraint, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, col
+from sqlmodel import select as select_rows
+
+from clearing.rating.rate import Amounts, Run
+from databank.kit.db import UnitOfWork, UtcTime
+from schemas.ids import AgreementId, ParticipantId
+
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
+
+
+class PeriodRow(SQLModel, table=True):
+    """A period that statements were issued for; locked while they are."""
+
+    __tablename__ = "clearing_period"
+    period: str = Field(primary_key=True)
+
+
+class StatementRow(SQLModel, table=True):
+    """One statement: its canonical JSON and the hash of that."""
+
+    __tablename__ = "clearing_statement"
+    __table_args__ = (
+        UniqueConstraint("participant_id", "period", "number", name="clearing_statement_number"),
+    )
+    statement_id: str = Field(primary_key=True)
+    participant_id: str
+    period: str = Field(index=True)
+    number: int
+    document: str = Field(sa_column=Column(Text, nullable=False))
+    document_sha256: str
+    issued_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class StatementLineRow(SQLModel, table=True):
+    """What one issue said about one agreement: micro-won it was about, won it stated."""
+
+    __tablename__ = "clearing_statement_line"
+    id: int | None = Field(
+        default=None, sa_column=Column(SERIAL, primary_key=True, autoincrement=True)
+    )
+    agreement_id: str = Field(foreign_key="clearing_agreement.agreement_id", index=True)
+    period: str = Field(index=True)
+    acts: int = Field(sa_column=Column(BigInteger, nullable=False))
+    queries: int = Field(sa_column=Column(BigInteger, nullable=False))
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
+    bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    supply_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    vat_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    fee_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    fee_vat_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    supply_won: int = Field(sa_column=Column(BigInteger, nullable=False))
+    vat_won: int = Field(sa_column=Column(BigInteger, nullable=False))
+    fee_won: int = Field(sa_column=Column(BigInteger, nullable=False))
+    fee_vat_won: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored statement."""
+
+    participant_id: ParticipantId
+    period: str
+    number: int
+    json: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What statements have said about an agreement so far."""
+
+    counts: Run
+    micro: Amounts = field(default_factory=Amounts)
+    won: Amounts = field(default_factory=Amounts)
+
+
+_SUMMED: Final = (
+    "acts", "queries", "rows", "bytes",
+    "supply_micro", "vat_micro", "fee_micro", "fee_vat_micro",
+    "supply_won", "vat_won", "fee_won", "fee_vat_won",
+)  # fmt: skip
+
+
+def lock_period(uow: UnitOfWork, period: str) -> None:
+    """Let only one transaction issue statements of a period at a time."""
+    dialect = postgresql if uow.is_postgres else sqlite
+    uow.session.execute(dialect.insert(PeriodRow).on_conflict_do_nothing(), {"period": period})
+    query = select_rows(PeriodRow).where(col(PeriodRow.period) == period)
+    uow.session.exec(query.with_for_update()).one()
+
+
+def stated(
+    uow: UnitOfWork, agreements: Iterable[AgreementId], *, period: str | None = None
+) -> dict[AgreementId, Stated]:
+    """Return what was stated about agreements, in one period or in all together."""
+    table: Any = StatementLineRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    wanted = sorted(set(agreements))
+    found = {id_: Stated(Run(period or "")) for id_ in wanted}
+    for start in range(0, len(wanted), 500):
+        query = select(
+            table.c.agreement_id, *(func.sum(table.c[name]).label(name) for name in _SUMMED)
+        ).where(table.c.agreement_id.in_(wanted[start : start + 500]))
+        if period is not None:
+            query = query.where(table.c.period == period)
+        for row in uow.session.execute(query.group_by(table.c.agreement_id)):
+            sums = [int(getattr(row, name)) for name in _SUMMED]
+            found[AgreementId(row.agreement_id)] = Stated(
+                Run(period or "", *sums[:4]), Amounts(*sums[4:8]), Amounts(*sums[8:])
+            )
+    return found
+
+
+def add_lines(uow: UnitOfWork, period: str, lines: dict[AgreementId, Stated]) -> None:
+    """Store what an issue says about agreements."""
+    values = []
+    for agreement_id, line in lines.items():
+        sums = (
+            *(line.counts.acts, line.counts.queries, line.counts.rows, line.counts.bytes),
+            *(line.micro.supply, line.micro.vat, line.micro.fee, line.micro.fee_vat),
+            *(line.won.supply, line.won.vat, line.won.fee, line.won.fee_vat),
+        )
+        head = {"agreement_id": agreement_id, "period": period}
+        values.append({**head, **dict(zip(_SUMMED, sums, strict=True))})
+    uow.session.execute(insert(StatementLineRow), values)
+
+
+def add_document(
+    uow: UnitOfWork, statement_id: str, document: Document, *, issued_at: datetime
+) -> None:
+    """Store a statement for good."""
+    uow.session.add(
+        StatementRow(
+            statement_id=statement_id,
+            participant_id=document.participant_id,
+            period=document.period,
+            number=document.number,
+            document=document.json,
+            document_sha256=document.sha256,
+            issued_at=issued_at,
+        )
+    )
+    uow.session.flush()
+
+
+def documents(
+    uow: UnitOfWork, period: str, *, participant_id: ParticipantId | None = None
+) -> Sequence[Document]:
+    """Return statements of a period by participant and number."""
+    query = select_rows(StatementRow).where(col(StatementRow.period) == period)
+    if participant_id is not None:
+        query = query.where(col(StatementRow.participant_id) == participant_id)
+    query = query.order_by(col(StatementRow.participant_id), col(StatementRow.number))
+    return [
+        Document(
+            participant_id=ParticipantId(row.participant_id),
+            period=row.period,
+            number=row.number,
+            json=row.document,
+            sha256=row.document_sha256,
+        )
+        for row in uow.session.exec(query)
+    ]
