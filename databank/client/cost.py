@@ -1,0 +1,127 @@
+"""What a query would cost, or did: one line a supplier."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from databank.client.plan import Ref
+from schemas.management import Quote
+from schemas.money import format_won
+from schemas.problem import ProblemError
+from schemas.wire import Text
+
+ROWS_HEADER: Final = "Databank-Rows"
+BYTES_HEADER: Final = "Databank-Bytes"
+CHARGE_HEADER: Final = "Databank-Charge-Micro"
+VAT_HEADER: Final = "Databank-Vat-Micro"
+
+
+class BudgetExceededError(ProblemError):
+    """The quote is above what the caller wants to spend; nothing was asked or paid."""
+
+    slug = "budget-exceeded"
+    title = Text(ko="예산을 넘습니다", en="Over budget")
+    status = 402
+
+
+@dataclass(frozen=True, slots=True)
+class CostLine:
+    """One act at one supplier; amounts in micro-won."""
+
+    ref: Ref
+    supplier: str
+    rows_count: int
+    bytes_count: int
+    charge_micro: int
+    vat_micro: int
+
+    @property
+    def total_micro(self) -> int:
+        """Charge and VAT."""
+        return self.charge_micro + self.vat_micro
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Costs by supplier; ``is_charged`` tells a bill from a quote."""
+
+    lines: tuple[CostLine, ...]
+    is_charged: bool
+
+    @property
+    def total_micro(self) -> int:
+        """All charges with VAT, in micro-won."""
+        return sum(line.total_micro for line in self.lines)
+
+    def check(self, budget_won: int | None) -> None:
+        """Refuse what the caller does not want to spend.
+
+        Raises:
+            BudgetExceededError: The total with VAT is above ``budget_won``.
+        """
+        if budget_won is None or self.total_micro <= budget_won * 10**6:
+            return
+        raise BudgetExceededError(
+            ko=f"견적 {format_won(self.total_micro)}(부가세 포함)이 예산 ₩{budget_won:,}을 "
+            "넘습니다. 아무것도 청구되지 않았습니다. 조건을 좁히거나 예산을 올리세요.",
+            en=f"The quote of {format_won(self.total_micro)} (with VAT) is above the budget of "
+            f"₩{budget_won:,}. Nothing was charged. Narrow the query or raise the budget.",
+        )
+
+    def rows(self) -> list[tuple[str, str, str, str, str, str]]:
+        """Return the lines as people read them: dataset, supplier, rows, bytes, charge, VAT."""
+        return [
+            (
+                str(line.ref),
+                line.supplier,
+                f"{line.rows_count:,}",
+                f"{line.bytes_count:,}",
+                format_won(line.charge_micro),
+                format_won(line.vat_micro),
+            )
+            for line in self.lines
+        ]
+
+    def __str__(self) -> str:
+        said = [f"{r[0]} ({r[1]}): {r[2]}행 {r[3]}바이트 {r[4]} + 세액 {r[5]}" for r in self.rows()]
+        total = "청구" if self.is_charged else "견적"
+        return "\n".join([*said, f"{total} 합계 {format_won(self.total_micro)} (부가세 포함)"])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        heads = ("데이터셋", "공급기업", "행", "바이트", "공급가액", "세액")
+        return html_table(heads, self.rows(), caption=str(self).splitlines()[-1])
+
+
+def quoted(ref: Ref, supplier: str, quote: Quote) -> CostLine:
+    """Return a quote's line."""
+    return CostLine(
+        ref, supplier, quote.rows_count, quote.bytes_count, quote.charge_micro, quote.vat_micro
+    )
+
+
+def charged(ref: Ref, supplier: str, headers: Mapping[str, str]) -> CostLine:
+    """Return the line of an act from its answer's headers.
+
+    Raises:
+        ValueError: A header is missing or no number.
+    """
+    names = (ROWS_HEADER, BYTES_HEADER, CHARGE_HEADER, VAT_HEADER)
+    rows, bytes_, charge, vat = (int(headers.get(name, "missing")) for name in names)
+    return CostLine(ref, supplier, rows, bytes_, charge, vat)
+
+
+def html_table(heads: tuple[str, ...], rows: list[tuple[str, ...]], *, caption: str) -> str:
+    """Return an HTML table; every text is escaped."""
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>" for row in rows
+    )
+    return (
+        f"<table><caption>{html.escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
