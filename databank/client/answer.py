@@ -34,7 +34,8 @@ class Answer:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a pandas data frame."""
-        return self.rel.df()
+        frame: pd.DataFrame = self.rel.df()
+        return frame
 
     def show(self) -> None:
         """Print the first rows and the cost."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -115,7 +115,7 @@ def charged(ref: Ref, supplier: str, headers: Mapping[str, str]) -> CostLine:
     return CostLine(ref, supplier, rows, bytes_, charge, vat)
 
 
-def html_table(heads: tuple[str, ...], rows: list[tuple[str, ...]], *, caption: str) -> str:
+def html_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, caption: str) -> str:
     """Return an HTML table; every text is escaped."""
     head = "".join(f"<th>{html.escape(text)}</th>" for text in heads)
     body = "".join(

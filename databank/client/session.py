@@ -1,0 +1,185 @@
+"""``databank.connect()``: search, agree, quote, query; costs before and after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from databank.client.answer import Answer, answer_locally
+from databank.client.api import Api, open_http
+from databank.client.cost import Cost
+from databank.client.listings import Found, Listings
+from databank.client.plan import Plan, Ref, find_refs, make_plan
+from databank.client.profile import Profile, find_profile
+from databank.client.suppliers import Dataset, Suppliers
+from databank.kit.clock import new_urn
+from schemas.bank import Balance, Passbook, Statement
+from schemas.ids import AgreementId
+from schemas.management import AgreementView, DecisionView
+
+
+def connect_to(url: str | None, token: str | None) -> Session:
+    """Return a session; see ``databank.connect``."""
+    return Session(find_profile(url, token, environment=os.environ))
+
+
+def _ignore(done: int, total: int) -> None:
+    del done, total
+
+
+class Session:
+    """A curator's or buyer's session with its company's connector."""
+
+    def __init__(self, profile: Profile, *, http: httpx.Client | None = None) -> None:
+        self._http = http or open_http()
+        self.management = Api(profile.url, profile.token, self._http)
+        self._suppliers = Suppliers(self.management, make_id=new_urn)
+
+    def __enter__(self) -> Self:
+        """Return the session."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"databank.connect({self.management.url!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def search(
+        self,
+        words: str = "",
+        *,
+        domain: str | None = None,
+        industry: str | None = None,
+        provider: str | None = None,
+        limit: int = 20,
+    ) -> Listings:
+        """Find datasets by Korean or English words."""
+        answer = self._suppliers.search(
+            words, domain=domain, industry=industry, provider=provider, limit=limit
+        )
+        agreements = self._suppliers.agreements()
+        return Listings([self._suppliers.found(hit, agreements) for hit in answer.hits])
+
+    def show(self, ref: str) -> Found:
+        """Return one listed dataset.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        listing = self._suppliers.listing(Ref.parse(ref))
+        return self._suppliers.found(listing, self._suppliers.agreements())
+
+    def agree(self, ref: str) -> AgreementId:
+        """Take the supplier's offer as it stands; returns the running agreement if there is one.
+
+        Raises:
+            NegotiationFailedError: The supplier refused, with its reason.
+        """
+        found = self.show(ref)
+        if found.agreement_id is not None:
+            return found.agreement_id
+        return self._suppliers.negotiate(found.listing)
+
+    def agreements(self) -> list[AgreementView]:
+        """Return the agreements that we hold as consumer, newest first."""
+        return self._suppliers.agreements()
+
+    def quote(self, sql: str) -> Cost:
+        """Return what a query would cost now; nothing is charged.
+
+        Raises:
+            SqlError: Not one SELECT over datasets.
+            NoAgreementError: A dataset has no agreement yet.
+        """
+        plan, datasets = self._prepare(sql, auto_agree=False)
+        return self._quote(plan, datasets)
+
+    def quote_read(self, ref: str) -> Cost:
+        """Return what reading the whole file would cost."""
+        parsed = Ref.parse(ref)
+        line = self._suppliers.quote(parsed, self._suppliers.dataset(parsed), None)
+        return Cost((line,), is_charged=False)
+
+    def sql(self, sql: str, *, budget_won: int | None = None, auto_agree: bool = False) -> Answer:
+        """Run a query: each supplier its part, the rest here; then ``.cost`` tells the charges.
+
+        Args:
+            sql: DuckDB SELECT; datasets are called ``handle.name``.
+            budget_won: Refuse, before any row moves, if the quote with VAT is above it.
+            auto_agree: Take free offers that the query needs without asking.
+
+        Raises:
+            SqlError: Not one SELECT over datasets, or DuckDB refuses it.
+            NoAgreementError: A dataset has no agreement yet.
+            BudgetExceededError: The quote is above the budget.
+            RemoteRefusedError: A supplier's policy or our balance does not allow it.
+        """
+        plan, datasets = self._prepare(sql, auto_agree=auto_agree)
+        if budget_won is not None:
+            self._quote(plan, datasets).check(budget_won)
+        lines, tables = [], {}
+        for part in plan.parts:
+            table, line = self._suppliers.query(part.ref, datasets[part.ref], part.sql)
+            tables[part.ref] = table
+            lines.append(line)
+        return answer_locally(plan, tables, Cost(tuple(lines), is_charged=True))
+
+    def read(
+        self, ref: str, path: str | Path, *, on_bytes: Callable[[int, int], None] = _ignore
+    ) -> Path:
+        """Read a dataset's Arrow file; call again to go on after an interruption.
+
+        Raises:
+            RemoteRefusedError: The terms allow queries only, or the balance is used up.
+        """
+        parsed, target = Ref.parse(ref), Path(path)
+        dataset = self._suppliers.dataset(parsed)
+        self._suppliers.read(parsed, dataset, target, on_bytes=on_bytes)
+        return target
+
+    def decisions(self, ref: str) -> tuple[DecisionView, ...]:
+        """Return the supplier's policy decisions about our acts, newest first."""
+        agreement_id = self._suppliers.dataset(Ref.parse(ref)).agreement_id
+        path = f"/management/agreements/{agreement_id}/decisions"
+        answer = self.management.get(path)
+        return tuple(DecisionView.model_validate(decision) for decision in answer["decisions"])
+
+    def balance(self) -> Balance:
+        """Return our 잔액."""
+        return Balance.model_validate(self.management.get("/management/balance"))
+
+    def passbook(self, *, cursor: str | None = None, limit: int = 50) -> Passbook:
+        """Return our 통장, oldest first."""
+        answer = self.management.get("/management/passbook", cursor=cursor, limit=limit)
+        return Passbook.model_validate(answer)
+
+    def statement(self, period: str) -> Statement:
+        """Return our 명세서 of a month, such as ``2026-11``."""
+        return Statement.model_validate(self.management.get(f"/management/statements/{period}"))
+
+    def _prepare(self, sql: str, *, auto_agree: bool) -> tuple[Plan, dict[Ref, Dataset]]:
+        refs = find_refs(sql)
+        if auto_agree:
+            self._agree_to_free(refs)
+        datasets = {ref: self._suppliers.dataset(ref) for ref in refs}
+        return make_plan(sql, {ref: d.columns for ref, d in datasets.items()}), datasets
+
+    def _agree_to_free(self, refs: tuple[Ref, ...]) -> None:
+        for ref in refs:
+            found = self.show(str(ref))
+            if found.agreement_id is None and found.listing.plan.is_free:
+                self._suppliers.negotiate(found.listing)
+
+    def _quote(self, plan: Plan, datasets: dict[Ref, Dataset]) -> Cost:
+        lines = (self._suppliers.quote(p.ref, datasets[p.ref], p.sql) for p in plan.parts)
+        return Cost(tuple(lines), is_charged=False)

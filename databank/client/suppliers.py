@@ -1,0 +1,290 @@
+"""Datasets of others through our own connector: find, agree, ask."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pyarrow as pa
+
+from databank.client.api import Api, expect_success
+from databank.client.cost import CostLine, charged, quoted
+from databank.client.listings import Found
+from databank.client.plan import Ref
+from databank.kit.clock import IdMaker
+from schemas.dataset import Listing
+from schemas.ids import AgreementId
+from schemas.management import (
+    AgreementList,
+    AgreementView,
+    NegotiateRequest,
+    NegotiationView,
+    ProcessRole,
+    Quote,
+    TransferView,
+)
+from schemas.problem import NotFoundError, ProblemError
+from schemas.search import SearchAnswer
+from schemas.wire import Text
+
+PAGES_MAX: Final = 100
+WAIT_SECONDS: Final = 10
+WAITS_MAX: Final = 6
+READ_CHUNK_BYTES: Final = 2**20
+CHUNK_RETRIES_MAX: Final = 5
+
+
+class NoAgreementError(ProblemError):
+    """The query needs a dataset for which we hold no agreement."""
+
+    slug = "no-agreement"
+    title = Text(ko="합의가 없는 데이터셋입니다", en="No agreement for this dataset")
+    status = 403
+
+
+class NegotiationFailedError(ProblemError):
+    """The supplier ended the negotiation, or did not answer in time."""
+
+    slug = "negotiation-failed"
+    title = Text(ko="협상이 성립하지 않았습니다", en="The negotiation failed")
+    status = 409
+
+
+class BrokenAnswerError(ProblemError):
+    """A delivery is not what its headers say."""
+
+    slug = "broken-answer"
+    title = Text(ko="받은 데이터가 온전하지 않습니다", en="The answer is not intact")
+    status = 502
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset that we may use."""
+
+    found: Found
+    agreement_id: AgreementId
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Its columns, in order."""
+        return tuple(c.name for c in self.found.listing.dataset.schema_.columns)
+
+
+class Suppliers:
+    """Everyone else's datasets, as our connector reaches them."""
+
+    def __init__(self, management: Api, *, make_id: IdMaker) -> None:
+        self.management = management
+        self._make_id = make_id
+        self._catalog: Api | None = None
+        self._started: set[AgreementId] = set()
+
+    @property
+    def catalog(self) -> Api:
+        """The catalog that our connector works with."""
+        if self._catalog is None:
+            url = str(self.management.get("/management/services")["catalog_url"])
+            self._catalog = Api(url.rstrip("/"), None, self.management.http)
+        return self._catalog
+
+    def search(self, words: str, **filters: Any) -> SearchAnswer:  # noqa: ANN401 - query values
+        """Ask the catalog."""
+        return SearchAnswer.model_validate(self.catalog.get("/search", q=words, **filters))
+
+    def listing(self, ref: Ref) -> Listing:
+        """Return the listed dataset of that name.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            answer = self.search("", provider=ref.handle, cursor=cursor)
+            for hit in answer.hits:
+                if (hit.provider_handle, hit.dataset.name) == (ref.handle, ref.name):
+                    return hit
+            cursor = answer.next_cursor
+            if cursor is None:
+                break
+        raise NotFoundError(
+            ko=f"{ref} 데이터셋을 찾을 수 없습니다. "
+            f"`databank search {ref.name}`으로 이름을 확인하세요.",
+            en=f"There is no dataset {ref}. Look its name up with `databank search {ref.name}`.",
+        )
+
+    def agreements(self) -> list[AgreementView]:
+        """Return the agreements that we hold as consumer, newest first."""
+        answer = AgreementList.model_validate(self.management.get("/management/agreements"))
+        return [a for a in answer.agreements if a.role is ProcessRole.CONSUMER]
+
+    def found(self, listing: Listing, agreements: list[AgreementView]) -> Found:
+        """Return a listing with our agreement for it."""
+        key = (listing.provider_id, listing.dataset.id)
+        held = (a.agreement_id for a in agreements if (a.provider_id, a.dataset_id) == key)
+        return Found(listing, next(held, None))
+
+    def dataset(self, ref: Ref) -> Dataset:
+        """Return a dataset that we may use, its transfer process running.
+
+        Raises:
+            NoAgreementError: We hold no agreement for it.
+        """
+        listing = self.listing(ref)
+        found = self.found(listing, self.agreements())
+        if found.agreement_id is None:
+            raise NoAgreementError(
+                ko=f"{ref} ({listing.dataset.title.ko}, {listing.provider_name}, "
+                f"{found.price()})에 대한 합의가 없습니다. "
+                f'먼저 db.agree("{ref}") 또는 `databank negotiate {ref}`를 하세요.',
+                en=f"There is no agreement for {ref} ({listing.dataset.title.en}, "
+                f"{listing.provider_name}, {found.price('en')}). "
+                f'First call db.agree("{ref}") or run `databank negotiate {ref}`.',
+                dataset=str(ref),
+            )
+        self.start_transfer(found.agreement_id)
+        return Dataset(found, found.agreement_id)
+
+    def negotiate(self, listing: Listing) -> AgreementId:
+        """Take a listing's offer as it stands, and wait until it is an agreement.
+
+        Raises:
+            NegotiationFailedError: The supplier ended it, or it takes too long.
+        """
+        body = NegotiateRequest(
+            provider_id=listing.provider_id,
+            dataset_id=listing.dataset.id,
+            offer_id=listing.offer_id,
+            policy=listing.policy,
+        )
+        answer = self.management.post("/management/negotiations", body.to_json())
+        view = NegotiationView.model_validate(answer)
+        for _ in range(WAITS_MAX):
+            if view.state == "FINALIZED" and view.agreement_id is not None:
+                self.start_transfer(view.agreement_id)
+                return view.agreement_id
+            if view.state == "TERMINATED":
+                break
+            path = f"/management/negotiations/{view.pid}"
+            view = NegotiationView.model_validate(
+                self.management.get(path, wait_seconds=WAIT_SECONDS)
+            )
+        raise _failed(view.state, view.reason)
+
+    def start_transfer(self, agreement_id: AgreementId) -> None:
+        """Make sure that a transfer process of the agreement is running.
+
+        Raises:
+            NegotiationFailedError: The supplier does not start it.
+        """
+        if agreement_id in self._started:
+            return
+        answer = self.management.post("/management/transfers", {"agreement_id": agreement_id})
+        view = TransferView.model_validate(answer)
+        for _ in range(WAITS_MAX):
+            if view.state == "STARTED":
+                self._started.add(agreement_id)
+                return
+            if view.state in {"TERMINATED", "COMPLETED"}:
+                break
+            path = f"/management/transfers/{view.pid}"
+            view = TransferView.model_validate(self.management.get(path, wait_seconds=WAIT_SECONDS))
+        raise _failed(view.state, view.reason)
+
+    def quote(self, ref: Ref, dataset: Dataset, sql: str | None) -> CostLine:
+        """Ask what a query, or reading the whole file, would cost."""
+        path = f"/management/agreements/{dataset.agreement_id}/quote"
+        answer = self.management.repeat("POST", path, json={} if sql is None else {"sql": sql})
+        supplier = dataset.found.listing.provider_name
+        return quoted(ref, supplier, Quote.model_validate(answer))
+
+    def query(self, ref: Ref, dataset: Dataset, sql: str) -> tuple[pa.Table, CostLine]:
+        """Run a query at its supplier; a lost answer is asked for again, not paid again.
+
+        Raises:
+            BrokenAnswerError: The answer holds other rows than were charged.
+        """
+        body = {"query_id": self._make_id(), "sql": sql}
+        path = f"/management/agreements/{dataset.agreement_id}/query"
+        response = expect_success(self.management.send_repeatedly("POST", path, json=body))
+        try:
+            with pa.ipc.open_stream(response.content) as reader:
+                table = reader.read_all()
+            line = charged(ref, dataset.found.listing.provider_name, response.headers)
+        except (pa.ArrowException, ValueError) as error:
+            raise _broken(ref, str(error)) from None
+        if table.num_rows != line.rows_count:
+            raise _broken(ref, f"{table.num_rows} rows where {line.rows_count} were charged")
+        return table, line
+
+    def read(
+        self, ref: Ref, dataset: Dataset, path: Path, *, on_bytes: Callable[[int, int], None]
+    ) -> None:
+        """Read the Arrow file into ``path``; goes on where an earlier call stopped.
+
+        ``on_bytes`` is told how many bytes are there, and of how many.
+        """
+        listing, partial = dataset.found.listing, path.with_name(path.name + ".part")
+        total = listing.dataset.file_bytes
+        api_path = f"/management/agreements/{dataset.agreement_id}/data"
+        failures = 0
+        while (here := partial.stat().st_size if partial.exists() else 0) < total:
+            headers = {"Range": f"bytes={here}-{total - 1}"}
+            try:
+                with self.management.stream("GET", api_path, headers=headers) as response:
+                    _append(partial, response, here, total, on_bytes)
+            except ProblemError as error:
+                failures += 1
+                if not error.members.get("retryable") or failures > CHUNK_RETRIES_MAX:
+                    raise
+        _check_file(ref, partial, listing.dataset.data_sha256)
+        partial.rename(path)
+
+
+def _append(
+    partial: Path,
+    response: httpx.Response,
+    here: int,
+    total: int,
+    on_bytes: Callable[[int, int], None],
+) -> None:
+    said = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("content-range", ""))
+    is_ours = (int(said[1]), int(said[2])) == (here, total) if said else here == 0
+    if not is_ours:
+        raise BrokenAnswerError(
+            ko="공급기업이 다른 범위를 보냈습니다. 받던 파일(.part)을 지우고 다시 하세요.",
+            en="The supplier sent another range. Delete the .part file and try again.",
+        )
+    with partial.open("ab") as file:
+        for piece in response.iter_bytes(READ_CHUNK_BYTES):
+            file.write(piece)
+            here += len(piece)
+            on_bytes(here, total)
+
+
+def _check_file(ref: Ref, path: Path, sha256: str) -> None:
+    with path.open("rb") as file:
+        is_intact = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    if not is_intact:
+        path.unlink()
+        raise _broken(ref, "sha256 differs from the listing's")
+
+
+def _failed(state: str, reason: str | None) -> NegotiationFailedError:
+    why = reason or "제한 시간 안에 끝나지 않았습니다 (timed out)"
+    return NegotiationFailedError(
+        ko=f"상태 {state}: {why}. 공급기업에 문의하거나 잠시 뒤 다시 시도하세요.",
+        en=f"State {state}: {why}. Ask the supplier, or try again later.",
+        state=state,
+    )
+
+
+def _broken(ref: Ref, why: str) -> BrokenAnswerError:
+    return BrokenAnswerError(
+        ko=f"{ref}: {why}. 다시 시도하세요.", en=f"{ref}: {why}. Try again.", dataset=str(ref)
+    )
