@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -11,7 +13,27 @@ from schemas.ids import HANDLE, ParticipantId, did_web, parse_brn
 from schemas.signature import KEY_FRAGMENT, PublicKey
 from schemas.wire import OwnWire, Time
 
+
+def _one_line(text: str) -> str:
+    if any(unicodedata.category(char).startswith("C") for char in text):
+        raise ValueError("a name has no control, formatting or direction characters")
+    return text.strip()
+
+
+def _service_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or ":" in parts.hostname:
+        raise ValueError("a connector is reached at an http(s) URL with a host name")
+    if parts.username is not None or parts.query or parts.fragment or not url.isascii():
+        raise ValueError("a connector's URL has no user, query, fragment or non-ASCII characters")
+    if parts.port == 0:
+        raise ValueError("port 0 is not a port")
+    return url.rstrip("/")
+
+
 Brn = Annotated[str, AfterValidator(parse_brn)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
+ServiceUrl = Annotated[str, Field(max_length=300), AfterValidator(_service_url)]
 Handle = Annotated[str, StringConstraints(pattern=HANDLE.pattern)]
 
 
@@ -46,9 +68,9 @@ class JoinRequest(OwnWire):
     """
 
     handle: Handle
-    name: str = Field(min_length=1, max_length=100)
+    name: Name
     brn: Brn
-    connector_url: str = Field(max_length=300)
+    connector_url: ServiceUrl
     jwk: Jwk
     role: Role = Role.COMPANY
 
@@ -92,6 +114,38 @@ class RevocationNotice(OwnWire):
     """Broker to everyone: look this participant up again before you answer it."""
 
     participant_id: ParticipantId
+
+
+class StatusChange(OwnWire):
+    """The operator approves or revokes a participant, and says why."""
+
+    participant_id: ParticipantId
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class Rejection(OwnWire):
+    """A dataset of a participant's catalog that was not listed."""
+
+    dataset_id: str
+    reason: str
+
+
+class CrawlReport(OwnWire):
+    """How crawling one participant's catalog goes; ``error`` is of the last crawl, if it failed."""
+
+    participant_id: ParticipantId
+    last_started_at: Time | None = None
+    last_success_at: Time | None = None
+    failures_count: int = 0
+    error: str | None = None
+    datasets_count: int = 0
+    rejections: tuple[Rejection, ...] = ()
+
+
+class CrawlList(OwnWire):
+    """All sources of the federated catalog."""
+
+    sources: tuple[CrawlReport, ...]
 
 
 class FeedEntry(OwnWire):

@@ -1,0 +1,123 @@
+"""The registry over HTTP."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from broker.crawler.guard import is_callable, resolve
+from broker.parts import Parts, get_parts
+from broker.registry import service, store
+from broker.registry.client import notify
+from broker.registry.model import OperatorSecretError, UnreachableUrlError
+from broker.settings import Admission
+from databank.kit.app import (
+    AdminDep,
+    UowDep,
+    bearer,
+    consume_token,
+    get_context,
+    verify_claims,
+)
+from databank.kit.settings import Environment
+from schemas.ids import ParticipantId
+from schemas.participant import JoinRequest, Participant, ParticipantList, Role, StatusChange
+from schemas.signature import KEY_FRAGMENT, PublicKey
+
+router = APIRouter(tags=["registry"])
+
+
+@router.post("/participants", status_code=201, summary="Join")
+def join(
+    request: Request,
+    body: JoinRequest,
+    response: Response,
+    uow: UowDep,
+    databank_operator: Annotated[str, Header()] = "",
+) -> Participant:
+    """Register the sender, whose token must verify under the key in the body."""
+    context, parts = get_context(request), get_parts(request)
+    key = PublicKey(f"{body.participant_id}#{KEY_FRAGMENT}", body.jwk.to_json())
+    claims = verify_claims(context, bearer(request), key)
+    consume_token(uow, claims)
+    if body.role is Role.OPERATOR:
+        _check_operator(parts, databank_operator)
+    _check_url(parts, body.connector_url)
+    participant, is_new = service.join(
+        uow,
+        body,
+        needs_approval=parts.settings.admission is Admission.APPROVAL,
+        now=context.clock(),
+    )
+    uow.after_commit(parts.crawler.wake)
+    if not is_new:
+        response.status_code = 200
+    return participant
+
+
+def _check_operator(parts: Parts, shown: str) -> None:
+    settings = parts.settings
+    if parts.operator_secret:
+        if hmac.compare_digest(shown.encode(), parts.operator_secret.encode()):
+            return
+    elif settings.env is not Environment.PRODUCTION and settings.is_loopback:
+        return
+    raise OperatorSecretError(
+        ko="운영기관 비밀값(Databank-Operator)이 없거나 맞지 않습니다. 설정의 operator_secret을 "
+        "확인하세요.",
+        en="The operator secret (Databank-Operator) is missing or wrong. See the setting "
+        "operator_secret.",
+    )
+
+
+def _check_url(parts: Parts, url: str) -> None:
+    settings = parts.settings
+    if settings.env is not Environment.PRODUCTION or settings.allow_private_networks:
+        return
+    if not is_callable(url, resolve=resolve):
+        raise UnreachableUrlError(
+            ko=f"{url}: 인터넷에서 https로 닿는 주소여야 합니다. 공개 주소로 다시 신청하세요.",
+            en=f"{url} must be an https URL on the open internet. Join again with a public URL.",
+            field="connector_url",
+        )
+
+
+@router.get("/participants", summary="Who is registered")
+def list_participants(
+    uow: UowDep,
+    participant_id: Annotated[str | None, Query(alias="id", max_length=400)] = None,
+    handle: Annotated[str | None, Query(max_length=40)] = None,
+) -> ParticipantList:
+    """Return participants by registration; ``id`` and ``handle`` select one."""
+    if participant_id is not None:
+        found = [store.find(uow, ParticipantId(participant_id))]
+    elif handle is not None:
+        found = [store.find_by_handle(uow, handle)]
+    else:
+        return ParticipantList(participants=tuple(store.list_all(uow)))
+    matching = [p for p in found if p is not None and handle in (None, p.handle)]
+    return ParticipantList(participants=tuple(matching))
+
+
+@router.post("/participants/approval", summary="Make active", dependencies=[AdminDep])
+def approve(request: Request, body: StatusChange, uow: UowDep) -> Participant:
+    """Approve a pending participant, or take a revocation back."""
+    parts = get_parts(request)
+    uow.after_commit(parts.crawler.wake)
+    return service.approve(
+        uow, body.participant_id, reason=body.reason, now=get_context(request).clock()
+    )
+
+
+@router.post("/participants/revocation", summary="Revoke", dependencies=[AdminDep])
+def revoke(request: Request, body: StatusChange, uow: UowDep) -> Participant:
+    """Refuse a participant from now on and tell every process."""
+    context, parts = get_context(request), get_parts(request)
+    revoked = service.revoke(
+        uow, body.participant_id, own_id=context.did, reason=body.reason, now=context.clock()
+    )
+    receivers = [one for one in store.list_active(uow) if one.id != context.did]
+    uow.after_commit(lambda: notify(parts.notices, receivers, revoked.id))
+    return revoked
