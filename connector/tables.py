@@ -1,5 +1,19 @@
 """All tables of this service, imported so that alembic sees them."""
 
+from connector.agreement import store as agreement_store
+from connector.dsp import store as dsp_store
+from connector.negotiation import store as negotiation_store
+from connector.offering import store as offering_store
+from connector.outbox import store as outbox_store
+from connector.transfer import store as transfer_store
 from databank.kit import store as kit_store
 
-__all__ = ["kit_store"]
+__all__ = [
+    "agreement_store",
+    "dsp_store",
+    "kit_store",
+    "negotiation_store",
+    "offering_store",
+    "outbox_store",
+    "transfer_store",
+]

@@ -13,6 +13,7 @@ from pydantic import Field
 from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry
 from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
+from schemas.participant import Brn, Handle
 from schemas.price import PricePlan
 from schemas.terms import Terms
 from schemas.wire import OwnWire, Text, Time
@@ -96,6 +97,29 @@ class NegotiateRequest(OwnWire):
     dataset_id: DatasetId
     offer_id: OfferId
     policy: dict[str, Any]
+    dataset_title: str = Field(default="", max_length=300)
+
+
+class Joining(OwnWire):
+    """Register this connector's company at the broker."""
+
+    handle: Handle
+    name: str = Field(min_length=1, max_length=100)
+    brn: Brn
+
+
+class Services(OwnWire):
+    """Where the operator's services are, as this connector is configured."""
+
+    broker_url: str
+    catalog_url: str
+    clearing_url: str
+
+
+class EndRequest(OwnWire):
+    """End a negotiation, agreement or transfer process, and say why; the other side sees it."""
+
+    reason: str = Field(min_length=1, max_length=500)
 
 
 class ProcessRole(StrEnum):
@@ -130,8 +154,16 @@ class AgreementView(OwnWire):
     dataset_id: DatasetId
     policy: dict[str, Any]
     agreed_at: Time
+    is_terminated: bool = False
+    dataset_title: str = ""
     transfer_pid: ProcessId | None = None
     transfer_state: str | None = None
+
+
+class NegotiationList(OwnWire):
+    """Negotiations, latest change first."""
+
+    negotiations: tuple[NegotiationView, ...]
 
 
 class AgreementList(OwnWire):

@@ -1,0 +1,1 @@
+"""Messages of the Dataspace Protocol 2025-1."""

@@ -16,13 +16,19 @@ POLL_SECONDS: Final = 0.01
 
 
 @contextmanager
-def serve(app_factory: Callable[[int], FastAPI]) -> Iterator[str]:
-    """Run the application that ``app_factory`` makes for a port; yield its URL."""
+def serve(app_factory: Callable[[int], FastAPI], *, port: int = 0) -> Iterator[str]:
+    """Run the application that ``app_factory`` makes for a free, or this, port; yield its URL."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         port = int(listener.getsockname()[1])
-        config = uvicorn.Config(app_factory(port), ws="none", log_config=None, access_log=False)
+        config = uvicorn.Config(
+            app_factory(port),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(
             target=server.run, args=([listener],), name=f"serve-{port}", daemon=True

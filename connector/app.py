@@ -1,0 +1,128 @@
+"""One connector: the only constructor, and what runs in the background."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import httpx
+from fastapi import APIRouter, Depends, FastAPI
+
+from connector.dsp.edge import DspError, on_dsp_error
+from connector.management.routes import router as management_router
+from connector.negotiation.routes import router as negotiation_router
+from connector.negotiation.service import NegotiationDelivery
+from connector.offering.routes import router as offering_router
+from connector.outbox.dispatch import Dispatcher
+from connector.outbox.model import Kind
+from connector.outbox.notices import NoticeDelivery
+from connector.runtime import Runtime, get_runtime
+from connector.settings import ConnectorSettings
+from connector.transfer.routes import router as transfer_router
+from connector.transfer.service import TransferDelivery
+from databank.kit.app import CallerDep, Context, create_base_app
+from databank.kit.clock import Clock, new_secret, new_urn, system_clock
+from databank.kit.db import Database
+from databank.kit.directory import Directory, Lookup, broker_lookup
+from databank.kit.http import Identity, ServiceClient
+from databank.kit.keys import load_or_make_admin_token, load_or_make_key
+from schemas.ids import did_web
+from schemas.participant import RevocationNotice
+from schemas.problem import ForbiddenError
+
+registry_router = APIRouter(tags=["registry"])
+
+
+@registry_router.post("/registry/notices")
+def registry_notice(
+    notice: RevocationNotice, caller: CallerDep, runtime: Annotated[Runtime, Depends(get_runtime)]
+) -> dict[str, str]:
+    """Look a participant up again before it is answered: the broker says it changed."""
+    if caller.participant.id != did_web(runtime.settings.broker_url):
+        raise ForbiddenError(ko="브로커만 보낼 수 있습니다.", en="Only the broker may send this.")
+    runtime.directory.forget(notice.participant_id)
+    return {"status": "ok"}
+
+
+def create_runtime(
+    settings: ConnectorSettings, *, clock: Clock, lookup: Lookup | None, http: httpx.Client
+) -> Runtime:
+    """Open the database, load the key, and put the connector's parts together."""
+    database = Database(settings.database())
+    database.migrate("connector")
+    identity = Identity(settings.did, load_or_make_key(settings))
+    client = ServiceClient(identity, clock=clock, make_jti=new_secret, http=http)
+    directory = Directory(
+        lookup or broker_lookup(client, settings.broker_url),
+        clock=clock,
+        max_age_seconds=settings.registry_max_age_seconds,
+        grace_seconds=settings.registry_grace_seconds,
+    )
+    runtime = Runtime(settings, identity, database, directory, client, clock, new_urn)
+    runtime.data_folder.mkdir(parents=True, exist_ok=True)
+    return runtime
+
+
+def create_app(
+    settings: ConnectorSettings,
+    *,
+    clock: Clock = system_clock,
+    lookup: Lookup | None = None,
+    http: httpx.Client | None = None,
+) -> FastAPI:
+    """Return a connector's application.
+
+    Args:
+        settings: Where it runs and whom it trusts.
+        clock: The time.
+        lookup: The registry; without it, the broker named in the settings.
+        http: The client for all calls to others.
+    """
+    http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
+    runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http)
+    notices = NoticeDelivery()
+    dispatcher = Dispatcher(
+        runtime,
+        {
+            Kind.NEGOTIATION: NegotiationDelivery(),
+            Kind.TRANSFER: TransferDelivery(),
+            Kind.AGREEMENT_RECORD: notices,
+            Kind.CRAWL_REQUEST: notices,
+        },
+    )
+
+    @asynccontextmanager
+    async def background() -> AsyncIterator[None]:
+        dispatcher.start()
+        yield
+        dispatcher.stop()
+        http.close()
+        runtime.database.close()
+
+    context = Context(
+        did=runtime.did,
+        key=runtime.identity.key.public,
+        database=runtime.database,
+        directory=runtime.directory,
+        clock=clock,
+        admin_token=load_or_make_admin_token(settings),
+    )
+    app = create_base_app(
+        "산업데이터은행 connector",
+        context,
+        body_bytes_max=settings.body_bytes_max,
+        lifespan=background,
+    )
+    app.state.runtime = runtime
+    app.state.dispatcher = dispatcher
+    app.add_exception_handler(DspError, on_dsp_error)
+    for router in (
+        registry_router,
+        offering_router,
+        negotiation_router,
+        transfer_router,
+        management_router,
+    ):
+        app.include_router(router)
+    return app

@@ -1,0 +1,32 @@
+"""What a connector offers: a dataset, its terms and price, and the offer that states them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.dataset import Dataset
+from schemas.ids import OfferId, ParticipantId
+from schemas.price import PricePlan
+from schemas.terms import Terms, to_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published dataset. ``file_name`` is ``<sha256>.arrow`` in the data folder."""
+
+    dataset: Dataset
+    offer_id: OfferId
+    terms: Terms
+    plan: PricePlan
+    file_name: str
+    skipped_rows_count: int = 0
+    is_withdrawn: bool = False
+
+    def offer(self) -> dict[str, Any]:
+        """Return the ODRL offer as it stands in the catalog (no target, DSP 2025-1)."""
+        return {"@id": self.offer_id, "@type": "Offer", **to_policy(self.terms, self.plan)}
+
+    def is_visible_to(self, participant_id: ParticipantId) -> bool:
+        """Whether the listing may be shown: restricted offers are shown to their recipients."""
+        return not self.terms.recipients or participant_id in self.terms.recipients

@@ -1,0 +1,54 @@
+"""Catalog endpoints of DSP 2025-1 and the version document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from connector.dsp.edge import BodyDep, DspCallerDep, ErrorType, receive
+from connector.offering import service, store
+from connector.runtime import Runtime, get_runtime
+from schemas.dsp.catalog import CatalogRequestMessage
+from schemas.dsp.version import WELL_KNOWN_PATH, version_document
+
+router = APIRouter(tags=["dsp catalog"])
+RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
+
+
+@router.get(WELL_KNOWN_PATH)
+async def versions() -> dict[str, Any]:
+    """Return which versions of the protocol are spoken, and where."""
+    return version_document("/dsp/2025-1")
+
+
+@router.post("/dsp/2025-1/catalog/request", response_model=None)
+def catalog(  # noqa: PLR0917 - FastAPI calls it by name
+    runtime: RuntimeDep,
+    body: BodyDep,
+    caller: DspCallerDep,
+    response: Response,
+    after: Annotated[str, Query(max_length=200)] = "",
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> dict[str, Any] | Response:
+    """Return a page of the catalog; ``Link`` leads on, ``ETag`` tells whether it changed."""
+    message, _ = receive(body, CatalogRequestMessage, ErrorType.CATALOG)
+    service.check_filter(message.filter)
+    etag = f'"{store.catalog_version(caller.uow)}"'
+    if if_none_match == etag and not after:
+        return Response(status_code=304, headers={"ETag": etag})
+    page, following = service.catalog_page(
+        caller.uow, runtime, reader_id=caller.participant.id, after=after
+    )
+    response.headers["ETag"] = etag
+    if following is not None:
+        url = f"{runtime.dsp_url}/catalog/request?after={quote(following, safe='')}"
+        response.headers["Link"] = f'<{url}>; rel="next"'
+    return page
+
+
+@router.get("/dsp/2025-1/catalog/datasets/{dataset_id}")
+def dataset(runtime: RuntimeDep, dataset_id: str, caller: DspCallerDep) -> dict[str, Any]:
+    """Return one dataset."""
+    return service.dataset(caller.uow, runtime, dataset_id, reader_id=caller.participant.id)

@@ -1,0 +1,55 @@
+"""Messages that leave the connector, and when a failed one is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+FIRST_DELAY: Final = timedelta(milliseconds=200)
+DELAY_MAX: Final = timedelta(minutes=10)
+FINAL_STATUSES: Final = range(400, 500)
+RETRYABLE_STATUSES: Final = frozenset({401, 408, 425, 429})  # 401: clocks or keys may catch up
+
+
+class Kind(StrEnum):
+    """What a message belongs to; decides who learns of its delivery."""
+
+    NEGOTIATION = "negotiation"
+    TRANSFER = "transfer"
+    AGREEMENT_RECORD = "agreement-record"
+    CRAWL_REQUEST = "crawl-request"
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """One message. Messages of one ``process_key`` leave in order, one at a time."""
+
+    kind: Kind
+    process_key: str
+    url: str
+    audience: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message in the outbox."""
+
+    id: int
+    message: OutgoingMessage
+    attempts_count: int
+
+
+def is_final(status: int, body: dict[str, Any]) -> bool:
+    """Whether an error status says that trying again is useless."""
+    if body.get("retryable") is True:
+        return False
+    return status in FINAL_STATUSES and status not in RETRYABLE_STATUSES
+
+
+def next_attempt(attempts_count: int, now: datetime) -> datetime:
+    """Return when to try again after ``attempts_count`` failures: doubling, bounded."""
+    doubled: timedelta = FIRST_DELAY * int(2 ** min(attempts_count, 20))
+    return now + min(doubled, DELAY_MAX)

@@ -1,0 +1,82 @@
+"""What every feature of one connector works with; several connectors live in one process."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import Request
+
+from connector.settings import ConnectorSettings
+from databank.kit.clock import Clock, IdMaker
+from databank.kit.db import Database
+from databank.kit.directory import Directory
+from databank.kit.http import Identity, ServiceClient
+from schemas.ids import ParticipantId
+
+
+class Signal:
+    """Wakes whoever waits for the next change; never lost between two looks."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """How often the signal was given."""
+        return self._count
+
+    def give(self) -> None:
+        """Wake all waiters."""
+        with self._condition:
+            self._count += 1
+            self._condition.notify_all()
+
+    def wait(self, seen: int, timeout_seconds: float) -> int:
+        """Wait until the signal was given more often than ``seen``; return the count."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._count != seen, timeout_seconds)
+            return self._count
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One connector's parts.
+
+    ``outbox`` wakes the dispatcher, ``usage`` the shipper of usage records, ``processes``
+    those who wait for a negotiation or transfer process.
+    """
+
+    settings: ConnectorSettings
+    identity: Identity
+    database: Database
+    directory: Directory
+    client: ServiceClient
+    clock: Clock
+    make_id: IdMaker
+    outbox: Signal = field(default_factory=Signal)
+    usage: Signal = field(default_factory=Signal)
+    processes: Signal = field(default_factory=Signal)
+
+    @property
+    def did(self) -> ParticipantId:
+        """Our participant id."""
+        return self.identity.did
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the published Arrow files lie."""
+        return self.settings.data_dir / "data"
+
+    @property
+    def dsp_url(self) -> str:
+        """Where we speak DSP 2025-1; also the callback address that we send."""
+        return f"{self.settings.url}/dsp/2025-1"
+
+
+def get_runtime(request: Request) -> Runtime:
+    """Return the connector that serves this request."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime

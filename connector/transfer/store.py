@@ -1,0 +1,124 @@
+"""Table of transfer processes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Text
+from sqlmodel import Field, SQLModel, col, select
+
+from connector.side import Side
+from connector.transfer.machine import FINAL, State
+from connector.transfer.model import TransferProcess
+from databank.kit.db import UnitOfWork, UtcTime
+from schemas.ids import AgreementId, ParticipantId, ProcessId
+
+
+class TransferRow(SQLModel, table=True):
+    """One transfer process, by our own pid."""
+
+    __tablename__ = "connector_transfer"
+    pid: str = Field(primary_key=True)
+    side: str
+    consumer_pid: str = Field(index=True)
+    provider_pid: str | None
+    counterparty_id: str
+    peer_url: str
+    agreement_id: str = Field(index=True)
+    format: str
+    state: str
+    updated_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    secret_sha256: str | None
+    data_address_json: str | None = Field(sa_column=Column(Text, nullable=True))
+    reason: str | None
+
+
+def _values(process: TransferProcess) -> dict[str, Any]:
+    address = process.data_address
+    return {
+        "pid": process.pid,
+        "side": process.side.value,
+        "consumer_pid": process.consumer_pid,
+        "provider_pid": process.provider_pid,
+        "counterparty_id": process.counterparty_id,
+        "peer_url": process.peer_url,
+        "agreement_id": process.agreement_id,
+        "format": process.format,
+        "state": process.state.value,
+        "updated_at": process.updated_at,
+        "secret_sha256": process.secret_sha256,
+        "data_address_json": None if address is None else json.dumps(address),
+        "reason": process.reason,
+    }
+
+
+def _from_row(row: TransferRow) -> TransferProcess:
+    return TransferProcess(
+        side=Side(row.side),
+        consumer_pid=ProcessId(row.consumer_pid),
+        provider_pid=None if row.provider_pid is None else ProcessId(row.provider_pid),
+        counterparty_id=ParticipantId(row.counterparty_id),
+        peer_url=row.peer_url,
+        agreement_id=AgreementId(row.agreement_id),
+        format=row.format,
+        state=State(row.state),
+        updated_at=row.updated_at,
+        secret_sha256=row.secret_sha256,
+        data_address=None if row.data_address_json is None else json.loads(row.data_address_json),
+        reason=row.reason,
+    )
+
+
+def put(uow: UnitOfWork, process: TransferProcess) -> None:
+    """Store a process, new or changed."""
+    row = uow.session.get(TransferRow, process.pid, with_for_update=True)
+    if row is None:
+        uow.session.add(TransferRow(**_values(process)))
+    else:
+        row.sqlmodel_update(_values(process))
+    uow.session.flush()
+
+
+def get(uow: UnitOfWork, pid: ProcessId) -> TransferProcess | None:
+    """Return the process with this own pid; the row is locked until the transaction ends."""
+    row = uow.session.get(TransferRow, pid, with_for_update=True)
+    return _from_row(row) if row else None
+
+
+def by_consumer_pid(
+    uow: UnitOfWork, consumer_pid: ProcessId, counterparty_id: ParticipantId
+) -> TransferProcess | None:
+    """Return the process that this consumer has asked for under its pid, as provider."""
+    query = select(TransferRow).where(
+        TransferRow.consumer_pid == consumer_pid,
+        TransferRow.counterparty_id == counterparty_id,
+        TransferRow.side == Side.PROVIDER.value,
+    )
+    row = uow.session.exec(query).one_or_none()
+    return _from_row(row) if row else None
+
+
+def running(uow: UnitOfWork, agreement_id: AgreementId) -> list[TransferProcess]:
+    """Return the processes of an agreement that have not ended, oldest change first."""
+    query = (
+        select(TransferRow)
+        .where(TransferRow.agreement_id == agreement_id)
+        .where(col(TransferRow.state).not_in([state.value for state in FINAL]))
+        .order_by(col(TransferRow.updated_at), col(TransferRow.pid))
+    )
+    return [_from_row(row) for row in uow.session.exec(query)]
+
+
+def running_of_all(
+    uow: UnitOfWork, agreement_ids: list[AgreementId]
+) -> dict[AgreementId, TransferProcess]:
+    """Return one process that has not ended for each agreement that has one."""
+    query = (
+        select(TransferRow)
+        .where(col(TransferRow.agreement_id).in_(agreement_ids))
+        .where(col(TransferRow.state).not_in([state.value for state in FINAL]))
+        .order_by(col(TransferRow.updated_at))
+    )
+    return {AgreementId(row.agreement_id): _from_row(row) for row in uow.session.exec(query)}

@@ -1,0 +1,135 @@
+"""Connectors for tests: real applications on real ports, with a registry that is a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from connector.app import create_app
+from connector.offering import store as offerings
+from connector.offering.model import Published
+from connector.runtime import Runtime
+from connector.settings import ConnectorSettings
+from databank.kit.clock import new_urn
+from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
+from schemas.ids import DatasetId, OfferId, ParticipantId
+from schemas.participant import Jwk, Participant, Role, Status
+from schemas.price import PricePlan
+from schemas.terms import Terms
+from schemas.wire import Text
+from tests.support.serve import serve
+
+NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+
+
+@dataclass
+class Registry:
+    """Who is registered; tests change it at will."""
+
+    participants: dict[ParticipantId, Participant] = field(default_factory=dict)
+
+    def find(self, participant_id: ParticipantId) -> Participant | None:
+        return self.participants.get(participant_id)
+
+    def add(self, runtime: Runtime, handle: str) -> None:
+        self.participants[runtime.did] = Participant(
+            id=runtime.did,
+            handle=handle,
+            name=handle,
+            brn="1208147521",
+            connector_url=runtime.settings.url,
+            jwk=Jwk.model_validate(runtime.identity.key.public.jwk),
+            role=Role.COMPANY,
+            status=Status.ACTIVE,
+            registered_at=NOW,
+        )
+
+    def set_status(self, participant_id: ParticipantId, status: Status) -> None:
+        found = self.participants[participant_id]
+        self.participants[participant_id] = found.model_copy(update={"status": status})
+
+
+@dataclass
+class Running:
+    """A connector that answers at ``url``."""
+
+    url: str
+    app: FastAPI
+    http: httpx.Client
+
+    @property
+    def runtime(self) -> Runtime:
+        runtime: Runtime = self.app.state.runtime
+        return runtime
+
+    def manage(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call the management API as the company's own people."""
+        token = self.app.state.context.admin_token
+        headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
+        return self.http.request(method, f"{self.url}/management{path}", headers=headers, **options)
+
+
+@contextmanager
+def connector(
+    folder: Path, registry: Registry, handle: str, *, port: int = 0, **settings: Any
+) -> Iterator[Running]:
+    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again."""
+    apps: list[FastAPI] = []
+
+    def make(port: int) -> FastAPI:
+        values = {"registry_max_age_seconds": 0.0, **settings}
+        config = ConnectorSettings(
+            data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
+        )
+        app = create_app(config, lookup=registry.find)
+        registry.add(app.state.runtime, handle)
+        apps.append(app)
+        return app
+
+    with ExitStack() as stack:
+        url = stack.enter_context(serve(make, port=port))
+        http = stack.enter_context(httpx.Client(timeout=30, trust_env=False))
+        yield Running(url, apps[0], http)
+
+
+def publish(
+    runtime: Runtime,
+    name: str,
+    *,
+    terms: Terms | None = None,
+    plan: PricePlan | None = None,
+    sha256: str = "0" * 64,
+) -> Published:
+    """Store a listing with one column; its file is the caller's business."""
+    column = Column(name="kwh", type=ColumnType.NUMBER, label=Text(ko="전력", en="power"))
+    dataset = Dataset(
+        id=DatasetId(new_urn()),
+        name=name,
+        title=Text(ko="전력 사용량", en="Electricity use"),
+        description=Text(ko="시험", en="test"),
+        domain=Domain.PROCESS,
+        industry=Industry.STEEL_ALUMINIUM,
+        schema=DatasetSchema(columns=(column,)),
+        rows_count=0,
+        file_bytes=0,
+        data_sha256=sha256,
+        issued_at=NOW,
+        modified_at=NOW,
+    )
+    published = Published(
+        dataset=dataset,
+        offer_id=OfferId(new_urn()),
+        terms=terms or Terms(),
+        plan=plan or PricePlan(),
+        file_name=f"{sha256}.arrow",
+    )
+    with runtime.database.unit_of_work() as uow:
+        offerings.put(uow, published)
+    return published
