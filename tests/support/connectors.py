@@ -116,7 +116,7 @@ def publish(
         description=Text(ko="시험", en="test"),
         domain=Domain.PROCESS,
         industry=Industry.STEEL_ALUMINIUM,
-        schema=DatasetSchema(columns=(column,)),
+        schema_=DatasetSchema(columns=(column,)),
         rows_count=0,
         file_bytes=0,
         data_sha256=sha256,
