@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -77,6 +77,11 @@ ARROW_SCHEMA: Final = pa.schema(
         pa.field("occurred_at", pa.timestamp("us", "UTC"), nullable=False),
     ]
 )
+
+
+_COLUMNS: Final = tuple(ARROW_SCHEMA.names)  # the fields of UsageRecord, in their order
+_ACT: Final = _COLUMNS.index("act")
+_ACTS: Final = {act.value: act for act in Act}
 
 
 class BadBatchError(ValueError):
@@ -157,7 +162,8 @@ class RecordList(OwnWire):
 
 def encode_batch(records: list[UsageRecord]) -> bytes:
     """Return records as one Arrow IPC stream."""
-    table = pa.Table.from_pylist([asdict(r) | {"act": r.act.value} for r in records], ARROW_SCHEMA)
+    columns = {name: [getattr(record, name) for record in records] for name in _COLUMNS}
+    table = pa.Table.from_pydict(columns, ARROW_SCHEMA)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, ARROW_SCHEMA) as writer:
         writer.write_table(table)
@@ -176,19 +182,57 @@ def decode_batch(body: bytes, header: BatchHeader) -> list[UsageRecord]:
     if hashlib.sha256(body).hexdigest() != header.body_sha256:
         raise BadBatchError("body_sha256 does not match the body")
     try:
-        with pa.ipc.open_stream(body) as reader:
-            if reader.schema != ARROW_SCHEMA:
-                raise BadBatchError("not the schema of usage records")
-            table = reader.read_all()
+        table = _read_table(body)
         if table.num_rows != header.records_count:
             raise BadBatchError("records_count does not match the body")
-        table.validate(full=True)
-        records = [UsageRecord(**{**row, "act": Act(row["act"])}) for row in table.to_pylist()]
-    except (pa.ArrowException, OSError, OverflowError, TypeError, ValueError) as error:
+        columns = [column.to_pylist() for column in table.columns]
+        columns[_ACT] = [_ACTS[act] for act in columns[_ACT]]
+        records = [UsageRecord(*row) for row in zip(*columns, strict=True)]
+    except (pa.ArrowException, OSError, LookupError, OverflowError, TypeError, ValueError) as error:
         raise error if isinstance(error, BadBatchError) else BadBatchError(str(error)) from None
     for expected, record in enumerate(records, header.first_seq):
         _check_record(record, expected)
     return records
+
+
+def _read_table(body: bytes) -> pa.Table:
+    for message in pa.ipc.MessageReader.open_stream(pa.py_buffer(body)):
+        if _is_compressed(message.metadata.to_pybytes()):
+            raise BadBatchError("compressed bodies are not read: they hide their size")
+    with pa.ipc.open_stream(body) as reader:
+        if reader.schema != ARROW_SCHEMA:
+            raise BadBatchError("not the schema of usage records")
+        table = reader.read_all()
+    table.validate(full=True)
+    if any(column.null_count for column in table.columns):
+        raise BadBatchError("a field is missing")
+    return table
+
+
+_RECORD_BATCH: Final = 3  # MessageHeader.RecordBatch of Arrow's Message.fbs
+
+
+def _is_compressed(message: bytes) -> bool:
+    """Whether an IPC message is a record batch with ``BodyCompression`` (Arrow, Message.fbs)."""
+    root = _unsigned(message, 0, 4)
+    kind, header = _slot(message, root, 1), _slot(message, root, 2)
+    if kind is None or header is None or message[kind] != _RECORD_BATCH:
+        return False
+    return _slot(message, header + _unsigned(message, header, 4), 3) is not None
+
+
+def _slot(buffer: bytes, table: int, index: int) -> int | None:
+    """Return where field ``index`` of a FlatBuffers table lies, if it is there."""
+    vtable = table - int.from_bytes(buffer[table : table + 4], "little", signed=True)
+    entry = vtable + 4 + 2 * index
+    if entry >= vtable + _unsigned(buffer, vtable, 2):
+        return None
+    offset = _unsigned(buffer, entry, 2)
+    return table + offset if offset else None
+
+
+def _unsigned(buffer: bytes, start: int, size: int) -> int:
+    return int.from_bytes(buffer[start : start + size], "little")
 
 
 def _check_record(record: UsageRecord, expected_seq: int) -> None:

@@ -84,6 +84,7 @@ class Books:
         self._accounts = accounts
         self._holds = holds
         self._now = now
+        self._known: dict[EntryId, str | None] = {}
         self._bookings: dict[EntryId, store.Booking] = {}
         self._touched: set[AccountId] = set()
         self._new_holds: set[HoldId] = set()
@@ -139,10 +140,17 @@ class Books:
         self._bookings[entry.id] = store.Booking(entry, balances)
         return True
 
+    def look_up(self, ids: Iterable[EntryId]) -> None:
+        """Ask for many entries at once whether they were booked before."""
+        wanted = list(ids)
+        self._known |= dict.fromkeys(wanted) | store.find_digests(self._uow, wanted)
+
     def _existing(self, id_: EntryId) -> str | None:
         if id_ in self._bookings:
             return self._bookings[id_].entry.content_sha256
-        return store.find_digests(self._uow, [id_]).get(id_)
+        if id_ not in self._known:
+            self.look_up([id_])
+        return self._known[id_]
 
     def freshen(self, wallet: Wallet) -> None:
         """Give back expired holds, then pay what was delivered beyond the deposit."""

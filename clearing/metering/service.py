@@ -297,13 +297,17 @@ def _book(
     books = Books.open(uow, accounts, now=now)
     for wallet in {sale.wallet for sale in sales}:
         books.freshen(wallet)
+    cause = (header.provider_id, header.epoch, header.first_seq)
+    ids = {
+        s.agreement_id: entry_id(Book.ACCRUAL, Kind.USAGE, *cause, s.agreement_id) for s in sales
+    }
+    books.look_up(ids.values())
     last = batch.records[-1].occurred_at
     booked: dict[AgreementId, EntryId] = {}
     for sale in sales:
-        cause = (header.provider_id, header.epoch, header.first_seq, sale.agreement_id)
         entry = sale_entry(
             sale,
-            id_=entry_id(Book.ACCRUAL, Kind.USAGE, *cause),
+            id_=ids[sale.agreement_id],
             kind=Kind.USAGE,
             deposit=books.account(sale.wallet.deposit),
             holds=books.holds_for(sale.agreement_id),

@@ -51,6 +51,5 @@ def test_ingest(database_url: str, batch_size: int) -> None:
     with database.unit_of_work() as uow:
         assert trial_balance(uow).records_count == events
     database.close()
-    print(
-        f"\n{database_url.partition(':')[0]} batch {batch_size}: {events / seconds:,.0f} events/s"
-    )  # noqa: T201
+    kind = database_url.partition(":")[0]
+    print(f"\n{kind} batch {batch_size}: {events / seconds:,.0f} events/s")  # noqa: T201
