@@ -107,6 +107,20 @@ def make_plan(sql: str, columns: Mapping[Ref, Sequence[str]]) -> Plan:
     return Plan(parts, sql)
 
 
+def with_handle(sql: str, ref: Ref) -> str:
+    """Return the query with the dataset's bare name written in full, other names as they are.
+
+    Raises:
+        SqlError: Not one SELECT.
+    """
+    query = _parse(sql)
+    for table in query.find_all(exp.Table):
+        is_bare = not table.db and table.name.lower() == ref.name and not _is_cte(table)
+        if is_bare and not isinstance(table.this, exp.Func):
+            table.set("db", exp.to_identifier(ref.handle))
+    return query.sql(DIALECT)
+
+
 def _parse(sql: str) -> exp.Query:
     if len(sql) > SQL_CHARS_MAX:
         raise SqlError(f"SQL이 {SQL_CHARS_MAX}자를 넘습니다 (too long)")

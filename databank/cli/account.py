@@ -1,0 +1,145 @@
+"""Commands about our own money: 잔액, 통장, 명세서."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from databank.cli.surface import Surface, surface_of
+
+if TYPE_CHECKING:
+    from schemas.bank import Balance, Statement
+
+
+def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
+    """Add the commands."""
+    app.command("balance", help=say("잔액을 봅니다", "Show the balance"))(balance)
+    app.command("passbook", help=say("통장을 봅니다", "Show the passbook"))(passbook)
+    app.command("statement", help=say("명세서를 봅니다 (예: 2026-11)", "Show a statement"))(
+        statement
+    )
+
+
+def show_balance(balance: Balance, surface: Surface) -> None:
+    """Print a balance."""
+    from schemas.money import format_won
+
+    say = surface.say
+    lines = [
+        (say("잔액", "deposit"), balance.deposit_micro),
+        (say("그중 잡아 둔 돈", "of it held"), balance.held_micro),
+        (say("쓸 수 있는 돈", "available"), balance.available_micro),
+        (say("공급해서 번 돈", "earned"), balance.earned_micro),
+    ]
+    surface.table(
+        balance.to_json(),
+        (say("계정", "account"), say("금액", "amount")),
+        [(name, format_won(amount)) for name, amount in lines],
+        numbers=(1,),
+        title=balance.participant_id,
+    )
+
+
+def balance(context: typer.Context) -> None:
+    """Print our balance."""
+    surface = surface_of(context)
+    with surface.session() as session:
+        own = session.balance()
+    show_balance(own, surface)
+
+
+def passbook(
+    context: typer.Context,
+    cursor: Annotated[str | None, typer.Option(help="이어 볼 곳 (where to go on)")] = None,
+    limit: Annotated[int, typer.Option(help="줄 수 (lines)", min=1, max=500)] = 50,
+) -> None:
+    """Print the movements of our deposit, oldest first."""
+    from schemas.money import format_won
+
+    surface = surface_of(context)
+    say = surface.say
+    with surface.session() as session:
+        book = session.passbook(cursor=cursor, limit=limit)
+    surface.table(
+        book.to_json(),
+        (
+            say("일시", "time"),
+            say("내용", "kind"),
+            say("상대", "counterparty"),
+            say("적요", "memo"),
+            say("금액", "amount"),
+            say("잔액", "balance"),
+        ),
+        [
+            (
+                f"{line.occurred_at:%Y-%m-%d %H:%M}",
+                line.kind,
+                line.counterparty,
+                line.memo,
+                format_won(line.amount_micro),
+                format_won(line.balance_micro),
+            )
+            for line in book.lines
+        ],
+        numbers=(4, 5),
+    )
+    if book.next_cursor and not surface.is_json:
+        surface.note(say("더 있습니다: --cursor ", "More: --cursor ") + book.next_cursor)
+
+
+def statement(context: typer.Context, period: str) -> None:
+    """Print our statement of a month."""
+    surface = surface_of(context)
+    with surface.session() as session:
+        document = session.statement(period)
+    show_statement(document, surface)
+
+
+def show_statement(document: Statement, surface: Surface) -> None:
+    """Print a statement: what we bought, what we sold, the totals."""
+    from schemas.ids import format_brn
+
+    say = surface.say
+    rows = [
+        (
+            say("매입", "bought") if line in document.purchases else say("매출", "sold"),
+            line.dataset_title,
+            line.counterparty_name,
+            f"{line.queries_count:,}",
+            f"{line.rows_count:,}",
+            f"₩{line.supply_won:,}",
+            f"₩{line.vat_won:,}",
+            f"₩{line.fee_won + line.fee_vat_won:,}",
+            f"₩{line.net_won:,}",
+        )
+        for line in (*document.purchases, *document.sales)
+    ]
+    surface.table(
+        document.to_json(),
+        (
+            "",
+            say("데이터셋", "dataset"),
+            say("상대", "counterparty"),
+            say("질의", "queries"),
+            say("행", "rows"),
+            say("공급가액", "supply"),
+            say("세액", "VAT"),
+            say("수수료", "fee"),
+            say("실금액", "net"),
+        ),
+        rows,
+        numbers=(3, 4, 5, 6, 7, 8),
+        title=f"{document.period} {say('명세서', 'statement')} · {document.participant_name} "
+        f"({format_brn(document.brn)})",
+    )
+    if not surface.is_json:
+        typer.echo(
+            say(
+                f"매입 합계 ₩{document.purchases_total_won:,} · "
+                f"매출 실수령 ₩{document.sales_total_won:,}",
+                f"Bought ₩{document.purchases_total_won:,} · "
+                f"received for sales ₩{document.sales_total_won:,}",
+            )
+        )

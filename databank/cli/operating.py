@@ -1,0 +1,240 @@
+"""Commands of the operator's people: participants, deposits, statements, the books."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from databank.cli.surface import Surface, surface_of
+
+if TYPE_CHECKING:
+    from databank.client.api import Api
+    from schemas.participant import Participant
+
+DEFAULT_URLS = {"broker": "http://localhost:8100", "clearing": "http://localhost:8300"}
+DataDir = Annotated[
+    Path, typer.Option(help="`databank up`의 데이터 폴더: 관리 토큰 (admin tokens lie there)")
+]
+Var = Path("var")
+Who = Annotated[str, typer.Argument(help="참여자 이름이나 id (handle or id)")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    surface: Surface
+    data_dir: Path
+
+
+def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help=say(
+            "운영기관의 일 (환경변수 DATABANK_BROKER_URL, DATABANK_BROKER_TOKEN, "
+            "DATABANK_CLEARING_URL, DATABANK_CLEARING_TOKEN 또는 --data-dir)",
+            "The operator's work (environment DATABANK_BROKER_URL, DATABANK_BROKER_TOKEN, "
+            "DATABANK_CLEARING_URL, DATABANK_CLEARING_TOKEN, or --data-dir)",
+        ),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    commands: list[tuple[str, Callable[..., None], str]] = [
+        ("participants", participants, say("참여자를 봅니다", "List participants")),
+        ("approve", approve, say("참여를 승인합니다", "Approve a participant")),
+        ("revoke", revoke, say("참여를 정지합니다 (즉시)", "Revoke a participant, at once")),
+        ("deposit", deposit, say("입금을 적습니다", "Book a deposit")),
+        ("statements", statements, say("명세서를 냅니다", "Issue a month's statements")),
+        ("trial-balance", trial_balance, say("차변과 대변을 맞춥니다", "Add the books up")),
+    ]
+    for name, command, help_ in commands:
+        group.command(name, help=help_)(command)
+    app.add_typer(group, name="operator")
+
+
+@contextmanager
+def _service(where: _Where, service: str) -> Iterator[Api]:
+    """Open a service's admin API with the token from environment or data folder."""
+    from databank.cli.questions import BadAnswerError
+    from databank.client.api import Api, open_http
+    from databank.kit.keys import ADMIN_TOKEN_FILE
+
+    environment = where.surface.environment
+    prefix = f"DATABANK_{service.upper()}"
+    token = environment.get(f"{prefix}_TOKEN")
+    path = where.data_dir / service / ADMIN_TOKEN_FILE
+    if token is None:
+        if not path.exists():
+            raise BadAnswerError(
+                ko=f"관리 토큰이 없습니다. {prefix}_TOKEN을 설정하거나 --data-dir로 "
+                "`databank up`의 폴더를 알려 주세요.",
+                en=f"No admin token. Set {prefix}_TOKEN, or name the folder of `databank up` "
+                "with --data-dir.",
+            )
+        token = path.read_text(encoding="utf-8").strip()
+    url = environment.get(f"{prefix}_URL", DEFAULT_URLS[service]).rstrip("/")
+    with open_http() as http:
+        yield Api(url, token, http)
+
+
+def _all_participants(where: _Where) -> list[Participant]:
+    from schemas.participant import ParticipantList
+
+    with _service(where, "broker") as broker:
+        answer = broker.get("/participants")
+    return list(ParticipantList.model_validate(answer).participants)
+
+
+def _find(where: _Where, who: str) -> Participant:
+    from schemas.problem import NotFoundError
+
+    for participant in _all_participants(where):
+        if who in {participant.id, participant.handle, participant.name}:
+            return participant
+    raise NotFoundError(
+        ko=f"참여자 {who}이(가) 없습니다. `databank operator participants`로 확인하세요.",
+        en=f"There is no participant {who}. See `databank operator participants`.",
+    )
+
+
+def _show(found: list[Participant], surface: Surface) -> None:
+    from schemas.ids import format_brn
+
+    say = surface.say
+    state = {
+        "active": say("참여 중", "active"),
+        "pending": say("승인 대기", "pending"),
+        "revoked": say("정지", "revoked"),
+    }
+    surface.table(
+        [p.to_json() for p in found],
+        (
+            say("이름", "name"),
+            say("회사", "company"),
+            say("사업자등록번호", "BRN"),
+            say("역할", "role"),
+            say("상태", "status"),
+            "id",
+        ),
+        [
+            (p.handle, p.name, format_brn(p.brn), p.role.value, state[p.status.value], p.id)
+            for p in found
+        ],
+    )
+
+
+def participants(context: typer.Context, data_dir: DataDir = Var) -> None:
+    """Print who is registered."""
+    surface = surface_of(context)
+    _show(_all_participants(_Where(surface, data_dir)), surface)
+
+
+def approve(
+    context: typer.Context,
+    who: Who,
+    reason: Annotated[str, typer.Option(help="이유 (reason)")] = "서류 확인",
+    data_dir: DataDir = Var,
+) -> None:
+    """Make a participant active."""
+    _change(_Where(surface_of(context), data_dir), who, "approval", reason)
+
+
+def revoke(
+    context: typer.Context,
+    who: Who,
+    reason: Annotated[str, typer.Option(prompt="이유", help="이유 (reason)")],
+    data_dir: DataDir = Var,
+) -> None:
+    """Refuse a participant from now on."""
+    _change(_Where(surface_of(context), data_dir), who, "revocation", reason)
+
+
+def _change(where: _Where, who: str, change: str, reason: str) -> None:
+    from schemas.participant import Participant
+
+    participant = _find(where, who)
+    body = {"participant_id": participant.id, "reason": reason}
+    with _service(where, "broker") as broker:
+        answer = broker.post(f"/participants/{change}", body)
+    _show([Participant.model_validate(answer)], where.surface)
+
+
+def deposit(  # noqa: PLR0917 - options, all by name
+    context: typer.Context,
+    who: Who,
+    amount_won: Annotated[int, typer.Argument(min=1, help="원 (won)")],
+    reference: Annotated[
+        str, typer.Option(help="은행 거래 번호: 같은 번호는 한 번만 (bank's reference, books once)")
+    ],
+    memo: Annotated[str, typer.Option(help="적요 (memo)")] = "",
+    data_dir: DataDir = Var,
+) -> None:
+    """Book money that arrived at the bank."""
+    from databank.cli.account import show_balance
+    from schemas.bank import Balance, DepositRequest
+
+    where = _Where(surface_of(context), data_dir)
+    request = DepositRequest(
+        deposit_id=reference,
+        participant_id=_find(where, who).id,
+        amount_won=amount_won,
+        memo=memo,
+    )
+    with _service(where, "clearing") as clearing:
+        answer = clearing.repeat("POST", "/deposits", json=request.to_json())
+    show_balance(Balance.model_validate(answer), where.surface)
+
+
+def statements(context: typer.Context, period: str, data_dir: DataDir = Var) -> None:
+    """Issue the statements of a month; doing it again changes nothing."""
+    from databank.cli.account import show_statement
+    from databank.cli.questions import BadAnswerError
+    from schemas.bank import StatementList
+
+    where = _Where(surface_of(context), data_dir)
+    if not re.fullmatch(r"\d{4}-\d{2}", period):
+        raise BadAnswerError(
+            ko=f"{period!r}: 2026-11처럼 적으세요.", en=f"{period!r}: write it as 2026-11."
+        )
+    with _service(where, "clearing") as clearing:
+        answer = clearing.repeat("POST", f"/periods/{period}/statements")
+    if where.surface.is_json:
+        where.surface.result(answer, "")
+        return
+    for document in StatementList.model_validate(answer).statements:
+        show_statement(document, where.surface)
+
+
+def trial_balance(context: typer.Context, data_dir: DataDir = Var) -> None:
+    """Print the sums of both books; exit 1 if one does not balance."""
+    from schemas.bank import TrialBalance
+    from schemas.money import format_won
+
+    where = _Where(surface_of(context), data_dir)
+    say = where.surface.say
+    with _service(where, "clearing") as clearing:
+        books = TrialBalance.model_validate(clearing.get("/trial-balance"))
+    where.surface.table(
+        books.to_json(),
+        (say("장부", "book"), say("차변", "debits"), say("대변", "credits")),
+        [
+            (
+                say("발생", "accrual"),
+                format_won(books.accrual_debits_micro),
+                format_won(books.accrual_credits_micro),
+            ),
+            (
+                say("현금", "cash"),
+                f"₩{books.cash_debits_won:,}",
+                f"₩{books.cash_credits_won:,}",
+            ),
+        ],
+        numbers=(1, 2),
+    )
+    accrual = books.accrual_debits_micro == books.accrual_credits_micro
+    if not accrual or books.cash_debits_won != books.cash_credits_won:
+        raise typer.Exit(1)

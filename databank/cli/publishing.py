@@ -1,0 +1,357 @@
+"""Commands of a supplier: join, publish, withdraw."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from databank.cli.surface import Surface, surface_of
+
+if TYPE_CHECKING:
+    from databank.client.api import Api
+    from schemas.management import Publication, UploadReport
+
+UPLOAD_CHUNK_BYTES = 2**20
+BAD_CELLS_SHOWN = 10
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="묻지 않습니다 (ask nothing)")]
+
+
+def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
+    """Add the commands."""
+    app.command("login", help=say("커넥터 주소와 토큰을 저장합니다", "Store connector and token"))(
+        login
+    )
+    app.command("join", help=say("참여자로 등록합니다", "Register as a participant"))(join)
+    app.command(
+        "publish",
+        help=say(
+            "파일(CSV, Excel, Parquet, Arrow)을 데이터셋으로 공개합니다",
+            "Publish a file (CSV, Excel, Parquet, Arrow) as a dataset",
+        ),
+    )(publish)
+    app.command("publications", help=say("공개한 데이터셋을 봅니다", "List own datasets"))(
+        publications
+    )
+    app.command("unpublish", help=say("공개를 거둡니다", "Withdraw a dataset"))(unpublish)
+    app.command("restore", help=say("거둔 공개를 되돌립니다", "Offer a withdrawn dataset again"))(
+        restore
+    )
+
+
+def login(
+    context: typer.Context,
+    url: str,
+    token_file: Annotated[
+        Path | None, typer.Option(help="관리 토큰 파일 (file with the admin token)")
+    ] = None,
+) -> None:
+    """Check a connector and its token, and store both in the profile."""
+    from databank.client.api import Api, open_http
+    from databank.client.profile import Profile, store_profile
+
+    surface = surface_of(context)
+    if token_file is not None:
+        token = token_file.read_text(encoding="utf-8").strip()
+    else:
+        token = surface.token or typer.prompt(surface.say("토큰", "Token"), hide_input=True)
+    profile = Profile(url, token)
+    with open_http() as http:
+        Api(url.rstrip("/"), token, http).get("/management/services")
+    path = store_profile(profile, environment=surface.environment)
+    surface.result(
+        {"url": url, "profile": str(path)},
+        surface.say(f"{url} 연결을 {path}에 저장했습니다", f"Stored {url} in {path}"),
+    )
+
+
+def join(
+    context: typer.Context,
+    brn: Annotated[str, typer.Option(prompt="사업자등록번호", help="사업자등록번호 (10 digits)")],
+    name: Annotated[str, typer.Option(prompt="회사 이름", help="회사 이름 (company name)")],
+    handle: Annotated[
+        str, typer.Option(prompt="SQL에 쓸 짧은 이름(영문)", help="SQL에 쓸 이름 (name in SQL)")
+    ],
+) -> None:
+    """Register this connector's company at the broker."""
+    from schemas.ids import format_brn, parse_brn
+    from schemas.participant import Participant
+
+    surface = surface_of(context)
+    digits = parse_brn(brn)
+    with surface.session() as session:
+        body = {"handle": handle, "name": name, "brn": digits}
+        answer = session.management.post("/management/join", body)
+    participant = Participant.model_validate(answer)
+    status = {"active": ("참여 중", "active"), "pending": ("승인 대기", "waiting for approval")}
+    said = surface.say(*status.get(participant.status.value, (participant.status.value,) * 2))
+    surface.result(
+        participant.to_json(),
+        f"{participant.name} ({participant.handle}) · {format_brn(digits)} · {said}\n"
+        f"{participant.id}",
+    )
+
+
+def publish(  # noqa: PLR0917 - options, all by name
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    name: Annotated[str | None, typer.Option(help="SQL에 쓸 이름 (name in SQL)")] = None,
+    title: Annotated[str | None, typer.Option(help="제목 (Korean title)")] = None,
+    title_en: Annotated[str | None, typer.Option(help="영문 제목 (English title)")] = None,
+    description: Annotated[str | None, typer.Option(help="설명 (description)")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="분야: carbon, process, supply-chain (domain)")
+    ] = None,
+    industry: Annotated[
+        str | None,
+        typer.Option(
+            help="업종: battery, automotive-parts, home-appliances, steel-aluminium, "
+            "textiles, other (industry)"
+        ),
+    ] = None,
+    keyword: Annotated[list[str] | None, typer.Option(help="검색어 (keyword, repeatable)")] = None,
+    template: Annotated[str | None, typer.Option(help="이용 조건 서식 (policy template)")] = None,
+    price: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="요금: free, once=원, month=원, query=원, row=원, mb=원 (price in won, repeatable)"
+        ),
+    ] = None,
+    sample_rows: Annotated[int, typer.Option(help="표본 행 수 (rows in sample)", min=0)] = 5,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="틀린 행은 빼고 공개 (leave bad rows out)")
+    ] = False,
+    is_generated: Annotated[
+        bool, typer.Option("--generated", help="생성한 데이터라고 표시 (label as generated)")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="검사만 하고 공개하지 않음 (check only)")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Check a file, show what is wrong in it, ask for terms and price, publish."""
+    from databank.cli.questions import Answers, ask
+
+    surface = surface_of(context)
+    with surface.session() as session:
+        report = upload(session.management, file, surface)
+        if not surface.is_json:
+            show_report(report, surface)
+        if dry_run:
+            if surface.is_json:
+                surface.result(report.to_json(), "")
+            return
+        if report.bad_rows_count and not skip_bad_rows:
+            skip_bad_rows = _may_skip(report, surface, is_quiet=yes)
+        given = Answers(
+            name, title, title_en, description, domain, industry, keyword, template, price
+        )
+        may_ask = sys.stdin.isatty() and not yes and not surface.is_json
+        request = ask(
+            given, report, session.management, surface, file=file, may_ask=may_ask
+        ).model_copy(
+            update={
+                "skip_bad_rows": skip_bad_rows,
+                "sample_rows": sample_rows,
+                "is_generated": is_generated,
+            }
+        )
+        answer = session.management.post("/management/publications", request.to_json())
+    _show_publication(answer, surface)
+
+
+def upload(management: Api, file: Path, surface: Surface) -> UploadReport:
+    """Send a file to the connector, which checks every row."""
+    from databank.client.api import expect_success
+    from schemas.management import UploadReport
+
+    size = file.stat().st_size
+    with file.open("rb") as source:
+        pieces = iter(lambda: source.read(UPLOAD_CHUNK_BYTES), b"")
+        response = management.send(
+            "POST",
+            "/management/uploads",
+            params={"filename": file.name},
+            content=surface.progress(file.name, pieces, size),
+            headers={"Content-Length": str(size), "Content-Type": "application/octet-stream"},
+        )
+    return UploadReport.model_validate(expect_success(response).json())
+
+
+def show_report(report: UploadReport, surface: Surface) -> None:
+    """Print what an upload holds, and which cells do not fit."""
+    say = surface.say
+    encoding = f" · {report.encoding}" if report.encoding else ""
+    surface.console().print(
+        say(
+            f"{report.filename}: {report.format}{encoding} · {report.rows_count:,}행 · "
+            f"열 {len(report.columns)}개",
+            f"{report.filename}: {report.format}{encoding} · {report.rows_count:,} rows · "
+            f"{len(report.columns)} columns",
+        ),
+        markup=False,
+    )
+    surface.table(
+        None,
+        (say("열", "column"), say("형식", "type"), say("단위", "unit"), say("이름", "label")),
+        [(c.name, c.type.value, c.unit or "", surface.text(c.label)) for c in report.columns],
+    )
+    for warning in report.warnings:
+        surface.note(say("주의: ", "Note: ") + surface.text(warning))
+    if not report.bad_rows_count:
+        return
+    for cell in report.bad_cells[:BAD_CELLS_SHOWN]:
+        value = cell.value[:40]
+        surface.note(
+            say(
+                f"  행 {cell.row} 열 {cell.column}: {value!r} – {cell.reason.ko}",
+                f"  row {cell.row} column {cell.column}: {value!r} – {cell.reason.en}",
+            )
+        )
+    surface.note(
+        say(
+            f"맞지 않는 행이 {report.bad_rows_count:,}개 있습니다",
+            f"{report.bad_rows_count:,} rows do not fit",
+        )
+    )
+
+
+def _may_skip(report: UploadReport, surface: Surface, *, is_quiet: bool) -> bool:
+    from databank.cli.questions import BadRowsError
+
+    good = report.rows_count - report.bad_rows_count
+    question = surface.say(
+        f"나머지 {good:,}행만 공개할까요?", f"Publish the other {good:,} rows only?"
+    )
+    if sys.stdin.isatty() and not is_quiet and not surface.is_json:
+        if typer.confirm(question, default=True):
+            return True
+    raise BadRowsError(
+        ko=f"맞지 않는 행이 {report.bad_rows_count:,}개 있어 공개하지 않았습니다. 파일을 고치거나 "
+        "--skip-bad-rows로 나머지만 공개하세요.",
+        en=f"Not published: {report.bad_rows_count:,} rows do not fit. Correct the file, or "
+        "publish the others with --skip-bad-rows.",
+    )
+
+
+def _show_publication(answer: dict[str, Any], surface: Surface) -> None:
+    from schemas.management import Publication
+    from schemas.price import price_sentence
+    from schemas.terms import sentences
+
+    publication = Publication.model_validate(answer)
+    dataset = publication.dataset
+    said = [
+        surface.say(
+            f"공개했습니다: {dataset.name} – {dataset.title.ko}",
+            f"Published: {dataset.name} – {dataset.title.en}",
+        ),
+        surface.say(
+            f"  {dataset.rows_count:,}행 · {dataset.file_bytes:,}바이트 · "
+            f"뺀 행 {publication.skipped_rows_count:,}개",
+            f"  {dataset.rows_count:,} rows · {dataset.file_bytes:,} bytes · "
+            f"{publication.skipped_rows_count:,} rows left out",
+        ),
+        f"  {surface.text(price_sentence(publication.plan))}",
+    ]
+    for sentence in sentences(publication.terms, publication.plan):
+        how = (
+            surface.say("기술로 강제", "enforced")
+            if sentence.is_enforced
+            else surface.say("계약으로만", "by contract only")
+        )
+        said.append(f"  - {surface.text(sentence.text)} [{how}]")
+    surface.result(answer, "\n".join([*said, f"  {dataset.id}"]))
+
+
+def _own(management: Api) -> list[Publication]:
+    from schemas.management import PublicationList
+
+    answer = management.get("/management/publications")
+    return list(PublicationList.model_validate(answer).publications)
+
+
+def _find_own(management: Api, name: str) -> Publication:
+    from schemas.problem import NotFoundError
+
+    for publication in _own(management):
+        if name in {publication.dataset.name, publication.dataset.id}:
+            return publication
+    raise NotFoundError(
+        ko=f"공개한 데이터셋 가운데 {name}이(가) 없습니다. `databank publications`로 확인하세요.",
+        en=f"No own dataset is called {name}. See `databank publications`.",
+    )
+
+
+def publications(context: typer.Context) -> None:
+    """Print our own datasets."""
+    from schemas.price import price_sentence
+
+    surface = surface_of(context)
+    say = surface.say
+    with surface.session() as session:
+        own = _own(session.management)
+    state = {False: say("공개", "offered"), True: say("거둠", "withdrawn")}
+    surface.table(
+        [p.to_json() for p in own],
+        (
+            say("이름", "name"),
+            say("제목", "title"),
+            say("행", "rows"),
+            say("요금", "price"),
+            say("상태", "state"),
+        ),
+        [
+            (
+                p.dataset.name,
+                surface.text(p.dataset.title),
+                f"{p.dataset.rows_count:,}",
+                surface.text(price_sentence(p.plan)),
+                state[p.is_withdrawn],
+            )
+            for p in own
+        ],
+        numbers=(2,),
+    )
+
+
+def unpublish(context: typer.Context, name: str, yes: Yes = False) -> None:
+    """Withdraw a dataset; running agreements go on."""
+    surface = surface_of(context)
+    with surface.session() as session:
+        publication = _find_own(session.management, name)
+        if not yes and sys.stdin.isatty() and not surface.is_json:
+            typer.confirm(
+                surface.say(
+                    f"{name} 공개를 거둘까요? 이미 맺은 합의는 계속됩니다",
+                    f"Withdraw {name}? Running agreements go on",
+                ),
+                abort=True,
+            )
+        response = session.management.send(
+            "DELETE", f"/management/publications/{publication.dataset.id}"
+        )
+    _report_change(response, surface, surface.say(f"거두었습니다: {name}", f"Withdrawn: {name}"))
+
+
+def restore(context: typer.Context, name: str) -> None:
+    """Offer a withdrawn dataset again."""
+    surface = surface_of(context)
+    with surface.session() as session:
+        publication = _find_own(session.management, name)
+        path = f"/management/publications/{publication.dataset.id}/restoration"
+        response = session.management.send("POST", path)
+    _report_change(
+        response, surface, surface.say(f"다시 공개했습니다: {name}", f"Offered again: {name}")
+    )
+
+
+def _report_change(response: Any, surface: Surface, said: str) -> None:  # noqa: ANN401 - httpx's, imported late
+    from databank.client.api import expect_success
+
+    content = expect_success(response).content
+    surface.result(response.json() if content else {}, said)
