@@ -165,23 +165,29 @@ def insert_missing(
 
 
 def lock_accounts(uow: UnitOfWork, ids: Iterable[AccountId]) -> dict[AccountId, Account]:
-    """Return the accounts, opened where needed, locked until the transaction ends."""
+    """Return the accounts, opened where needed, locked until the transaction ends.
+
+    Missing accounts are made before the first lock is taken, and locks are taken in the order
+    of the ids, so that no two transactions ever wait for each other.
+    """
     wanted = sorted(set(ids))
-    found = _select_accounts(uow, wanted)
-    if len(found) < len(wanted):
-        missing = [open_account(id_) for id_ in wanted if id_ not in found]
-        insert_missing(uow, AccountRow, [_to_account(account) for account in missing])
-        found = _select_accounts(uow, wanted)
-    return found
-
-
-def _select_accounts(uow: UnitOfWork, ids: Sequence[AccountId]) -> dict[AccountId, Account]:
+    known = _known_accounts(uow, wanted)
+    missing = [open_account(id_) for id_ in wanted if id_ not in known]
+    insert_missing(uow, AccountRow, [_to_account(account) for account in missing])
     table = table_of(AccountRow)
     found: dict[AccountId, Account] = {}
-    for some in _chunks(ids):
+    for some in _chunks(wanted):
         query = select(table).where(table.c.id.in_(some)).order_by(table.c.id).with_for_update()
         found |= {AccountId(row.id): _from_account(row) for row in uow.session.execute(query)}
     return found
+
+
+def _known_accounts(uow: UnitOfWork, ids: Sequence[AccountId]) -> set[str]:
+    table = table_of(AccountRow)
+    known: set[str] = set()
+    for some in _chunks(ids):
+        known |= set(uow.session.execute(select(table.c.id).where(table.c.id.in_(some))).scalars())
+    return known
 
 
 def find_account(uow: UnitOfWork, id_: AccountId) -> Account:

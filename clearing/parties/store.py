@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col, select
 
 from databank.kit.db import UnitOfWork
@@ -34,11 +35,10 @@ class Party:
 
 def remember(uow: UnitOfWork, participant: Participant) -> None:
     """Store what the registry says about a participant."""
-    row = PartyRow(
-        id=participant.id, handle=participant.handle, name=participant.name, brn=participant.brn
-    )
-    uow.session.merge(row)
-    uow.session.flush()
+    dialect = postgresql if uow.is_postgres else sqlite
+    said = {"handle": participant.handle, "name": participant.name, "brn": participant.brn}
+    statement = dialect.insert(PartyRow).values(id=participant.id, **said)
+    uow.session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
 
 
 def find_parties(uow: UnitOfWork, ids: Iterable[ParticipantId]) -> dict[ParticipantId, Party]:

@@ -66,19 +66,15 @@ def lock_meters(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId
     found: dict[AgreementId, Meter] = {}
     for start in range(0, len(wanted), 500):
         some = wanted[start : start + 500]
-        query = (
-            select(table)
-            .where(table.c.agreement_id.in_(some))
-            .order_by(table.c.agreement_id)
-            .with_for_update()
-        )
-        rows = uow.session.execute(query).all()
-        if len(rows) < len(some):
-            known = {row.agreement_id for row in rows}
-            missing = [{"agreement_id": id_, **empty} for id_ in some if id_ not in known]
+        is_ours = table.c.agreement_id.in_(some)
+        known = set(uow.session.execute(select(table.c.agreement_id).where(is_ours)).scalars())
+        missing = [{"agreement_id": id_, **empty} for id_ in some if id_ not in known]
+        if missing:
             uow.session.execute(dialect.insert(table).on_conflict_do_nothing(), missing)
-            rows = uow.session.execute(query).all()
-        found |= {AgreementId(row.agreement_id): _from_meter(row) for row in rows}
+        query = select(table).where(is_ours).order_by(table.c.agreement_id).with_for_update()
+        found |= {
+            AgreementId(row.agreement_id): _from_meter(row) for row in uow.session.execute(query)
+        }
     return found
 
 
