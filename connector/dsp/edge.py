@@ -147,7 +147,7 @@ def receive(
     raw: dict[str, Any] = {}
     try:
         raw = parse_message(body)
-        message = model.model_validate(raw)
+        message = model.from_wire(raw)
     except (MalformedMessageError, ValidationError) as error:
         pids = process.pids(raw) if process else _sent_pids(raw, error_type)
         raise DspError(error_type, 400, code="malformed", reason=_said(error), pids=pids) from None

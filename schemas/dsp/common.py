@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, StrictStr
 
@@ -28,6 +28,16 @@ class Message(PeerWire):
     """A DSP message: a context that holds ours, and a type that subclasses fix."""
 
     context: Context = Field(default=CONTEXT, alias="@context")
+
+    @classmethod
+    def from_wire(cls, raw: dict[str, Any]) -> Self:
+        """Read a counterparty's message; only messages of our own making get defaults.
+
+        Raises:
+            ValidationError: It is not this message.
+        """
+        named = {"@context": None, "@type": None, **raw}
+        return cls.model_validate(named)
 
 
 class ErrorMessage(Message):
