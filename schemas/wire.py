@@ -19,7 +19,14 @@ _OFFSET: Final = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs its offset, for example 2026-11-24T05:00:00Z")
-    return value.astimezone(UTC)
+    return _in_utc(value)
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"a time outside the calendar: {value}") from None
 
 
 def format_time(value: datetime) -> str:
@@ -35,7 +42,7 @@ def parse_time(text: str) -> datetime:
     """
     if not _OFFSET.search(text):
         raise ValueError(f"a time needs its offset: {text!r}")
-    return datetime.fromisoformat(text).astimezone(UTC)
+    return _in_utc(datetime.fromisoformat(text))
 
 
 Time = Annotated[datetime, AfterValidator(_aware), PlainSerializer(format_time, when_used="json")]

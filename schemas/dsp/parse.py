@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final
 
 from schemas.wire import JSON_INT_MAX
@@ -20,15 +21,19 @@ def parse_message(raw: bytes) -> dict[str, Any]:
 
     Raises:
         MalformedMessageError: Not UTF-8, not an object, duplicate names, NaN or infinity,
-            integers that JSON readers round, lone surrogates, or nested too deeply.
+            integers that JSON readers round, lone surrogates, NUL, or nested too deeply.
     """
     try:
         text = raw.decode("utf-8")
         _check_depth(text)
         value = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_small_int
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_small_int,
+            parse_float=_finite,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses lone surrogates
+        _check_texts(value)
     except MalformedMessageError:
         raise
     except (ValueError, RecursionError) as error:
@@ -73,3 +78,25 @@ def _small_int(digits: str) -> int:
     if len(digits) > len(str(JSON_INT_MAX)) + 1 or abs(int(digits)) > JSON_INT_MAX:
         raise MalformedMessageError(_MESSAGE + "an integer is too large")
     return int(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise MalformedMessageError(_MESSAGE + "a number is too large")
+    return value
+
+
+def _check_texts(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Refuse texts that databases or UTF-8 cannot hold: NUL and lone surrogates."""
+    if isinstance(value, str):
+        value.encode("utf-8")
+        if "\0" in value:
+            raise MalformedMessageError(_MESSAGE + "a text holds the character NUL")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_texts(name)
+            _check_texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_texts(inner)
