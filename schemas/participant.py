@@ -158,7 +158,11 @@ class FeedEntry(OwnWire):
 
 
 class Feed(OwnWire):
-    """Changes after a sequence number, oldest first; ask again after ``last_seq``."""
+    """Changes after a sequence number, oldest first; ask again after ``last_seq``.
+
+    A ``head_seq`` below what a follower has read means that the feed was begun anew.
+    """
 
     entries: tuple[FeedEntry, ...]
     last_seq: int = Field(ge=0)
+    head_seq: int = Field(ge=0)

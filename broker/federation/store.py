@@ -121,7 +121,9 @@ def read(uow: UnitOfWork, *, after: int, limit: int) -> Feed:
                 listing=None if row.listing is None else json.loads(row.listing),
             )
         )
-    return Feed(entries=tuple(entries), last_seq=entries[-1].seq if entries else after)
+    head = uow.session.exec(select(func.max(FeedRow.seq))).one() or 0
+    last = entries[-1].seq if entries else after
+    return Feed(entries=tuple(entries), last_seq=last, head_seq=head)
 
 
 def hash_listing(listing: Listing) -> str:
