@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clearing.agreements.model import Agreement, differing_fields, parties_of
-from clearing.agreements.store import find_agreement, put_agreement
+from clearing.agreements.store import add_if_new, find_agreement, put_confirmations
 from clearing.parties.store import remember
-from databank.kit.db import IntegrityError, UnitOfWork
+from databank.kit.db import UnitOfWork
 from schemas.bank import AgreementAnswer, AgreementRecord
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
@@ -41,7 +41,9 @@ def confirm(
             en="Supplier and consumer are the same. Check provider_id and consumer_id.",
         )
     remember(uow, caller)
-    agreement = _first_told(uow, record, fee_bps)
+    add_if_new(uow, Agreement(record, fee_bps))
+    agreement = find_agreement(uow, record.agreement_id, lock=True)
+    assert agreement is not None
     if names := differing_fields(agreement.record, record):
         raise AgreementConflictError(
             ko=f"상대가 알린 합의와 다릅니다: {', '.join(names)}. 합의 원문을 비교하세요.",
@@ -49,22 +51,8 @@ def confirm(
             fields=names,
         )
     agreement = agreement.confirmed_by(caller.id)
-    put_agreement(uow, agreement)
+    put_confirmations(uow, agreement)
     return AgreementAnswer(agreement_id=record.agreement_id, status=agreement.status)
-
-
-def _first_told(uow: UnitOfWork, record: AgreementRecord, fee_bps: int) -> Agreement:
-    stored = find_agreement(uow, record.agreement_id, lock=True)
-    if stored is not None:
-        return stored
-    try:
-        with uow.session.begin_nested():
-            put_agreement(uow, Agreement(record, fee_bps))
-    except IntegrityError:  # the other side told it at the same moment
-        pass
-    stored = find_agreement(uow, record.agreement_id, lock=True)
-    assert stored is not None
-    return stored
 
 
 def look_up(uow: UnitOfWork, agreement_id: AgreementId, party: ParticipantId) -> Agreement:

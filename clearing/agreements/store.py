@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from sqlalchemy import Column, Text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col, select
 
 from clearing.agreements.model import Agreement
@@ -47,20 +48,29 @@ def find_agreements(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[Agreeme
     return found
 
 
-def put_agreement(uow: UnitOfWork, agreement: Agreement) -> None:
-    """Write an agreement."""
+def add_if_new(uow: UnitOfWork, agreement: Agreement) -> None:
+    """Store an agreement unless there is one with its id, however recent."""
     record = agreement.record
-    uow.session.merge(
-        AgreementRow(
-            agreement_id=record.agreement_id,
-            provider_id=record.provider_id,
-            consumer_id=record.consumer_id,
-            record=json.dumps(record.to_json(), ensure_ascii=False),
-            fee_bps=agreement.fee_bps,
-            is_confirmed_by_provider=agreement.is_confirmed_by_provider,
-            is_confirmed_by_consumer=agreement.is_confirmed_by_consumer,
-        )
+    dialect = postgresql if uow.is_postgres else sqlite
+    uow.session.execute(
+        dialect.insert(AgreementRow).on_conflict_do_nothing(),
+        {
+            "agreement_id": record.agreement_id,
+            "provider_id": record.provider_id,
+            "consumer_id": record.consumer_id,
+            "record": json.dumps(record.to_json(), ensure_ascii=False),
+            "fee_bps": agreement.fee_bps,
+            "is_confirmed_by_provider": agreement.is_confirmed_by_provider,
+            "is_confirmed_by_consumer": agreement.is_confirmed_by_consumer,
+        },
     )
+
+
+def put_confirmations(uow: UnitOfWork, agreement: Agreement) -> None:
+    """Write who has confirmed; the agreement must be locked."""
+    row = uow.session.get_one(AgreementRow, agreement.record.agreement_id)
+    row.is_confirmed_by_provider = agreement.is_confirmed_by_provider
+    row.is_confirmed_by_consumer = agreement.is_confirmed_by_consumer
     uow.session.flush()
 
 

@@ -37,7 +37,8 @@ def meter(bank: Bank, supplier: Company, deals: list[Deal]) -> None:
     stream = Meter(supplier)
     for _ in range(ROUNDS):
         records = [stream.record(deal.told) for deal in deals for _ in range(ACTS)]
-        assert bank.send(supplier, stream.batch(records)).status_code == 200
+        answer = bank.send(supplier, stream.batch(records))
+        assert answer.status_code == 200, answer.text
 
 
 def ask(bank: Bank, deal: Deal) -> None:
