@@ -137,13 +137,22 @@ class Bank:
         folder: Each service gets a folder in it.
         connectors: Names of the connectors' folders.
         has_fixed_ports: Whether to take the usual ports; else free ones.
+        overrides: Further settings, by kind of service.
     """
 
-    def __init__(self, folder: Path, connectors: list[str], *, has_fixed_ports: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        connectors: list[str],
+        *,
+        has_fixed_ports: bool,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._folder = folder
         self._names = {name: name for name in ("broker", "catalog", "clearing")}
         self._names |= dict.fromkeys(connectors, "connector")
         self._has_fixed_ports = has_fixed_ports
+        self._overrides = overrides or {}
         self._threads: list[_ServiceThread] = []
         self.members: dict[str, Member] = {}
 
@@ -199,7 +208,7 @@ class Bank:
         }
         if service == "connector":
             overrides |= {"catalog_url": urls["catalog"], "clearing_url": urls["clearing"]}
-        settings = load_settings(service, overrides)
+        settings = load_settings(service, {**overrides, **self._overrides.get(service, {})})
         thread = _ServiceThread(
             name, server_config(build_app(service, settings), settings), listener
         )

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from databank.client.api import Api
     from schemas.management import Publication, UploadReport
 
-UPLOAD_CHUNK_BYTES = 2**20
 BAD_CELLS_SHOWN = 10
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="묻지 않습니다 (ask nothing)")]
@@ -135,10 +134,13 @@ def publish(  # noqa: PLR0917 - options, all by name
 ) -> None:
     """Check a file, show what is wrong in it, ask for terms and price, publish."""
     from databank.cli.questions import Answers, ask
+    from databank.client.publisher import pieces_of, upload
+    from databank.client.publisher import publish as publish_upload
 
     surface = surface_of(context)
     with surface.session() as session:
-        report = upload(session.management, file, surface)
+        pieces = surface.progress(file.name, pieces_of(file), file.stat().st_size)
+        report = upload(session.management, file, pieces)
         if not surface.is_json:
             show_report(report, surface)
         if dry_run:
@@ -160,26 +162,8 @@ def publish(  # noqa: PLR0917 - options, all by name
                 "is_generated": is_generated,
             }
         )
-        answer = session.management.post("/management/publications", request.to_json())
-    _show_publication(answer, surface)
-
-
-def upload(management: Api, file: Path, surface: Surface) -> UploadReport:
-    """Send a file to the connector, which checks every row."""
-    from databank.client.api import expect_success
-    from schemas.management import UploadReport
-
-    size = file.stat().st_size
-    with file.open("rb") as source:
-        pieces = iter(lambda: source.read(UPLOAD_CHUNK_BYTES), b"")
-        response = management.send(
-            "POST",
-            "/management/uploads",
-            params={"filename": file.name},
-            content=surface.progress(file.name, pieces, size),
-            headers={"Content-Length": str(size), "Content-Type": "application/octet-stream"},
-        )
-    return UploadReport.model_validate(expect_success(response).json())
+        publication = publish_upload(session.management, request)
+    _show_publication(publication, surface)
 
 
 def show_report(report: UploadReport, surface: Surface) -> None:
@@ -238,12 +222,10 @@ def _may_skip(report: UploadReport, surface: Surface, *, is_quiet: bool) -> bool
     )
 
 
-def _show_publication(answer: dict[str, Any], surface: Surface) -> None:
-    from schemas.management import Publication
+def _show_publication(publication: Publication, surface: Surface) -> None:
     from schemas.price import price_sentence
     from schemas.terms import sentences
 
-    publication = Publication.model_validate(answer)
     dataset = publication.dataset
     said = [
         surface.say(
@@ -265,20 +247,14 @@ def _show_publication(answer: dict[str, Any], surface: Surface) -> None:
             else surface.say("계약으로만", "by contract only")
         )
         said.append(f"  - {surface.text(sentence.text)} [{how}]")
-    surface.result(answer, "\n".join([*said, f"  {dataset.id}"]))
-
-
-def _own(management: Api) -> list[Publication]:
-    from schemas.management import PublicationList
-
-    answer = management.get("/management/publications")
-    return list(PublicationList.model_validate(answer).publications)
+    surface.result(publication.to_json(), "\n".join([*said, f"  {dataset.id}"]))
 
 
 def _find_own(management: Api, name: str) -> Publication:
+    from databank.client.publisher import publications as own_publications
     from schemas.problem import NotFoundError
 
-    for publication in _own(management):
+    for publication in own_publications(management):
         if name in {publication.dataset.name, publication.dataset.id}:
             return publication
     raise NotFoundError(
@@ -289,12 +265,13 @@ def _find_own(management: Api, name: str) -> Publication:
 
 def publications(context: typer.Context) -> None:
     """Print our own datasets."""
+    from databank.client.publisher import publications as own_publications
     from schemas.price import price_sentence
 
     surface = surface_of(context)
     say = surface.say
     with surface.session() as session:
-        own = _own(session.management)
+        own = own_publications(session.management)
     state = {False: say("공개", "offered"), True: say("거둠", "withdrawn")}
     surface.table(
         [p.to_json() for p in own],

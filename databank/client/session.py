@@ -15,7 +15,7 @@ from databank.client.cost import Cost
 from databank.client.listings import Found, Listings
 from databank.client.plan import Plan, Ref, find_refs, make_plan
 from databank.client.profile import Profile, find_profile
-from databank.client.suppliers import Dataset, Suppliers
+from databank.client.suppliers import RANGE_BYTES, Dataset, Suppliers
 from databank.kit.clock import new_urn
 from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
@@ -64,11 +64,11 @@ class Session:
         limit: int = 20,
     ) -> Listings:
         """Find datasets by Korean or English words."""
-        answer = self._suppliers.search(
+        hits = self._suppliers.search(
             words, domain=domain, industry=industry, provider=provider, limit=limit
         )
         agreements = self._suppliers.agreements()
-        return Listings([self._suppliers.found(hit, agreements) for hit in answer.hits])
+        return Listings([self._suppliers.found(hit, agreements) for hit in hits])
 
     def show(self, ref: str) -> Found:
         """Return one listed dataset.
@@ -107,7 +107,7 @@ class Session:
     def quote_read(self, ref: str) -> Cost:
         """Return what reading the whole file would cost."""
         parsed = Ref.parse(ref)
-        line = self._suppliers.quote(parsed, self._suppliers.dataset(parsed), None)
+        line = self._suppliers.price(parsed, self._suppliers.dataset(parsed), None)
         return Cost((line,), is_charged=False)
 
     def sql(self, sql: str, *, budget_won: int | None = None, auto_agree: bool = False) -> Answer:
@@ -135,7 +135,12 @@ class Session:
         return answer_locally(plan, tables, Cost(tuple(lines), is_charged=True))
 
     def read(
-        self, ref: str, path: str | Path, *, on_bytes: Callable[[int, int], None] = _ignore
+        self,
+        ref: str,
+        path: str | Path,
+        *,
+        on_bytes: Callable[[int, int], None] = _ignore,
+        range_bytes: int = RANGE_BYTES,
     ) -> Path:
         """Read a dataset's Arrow file; call again to go on after an interruption.
 
@@ -144,7 +149,7 @@ class Session:
         """
         parsed, target = Ref.parse(ref), Path(path)
         dataset = self._suppliers.dataset(parsed)
-        self._suppliers.read(parsed, dataset, target, on_bytes=on_bytes)
+        self._suppliers.read(parsed, dataset, target, on_bytes=on_bytes, range_bytes=range_bytes)
         return target
 
     def decisions(self, ref: str) -> tuple[DecisionView, ...]:
@@ -181,5 +186,5 @@ class Session:
                 self._suppliers.negotiate(found.listing)
 
     def _quote(self, plan: Plan, datasets: dict[Ref, Dataset]) -> Cost:
-        lines = (self._suppliers.quote(p.ref, datasets[p.ref], p.sql) for p in plan.parts)
+        lines = (self._suppliers.price(p.ref, datasets[p.ref], p.sql) for p in plan.parts)
         return Cost(tuple(lines), is_charged=False)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pyarrow as pa
 
 from databank.client.api import Api, expect_success
@@ -17,6 +16,7 @@ from databank.client.cost import CostLine, charged, quoted
 from databank.client.listings import Found
 from databank.client.plan import Ref
 from databank.kit.clock import IdMaker
+from databank.kit.http import RemoteRefusedError
 from schemas.dataset import Listing
 from schemas.ids import AgreementId
 from schemas.management import (
@@ -32,11 +32,9 @@ from schemas.problem import NotFoundError, ProblemError
 from schemas.search import SearchAnswer
 from schemas.wire import Text
 
-PAGES_MAX: Final = 100
 WAIT_SECONDS: Final = 10
 WAITS_MAX: Final = 6
-READ_CHUNK_BYTES: Final = 2**20
-CHUNK_RETRIES_MAX: Final = 5
+RANGE_BYTES: Final = 8 * 2**20  # what an interruption costs at most
 
 
 class NoAgreementError(ProblemError):
@@ -93,9 +91,10 @@ class Suppliers:
             self._catalog = Api(url.rstrip("/"), None, self.management.http)
         return self._catalog
 
-    def search(self, words: str, **filters: Any) -> SearchAnswer:  # noqa: ANN401 - query values
-        """Ask the catalog."""
-        return SearchAnswer.model_validate(self.catalog.get("/search", q=words, **filters))
+    def search(self, words: str, **filters: Any) -> tuple[Listing, ...]:  # noqa: ANN401 - query values
+        """Ask the catalog; best first."""
+        answer = self.catalog.get("/search", q=words, **filters)
+        return SearchAnswer.model_validate(answer).hits
 
     def listing(self, ref: Ref) -> Listing:
         """Return the listed dataset of that name.
@@ -103,15 +102,11 @@ class Suppliers:
         Raises:
             NotFoundError: There is none.
         """
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
-            answer = self.search("", provider=ref.handle, cursor=cursor)
-            for hit in answer.hits:
-                if (hit.provider_handle, hit.dataset.name) == (ref.handle, ref.name):
-                    return hit
-            cursor = answer.next_cursor
-            if cursor is None:
-                break
+        try:
+            return Listing.model_validate(self.catalog.get("/datasets", ref=str(ref)))
+        except RemoteRefusedError as refusal:
+            if refusal.remote_status != HTTPStatus.NOT_FOUND:
+                raise
         raise NotFoundError(
             ko=f"{ref} 데이터셋을 찾을 수 없습니다. "
             f"`databank search {ref.name}`으로 이름을 확인하세요.",
@@ -196,7 +191,7 @@ class Suppliers:
             view = TransferView.model_validate(self.management.get(path, wait_seconds=WAIT_SECONDS))
         raise _failed(view.state, view.reason)
 
-    def quote(self, ref: Ref, dataset: Dataset, sql: str | None) -> CostLine:
+    def price(self, ref: Ref, dataset: Dataset, sql: str | None) -> CostLine:
         """Ask what a query, or reading the whole file, would cost."""
         path = f"/management/agreements/{dataset.agreement_id}/quote"
         answer = self.management.repeat("POST", path, json={} if sql is None else {"sql": sql})
@@ -223,48 +218,40 @@ class Suppliers:
         return table, line
 
     def read(
-        self, ref: Ref, dataset: Dataset, path: Path, *, on_bytes: Callable[[int, int], None]
+        self,
+        ref: Ref,
+        dataset: Dataset,
+        path: Path,
+        *,
+        on_bytes: Callable[[int, int], None],
+        range_bytes: int = RANGE_BYTES,
     ) -> None:
         """Read the Arrow file into ``path``; goes on where an earlier call stopped.
 
-        ``on_bytes`` is told how many bytes are there, and of how many.
+        It asks for one range after the other, so that what is lost on the way is paid for at
+        most ``range_bytes`` long. ``on_bytes`` is told how many bytes are there, and of how many.
+
+        Raises:
+            BrokenAnswerError: What came is not the published file.
         """
         listing, partial = dataset.found.listing, path.with_name(path.name + ".part")
         total = listing.dataset.file_bytes
         api_path = f"/management/agreements/{dataset.agreement_id}/data"
-        failures = 0
-        while (here := partial.stat().st_size if partial.exists() else 0) < total:
-            headers = {"Range": f"bytes={here}-{total - 1}"}
-            try:
-                with self.management.stream("GET", api_path, headers=headers) as response:
-                    _append(partial, response, here, total, on_bytes)
-            except ProblemError as error:
-                failures += 1
-                if not error.members.get("retryable") or failures > CHUNK_RETRIES_MAX:
-                    raise
+        here = partial.stat().st_size if partial.exists() else 0
+        while here < total:
+            last = min(here + range_bytes, total) - 1
+            headers = {"Range": f"bytes={here}-{last}"}
+            response = self.management.send_repeatedly("GET", api_path, headers=headers)
+            content = expect_success(response).content
+            said = response.headers.get("content-range", f"bytes 0-{len(content) - 1}/{total}")
+            if said != f"bytes {here}-{last}/{total}" or len(content) != last + 1 - here:
+                raise _broken(ref, f"{said} where bytes {here}-{last}/{total} were asked")
+            with partial.open("ab") as file:
+                file.write(content)
+            here = last + 1
+            on_bytes(here, total)
         _check_file(ref, partial, listing.dataset.data_sha256)
         partial.rename(path)
-
-
-def _append(
-    partial: Path,
-    response: httpx.Response,
-    here: int,
-    total: int,
-    on_bytes: Callable[[int, int], None],
-) -> None:
-    said = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("content-range", ""))
-    is_ours = (int(said[1]), int(said[2])) == (here, total) if said else here == 0
-    if not is_ours:
-        raise BrokenAnswerError(
-            ko="공급기업이 다른 범위를 보냈습니다. 받던 파일(.part)을 지우고 다시 하세요.",
-            en="The supplier sent another range. Delete the .part file and try again.",
-        )
-    with partial.open("ab") as file:
-        for piece in response.iter_bytes(READ_CHUNK_BYTES):
-            file.write(piece)
-            here += len(piece)
-            on_bytes(here, total)
 
 
 def _check_file(ref: Ref, path: Path, sha256: str) -> None:
