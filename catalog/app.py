@@ -13,6 +13,7 @@ from catalog.index.follower import Follower
 from catalog.index.routes import router as index_router
 from catalog.search.routes import router as search_router
 from catalog.settings import CatalogSettings
+from catalog.web.routes import add_portal
 from databank.kit.app import Context, create_base_app
 from databank.kit.clock import Clock, new_secret, system_clock
 from databank.kit.db import Database
@@ -79,6 +80,7 @@ def create_app(
     )
     app.include_router(index_router)
     app.include_router(search_router)
+    add_portal(app)
     return app
 
 

@@ -1,0 +1,209 @@
+"""The portal's pages over HTTP: both languages, hostile texts, broken links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from catalog.app import create_app
+from catalog.index import store
+from catalog.index.document import to_document
+from catalog.settings import CatalogSettings
+from databank.kit.app import Context
+from schemas.dataset import Listing
+from schemas.wire import Text
+from tests.support.listings import FREE, make_listing
+from tests.support.serve import serve
+
+HOSTILE: Final = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "'-alert(1)-'",
+    "</title><script>alert(1)</script>",
+    "{{ 7*7 }}{% raw %}",
+    "javascript:alert(1)",
+    "<style>*{display:none}</style>",
+    "<!--",
+    "&lt;script&gt;",
+    "이름\u202e거꾸로\u2066",
+    "널\u0007\u001b[31m",
+)
+
+
+class Elements(HTMLParser):
+    """Counts what a page is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+@pytest.fixture
+def listings() -> list[Listing]:
+    return [
+        make_listing(1, "알루미늄 탄소", is_generated=True, keywords=("탄소", "주조")),
+        make_listing(2, "압연 전력", handle="mirae", plan=FREE),
+    ]
+
+
+@pytest.fixture
+def portal(tmp_path: Path, listings: list[Listing]) -> Iterator[str]:
+    with portal_with(tmp_path, listings) as url:
+        yield url
+
+
+def portal_with(folder: Path, listings: list[Listing]) -> Any:
+    def make(port: int) -> FastAPI:
+        settings = CatalogSettings(
+            port=port, data_dir=folder, broker_url="http://localhost:9", feed_seconds=30
+        )
+        app = create_app(settings)
+        context: Context = app.state.context
+        with context.database.unit_of_work() as uow:
+            for listing in listings:
+                store.put(uow, to_document(listing))
+        return app
+
+    return serve(make)
+
+
+def page(url: str, **options: Any) -> httpx.Response:
+    answer = httpx.get(url, **options)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer
+
+
+def test_the_search_page_shows_hits_facets_and_the_supplier(portal: str) -> None:
+    shown = page(f"{portal}/?q=탄소").text
+    assert '<html lang="ko">' in shown
+    for words in (
+        "알루미늄 탄소",
+        "사업자 확인",
+        "생성 데이터",
+        "주식회사 hanbit",
+        "질의 1건당 ₩100",
+    ):
+        assert words in shown
+    assert "압연 전력" in page(f"{portal}/").text
+
+
+def test_a_choice_of_language_is_remembered(portal: str) -> None:
+    with httpx.Client(base_url=portal) as browser:
+        assert "Verified business" in browser.get("/?lang=en").text
+        assert '<html lang="en">' in browser.get("/").text
+        assert '<html lang="ko">' in browser.get("/?lang=ko").text
+        assert '<html lang="ko">' in browser.get("/").text
+        assert '<html lang="ko">' in browser.get("/?lang=xx").text
+
+
+def test_facet_links_lead_to_as_many_hits_as_they_say(portal: str) -> None:
+    shown = page(f"{portal}/").text
+    links = re.findall(r'<a href="(/\?[^"]+)"><span>[^<]+</span><span class="count">(\d+)<', shown)
+    assert len(links) >= 5
+    for href, count in links:
+        narrowed = page(portal + href.replace("&amp;", "&")).text
+        assert f"<b>{count}</b>" in narrowed
+
+
+def test_the_dataset_page_shows_terms_columns_sample_and_how_to_use_it(
+    portal: str, listings: list[Listing]
+) -> None:
+    shown = page(f"{portal}/d/{listings[0].dataset.id}").text
+    for words in (
+        "hanbit.dataset_1",
+        "kgCO2e",
+        "온실가스 배출량",
+        "2.25",
+        "🔒 기술적으로 강제",
+        "📄 계약상",
+        "이용 목적: 탄소 신고",
+        "질의 1건당 ₩100 (부가세 별도)",
+        "databank.connect()",
+    ):
+        assert words in shown
+    english = page(f"{portal}/d/{listings[0].dataset.id}?lang=en").text
+    assert "Technically enforced" in english
+    assert "Greenhouse gas emissions" in english
+
+
+@pytest.mark.parametrize("path", ["/d/nothing", "/d/%3Cscript%3E", "/d/..%2f"])
+def test_a_dataset_that_is_not_there_has_a_page_that_says_so(portal: str, path: str) -> None:
+    answer = httpx.get(portal + path)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=broken", "domain=nonsense", "price=%25", "q=" + "가" * 500, "q=%00", "q='\""]
+)
+def test_broken_links_still_show_a_page(portal: str, query: str) -> None:
+    assert page(f"{portal}/?{query}").status_code == 200
+
+
+def test_an_empty_portal_says_that_nothing_is_listed_yet(tmp_path: Path) -> None:
+    with portal_with(tmp_path, []) as url:
+        assert "아직 등록된 데이터셋이 없습니다" in page(url).text
+        assert "찾는 데이터셋이 없습니다" in page(f"{url}/?q=탄소").text
+
+
+def test_pages_allow_no_script_and_load_nothing_from_elsewhere(portal: str) -> None:
+    headers = page(portal).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    css = httpx.get(f"{portal}/static/portal.css")
+    assert css.headers["content-type"].startswith("text/css")
+    assert "url(" not in css.text
+
+
+def hostile_listing(number: int, text: str) -> Listing:
+    listing = make_listing(number, text)
+    dataset = listing.dataset.model_copy(
+        update={
+            "description": Text(ko=text, en=text),
+            "keywords": (text,),
+            "title": Text(ko=text, en=text),
+            "sample": ((text,),),
+            "sample_columns": (text,),
+        }
+    )
+    return listing.model_copy(update={"dataset": dataset, "provider_name": text})
+
+
+def test_texts_of_datasets_are_shown_and_never_become_part_of_the_page(tmp_path: Path) -> None:
+    plain, hostile = (
+        make_listing(0, "평범한 제목"),
+        [hostile_listing(n, text) for n, text in enumerate(HOSTILE, 1)],
+    )
+    with portal_with(tmp_path, [plain, *(hostile)]) as url:
+        usual = set(elements(page(f"{url}/d/{plain.dataset.id}").text).tags)
+        for listing in hostile:
+            for path in (f"/d/{listing.dataset.id}", "/", f"/?q={'<script>'}"):
+                shown = page(url + path, params={"lang": "en"}).text
+                found = elements(shown)
+                assert "script" not in found.tags
+                assert not any(name.startswith("on") for name, _ in found.attributes)
+                assert not any("javascript:" in (value or "") for _, value in found.attributes)
+                assert not re.search("[\u202a-\u202e\u2066-\u2069\u0000-\u0008\u001b]", shown)
+                if path.startswith("/d/"):
+                    assert set(found.tags) - usual <= {"pre"}
+
+
+def elements(html: str) -> Elements:
+    found = Elements()
+    found.feed(html)
+    return found
