@@ -17,6 +17,8 @@ from connector.offering.routes import router as offering_router
 from connector.outbox.dispatch import Dispatcher
 from connector.outbox.model import Kind
 from connector.outbox.notices import NoticeDelivery
+from connector.publish.routes import router as publish_router
+from connector.publish.service import prepare_folders
 from connector.runtime import Runtime, get_runtime
 from connector.settings import ConnectorSettings
 from connector.transfer.routes import router as transfer_router
@@ -60,7 +62,7 @@ def create_runtime(
         grace_seconds=settings.registry_grace_seconds,
     )
     runtime = Runtime(settings, identity, database, directory, client, clock, new_urn)
-    runtime.data_folder.mkdir(parents=True, exist_ok=True)
+    prepare_folders(runtime)
     return runtime
 
 
@@ -122,6 +124,7 @@ def create_app(
         offering_router,
         negotiation_router,
         transfer_router,
+        publish_router,
         management_router,
     ):
         app.include_router(router)

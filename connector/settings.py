@@ -28,3 +28,15 @@ class ConnectorSettings(ServiceSettings):
     outbox_attempts_max: int = Field(
         default=40, ge=1, description="How often a message is tried before its process ends."
     )
+    upload_bytes_max: int = Field(
+        default=2 * 2**30, ge=1, description="Largest file that can be uploaded, bytes."
+    )
+    upload_hours: float = Field(
+        default=24.0, gt=0, description="How long an upload waits to be published, hours."
+    )
+    check_seconds_max: float = Field(
+        default=300.0, gt=0, description="Time limit for reading an uploaded file, seconds."
+    )
+    check_memory_bytes: int = Field(
+        default=4 * 2**30, ge=2**28, description="Memory limit for reading an upload, bytes."
+    )

@@ -5,6 +5,7 @@ from connector.dsp import store as dsp_store
 from connector.negotiation import store as negotiation_store
 from connector.offering import store as offering_store
 from connector.outbox import store as outbox_store
+from connector.publish import store as publish_store
 from connector.transfer import store as transfer_store
 from databank.kit import store as kit_store
 
@@ -15,5 +16,6 @@ __all__ = [
     "negotiation_store",
     "offering_store",
     "outbox_store",
+    "publish_store",
     "transfer_store",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry
+from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry, Sensitivity
 from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
 from schemas.participant import Brn, Handle
@@ -52,7 +52,7 @@ class ColumnChange(OwnWire):
     type: ColumnType | None = None
     unit: str | None = None
     label: Text | None = None
-    sensitivity: str | None = None
+    sensitivity: Sensitivity | None = None
 
 
 class PublishRequest(OwnWire):
@@ -71,6 +71,21 @@ class PublishRequest(OwnWire):
     skip_bad_rows: bool = False
     sample_rows: int = Field(default=5, ge=0, le=20)
     is_generated: bool = False
+
+
+class PolicyTemplate(OwnWire):
+    """Terms to start from."""
+
+    id: str
+    title: Text
+    description: Text
+    terms: Terms
+
+
+class PolicyTemplateList(OwnWire):
+    """All templates."""
+
+    templates: tuple[PolicyTemplate, ...]
 
 
 class Publication(OwnWire):

@@ -133,6 +133,19 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "connector_upload",
+        sa.Column("upload_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("filename", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("report_json", sa.Text(), nullable=False),
+        sa.Column("uploaded_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("upload_id"),
+    )
+    with op.batch_alter_table("connector_upload", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_connector_upload_uploaded_at"), ["uploaded_at"], unique=False
+        )
+
+    op.create_table(
         "seen_token",
         sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("jti", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -151,6 +164,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_seen_token_expires_at"))
 
     op.drop_table("seen_token")
+    with op.batch_alter_table("connector_upload", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_connector_upload_uploaded_at"))
+
+    op.drop_table("connector_upload")
     with op.batch_alter_table("connector_transfer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_connector_transfer_consumer_pid"))
         batch_op.drop_index(batch_op.f("ix_connector_transfer_agreement_id"))

@@ -1,0 +1,223 @@
+"""The child process that reads a file from outside: whatever kills it kills only it.
+
+``python -m connector.publish.check JOB.json`` reads the file that the job names, types its
+columns, and writes a report, the full list of bad cells as CSV and, if asked, the Arrow
+file. Limits on memory are set before anything is read; the parent limits the time.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connector.publish.arrow_file import write_partial
+from connector.publish.decode import (
+    EXCEL_SUFFIXES,
+    RawTable,
+    UnreadableFileError,
+    read_csv,
+    read_excel,
+)
+from connector.publish.foreign import read_foreign
+from connector.publish.headers import Header, read_headers
+from connector.publish.infer import TypedColumn, type_column
+from connector.publish.personal import personal_data_warnings
+from schemas.dataset import ARROW_TYPES, COLUMNS_MAX, Column, DatasetSchema, Sensitivity
+from schemas.management import BadCell, ColumnChange
+from schemas.wire import Text
+
+BAD_CELLS_SAID: Final = 100
+BAD_CELLS_KEPT: Final = 100_000
+CELL_CHARS_SAID: Final = 80
+WARNINGS_MAX: Final = 50
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def main(job_path: str) -> None:
+    """Do one job; the answer is written beside it as ``report.json``."""
+    job = json.loads(Path(job_path).read_text(encoding="utf-8"))
+    limit = int(job["memory_bytes"])
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        report = run(job)
+    except UnreadableFileError as error:
+        report = {"error": error.said.to_json()}
+    except MemoryError:
+        said = Text(ko="파일이 너무 큽니다(메모리 한도).", en="The file is too large to read.")
+        report = {"error": said.to_json()}
+    out = Path(job["report"])
+    out.write_text(json.dumps(report, ensure_ascii=False), encoding="utf-8")
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Read, type, report; write the Arrow file if ``job['arrow']`` names one."""
+    path, filename = Path(job["file"]), str(job["filename"])
+    changes = [ColumnChange.model_validate(change) for change in job["columns"]]
+    table = _read(path, filename)
+    columns, typed = _type(table, changes)
+    warnings = [*table.warnings, *(w for column in typed for w in column[1].warnings)]
+    warnings += personal_data_warnings(columns, [column[1].values for column in typed])
+    cells, bad_rows = _bad_cells(table, typed)
+    _write_errors(Path(job["errors"]), cells)
+    report: dict[str, Any] = {
+        "format": table.format,
+        "encoding": table.encoding,
+        "rows_count": len(table.rows) + len(table.bad_rows),
+        "bad_rows_count": len(bad_rows),
+        "bad_cells": [cell.to_json() for cell in cells[:BAD_CELLS_SAID]],
+        "columns": [column.to_json() for column in columns],
+        "warnings": [warning.to_json() for warning in warnings[:WARNINGS_MAX]],
+    }
+    if job["arrow"]:
+        report |= _write_arrow(job, table, columns, typed, bad_rows)
+    return report
+
+
+def _read(path: Path, filename: str) -> RawTable:
+    suffix = Path(filename).suffix.casefold()
+    if suffix in EXCEL_SUFFIXES:
+        table = read_excel(path)
+    elif suffix in {".parquet", ".arrow", ".feather", ".arrows"}:
+        table = read_foreign(path)
+    else:
+        table = read_csv(path.read_bytes())
+    if len(table.header) > COLUMNS_MAX:
+        raise UnreadableFileError(
+            f"열이 {len(table.header)}개입니다. {COLUMNS_MAX}개까지 됩니다.",
+            f"{len(table.header)} columns; at most {COLUMNS_MAX} are possible.",
+        )
+    if not table.rows:
+        raise UnreadableFileError("머리글 아래에 행이 없습니다.", "There is no row of data.")
+    return table
+
+
+_Typed = tuple[Column, TypedColumn]
+
+
+def _type(table: RawTable, changes: list[ColumnChange]) -> tuple[list[Column], list[_Typed]]:
+    headers, warnings = read_headers(table.header)
+    table.warnings.extend(warnings)
+    wanted = {change.name: change for change in changes}
+    if unknown := set(wanted) - {header.name for header in headers}:
+        raise UnreadableFileError(
+            f"없는 열을 고치려 했습니다: {', '.join(sorted(unknown))}",
+            f"Changes name columns that are not there: {', '.join(sorted(unknown))}",
+        )
+    typed = [
+        _type_one(header, values, wanted.get(header.name))
+        for header, values in zip(headers, table.columns, strict=True)
+    ]
+    return [column for column, _ in typed], typed
+
+
+def _type_one(header: Header, values: pa.ChunkedArray, change: ColumnChange | None) -> _Typed:
+    wanted = change.type if change else None
+    if pa.types.is_string(values.type):
+        found = type_column(values, wanted)
+    else:
+        kind = next(kind for kind, arrow in ARROW_TYPES.items() if arrow == values.type)
+        found = TypedColumn(kind, values.combine_chunks())
+        if wanted is not None and wanted is not kind:
+            found = type_column(values.cast(pa.string()), wanted)
+    sensitivity = change.sensitivity if change and change.sensitivity else header.sensitivity
+    column = Column(
+        name=header.name,
+        type=found.type,
+        label=change.label if change and change.label else header.label,
+        unit=(change.unit if change else None) or header.unit or found.unit,
+        sensitivity=sensitivity,
+    )
+    return column, found
+
+
+def _bad_cells(table: RawTable, typed: list[_Typed]) -> tuple[list[BadCell], set[int]]:
+    cells = [
+        BadCell(
+            row=bad.row,
+            column="",
+            value=bad.text[:CELL_CHARS_SAID],
+            reason=Text(
+                ko=f"칸이 {bad.cells_count}개입니다. 머리글은 {len(table.header)}개입니다",
+                en=f"{bad.cells_count} cells where the header has {len(table.header)}",
+            ),
+        )
+        for bad in table.bad_rows
+    ]
+    rows = {bad.row for bad in table.bad_rows}
+    for (column, found), values in zip(typed, table.columns, strict=True):
+        if not found.bad:
+            continue
+        assert found.reason is not None
+        rows.update(table.rows[position] for position in found.bad)
+        texts = values.take(pa.array(found.bad[:BAD_CELLS_KEPT])).cast(pa.string()).to_pylist()
+        cells += [
+            BadCell(
+                row=table.rows[position],
+                column=column.name,
+                value=str(text)[:CELL_CHARS_SAID],
+                reason=found.reason,
+            )
+            for position, text in zip(found.bad, texts, strict=False)
+        ]
+    cells.sort(key=lambda cell: cell.row)
+    return cells[:BAD_CELLS_KEPT], rows
+
+
+def _write_errors(path: Path, cells: list[BadCell]) -> None:
+    """Write bad cells for a spreadsheet: BOM for Excel, and nothing it takes for a formula."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["행 (row)", "열 (column)", "값 (value)", "이유", "reason"])
+        for cell in cells:
+            value = f"'{cell.value}" if cell.value.startswith(FORMULA_STARTS) else cell.value
+            writer.writerow([cell.row, cell.column, value, cell.reason.ko, cell.reason.en])
+
+
+def _write_arrow(
+    job: dict[str, Any],
+    table: RawTable,
+    columns: list[Column],
+    typed: list[_Typed],
+    bad_rows: set[int],
+) -> dict[str, Any]:
+    schema = DatasetSchema(columns=tuple(columns)).to_arrow()
+    data = pa.Table.from_arrays([found.values for _, found in typed], schema=schema)
+    keep = pa.array([row not in bad_rows for row in table.rows])
+    data = data.filter(keep).replace_schema_metadata(job["metadata"])
+    if data.num_rows == 0:
+        raise UnreadableFileError("올릴 수 있는 행이 없습니다.", "No row is left to publish.")
+    write_partial(data, Path(job["arrow"]))
+    shown = [
+        column.name
+        for column in columns
+        if column.sensitivity in {Sensitivity.PUBLIC, Sensitivity.PARTNER}
+    ]
+    sample = data.select(shown).slice(0, int(job["sample_rows"]))
+    values = [_sample_values(sample.column(name)) for name in shown]
+    return {
+        "published_rows_count": data.num_rows,
+        "sample_columns": shown,
+        "sample": [list(row) for row in zip(*values, strict=True)],
+    }
+
+
+def _sample_values(column: pa.ChunkedArray) -> list[Any]:
+    kind = column.type
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return list(column.to_pylist())
+    if pa.types.is_floating(kind):
+        finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
+        return list(finite.to_pylist())
+    return [None if v is None else str(v) for v in column.cast(pa.string()).to_pylist()]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

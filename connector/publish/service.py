@@ -1,0 +1,294 @@
+"""Use cases of publishing: an upload is checked, then published in one transaction.
+
+Files come first and are durable before any row names them; the row decides whether a
+dataset exists. After a crash there is at most a file that nobody names.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from connector.offering import store as offerings
+from connector.offering.model import Published
+from connector.outbox.service import announce_catalog_change
+from connector.publish import store
+from connector.publish.arrow_file import (
+    PARTIAL_SUFFIX,
+    make_durable,
+    sha256_of,
+    sweep_partials,
+)
+from connector.publish.child import Job, run_check
+from connector.publish.decode import UnreadableFileError
+from connector.runtime import Runtime
+from databank.kit.db import IntegrityError, UnitOfWork
+from schemas.dataset import Dataset, DatasetSchema
+from schemas.ids import DatasetId, OfferId
+from schemas.management import Publication, PublicationList, PublishRequest, UploadReport
+from schemas.problem import ConflictError, NotFoundError, ProblemError
+from schemas.wire import Text
+
+FILENAME_CHARS_MAX: Final = 200
+PUBLICATIONS_MAX: Final = 1000
+_ID: Final = re.compile(r"^urn:uuid:[0-9a-f-]{36}$")
+
+
+class UnreadableUploadError(ProblemError):
+    """The uploaded file cannot be read."""
+
+    slug = "unreadable-file"
+    title = Text(ko="파일을 읽을 수 없습니다", en="The file cannot be read")
+    status = 422
+
+
+class BadRowsError(ProblemError):
+    """Rows do not fit their columns, and nobody said to leave them out."""
+
+    slug = "bad-rows"
+    title = Text(ko="맞지 않는 행이 있습니다", en="There are bad rows")
+    status = 422
+
+
+def upload_folder(runtime: Runtime) -> Path:
+    """Return where uploads lie."""
+    return runtime.settings.data_dir / "uploads"
+
+
+def upload_path(runtime: Runtime, upload_id: str, suffix: str = ".raw") -> Path:
+    """Return a file of an upload; ids are checked, so that none leads elsewhere.
+
+    Raises:
+        NotFoundError: Not an upload id.
+    """
+    if not _ID.match(upload_id):
+        raise _no_upload(upload_id)
+    return upload_folder(runtime) / f"{upload_id.rsplit(':', 1)[1]}{suffix}"
+
+
+def _no_upload(upload_id: str) -> NotFoundError:
+    return NotFoundError(
+        ko=f"업로드 {upload_id}가 없거나 기한이 지났습니다. 파일을 다시 올리세요.",
+        en=f"There is no upload {upload_id}, or it expired. Upload the file again.",
+    )
+
+
+def prepare_folders(runtime: Runtime) -> None:
+    """Make the folders and remove what a crash left half-written."""
+    for folder in (runtime.data_folder, upload_folder(runtime)):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_partials(folder)
+
+
+def finish_upload(runtime: Runtime, upload_id: str, filename: str, partial: Path) -> UploadReport:
+    """Check a file that has arrived completely, and store its report.
+
+    Raises:
+        UnreadableUploadError: It cannot be read; the file is gone.
+    """
+    raw = upload_path(runtime, upload_id)
+    make_durable(partial, raw)
+    name = Path(filename.replace("\\", "/")).name[:FILENAME_CHARS_MAX] or "upload"
+    job = Job(file=raw, filename=name, errors=upload_path(runtime, upload_id, ".csv"))
+    try:
+        values = run_check(job, runtime.settings)
+    except UnreadableFileError as error:
+        for path in (raw, job.errors):
+            path.unlink(missing_ok=True)
+        raise UnreadableUploadError(ko=error.said.ko, en=error.said.en, filename=name) from None
+    report = UploadReport.model_validate({"upload_id": upload_id, "filename": name, **values})
+    now = runtime.clock()
+    with runtime.database.unit_of_work() as uow:
+        store.put(uow, report, uploaded_at=now)
+        expired = store.remove_older(uow, now - timedelta(hours=runtime.settings.upload_hours))
+    for old in expired:
+        for suffix in (".raw", ".csv"):
+            upload_path(runtime, old, suffix).unlink(missing_ok=True)
+    return report
+
+
+def get_upload(runtime: Runtime, upload_id: str) -> UploadReport:
+    """Return an upload's report.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    with runtime.database.unit_of_work() as uow:
+        found = store.get(uow, upload_id)
+    if found is None:
+        raise _no_upload(upload_id)
+    return found
+
+
+def publish(runtime: Runtime, request: PublishRequest) -> Publication:
+    """Publish an upload.
+
+    Raises:
+        NotFoundError: There is no such upload.
+        ConflictError: The name is taken.
+        BadRowsError: Bad rows, and ``skip_bad_rows`` is not set.
+        UnreadableUploadError: The column changes do not fit the file.
+    """
+    upload = get_upload(runtime, request.upload_id)
+    with runtime.database.unit_of_work() as uow:
+        _check_name(uow, request.name)
+    dataset_id = DatasetId(runtime.make_id())
+    partial = runtime.data_folder / f"{dataset_id.rsplit(':', 1)[1]}{PARTIAL_SUFFIX}"
+    source = upload.filename
+    report = _write(runtime, request, partial=partial, dataset_id=dataset_id, source=source)
+    if report["bad_rows_count"] and not request.skip_bad_rows:
+        partial.unlink(missing_ok=True)
+        raise _bad_rows(report)
+    sha256 = sha256_of(partial)
+    file_bytes = partial.stat().st_size
+    file_name = f"{sha256}.arrow"
+    make_durable(partial, runtime.data_folder / file_name)
+    published = Published(
+        dataset=_dataset(
+            runtime, request, report, dataset_id=dataset_id, sha256=sha256, file_bytes=file_bytes
+        ),
+        offer_id=OfferId(runtime.make_id()),
+        terms=request.terms,
+        plan=request.plan,
+        file_name=file_name,
+        skipped_rows_count=report["bad_rows_count"],
+    )
+    try:
+        with runtime.database.unit_of_work() as uow:
+            offerings.put(uow, published)
+            announce_catalog_change(uow, runtime)
+    except IntegrityError:
+        raise _name_taken(request.name) from None
+    return view(published)
+
+
+def _check_name(uow: UnitOfWork, name: str) -> None:
+    if offerings.get_by_name(uow, name) is not None:
+        raise _name_taken(name)
+
+
+def _name_taken(name: str) -> ConflictError:
+    return ConflictError(
+        ko=f"'{name}'(이)라는 데이터셋이 이미 있습니다. {name}_2처럼 다른 이름을 쓰세요.",
+        en=f"There is a dataset called '{name}' already. Use another name, such as {name}_2.",
+        name=name,
+    )
+
+
+def _bad_rows(report: dict[str, Any]) -> BadRowsError:
+    first = report["bad_cells"][0]
+    where = f"행 {first['row']}, 열 {first['column'] or '-'}"
+    return BadRowsError(
+        ko=f"맞지 않는 행이 {report['bad_rows_count']:,}개 있습니다(첫째: {where}: "
+        f"{first['reason']['ko']}). 고쳐서 다시 올리거나, 나머지만 올리려면 "
+        "skip_bad_rows를 켜세요.",
+        en=f"{report['bad_rows_count']:,} rows do not fit (first: row {first['row']}, column "
+        f"{first['column'] or '-'}: {first['reason']['en']}). Correct them, or set "
+        "skip_bad_rows to publish the others.",
+        bad_rows_count=report["bad_rows_count"],
+        bad_cells=report["bad_cells"],
+    )
+
+
+def _write(
+    runtime: Runtime,
+    request: PublishRequest,
+    *,
+    partial: Path,
+    dataset_id: DatasetId,
+    source: str,
+) -> dict[str, Any]:
+    job = Job(
+        file=upload_path(runtime, request.upload_id),
+        filename=source,
+        errors=upload_path(runtime, request.upload_id, ".csv"),
+        columns=tuple(change.to_json() for change in request.columns),
+        arrow=partial,
+        metadata={
+            "idb.dataset": dataset_id,
+            "idb.publisher": runtime.did,
+            "idb.source": f"{source} sha256:{sha256_of(upload_path(runtime, request.upload_id))}",
+            "idb.timezone": "UTC",
+        },
+        sample_rows=request.sample_rows,
+    )
+    try:
+        return run_check(job, runtime.settings)
+    except UnreadableFileError as error:
+        partial.unlink(missing_ok=True)
+        raise UnreadableUploadError(ko=error.said.ko, en=error.said.en) from None
+
+
+def _dataset(
+    runtime: Runtime,
+    request: PublishRequest,
+    report: dict[str, Any],
+    *,
+    dataset_id: DatasetId,
+    sha256: str,
+    file_bytes: int,
+) -> Dataset:
+    now = runtime.clock()
+    return Dataset(
+        id=dataset_id,
+        name=request.name,
+        title=request.title,
+        description=request.description,
+        domain=request.domain,
+        industry=request.industry,
+        keywords=request.keywords,
+        schema_=DatasetSchema.model_validate({"columns": report["columns"]}),
+        rows_count=report["published_rows_count"],
+        file_bytes=file_bytes,
+        data_sha256=sha256,
+        issued_at=now,
+        modified_at=now,
+        is_generated=request.is_generated,
+        sample_columns=tuple(report["sample_columns"]),
+        sample=tuple(tuple(row) for row in report["sample"]),
+    )
+
+
+def view(published: Published) -> Publication:
+    """Return a published dataset as its owner sees it."""
+    return Publication(
+        dataset=published.dataset,
+        offer_id=published.offer_id,
+        terms=published.terms,
+        plan=published.plan,
+        skipped_rows_count=published.skipped_rows_count,
+        is_withdrawn=published.is_withdrawn,
+    )
+
+
+def publications(runtime: Runtime) -> PublicationList:
+    """Return all published datasets, withdrawn ones included."""
+    with runtime.database.unit_of_work() as uow:
+        found = offerings.page(uow, limit=PUBLICATIONS_MAX, include_withdrawn=True)
+    return PublicationList(publications=tuple(view(published) for published in found))
+
+
+def set_withdrawn(runtime: Runtime, dataset_id: DatasetId, *, is_withdrawn: bool) -> Publication:
+    """Take a dataset off the catalog or put it back; running agreements go on.
+
+    Raises:
+        NotFoundError: There is no such dataset.
+    """
+    with runtime.database.unit_of_work() as uow:
+        if offerings.get(uow, dataset_id) is None:
+            raise NotFoundError(
+                ko=f"데이터셋 {dataset_id}가 없습니다.", en=f"There is no dataset {dataset_id}."
+            )
+        offerings.set_withdrawn(uow, dataset_id, is_withdrawn=is_withdrawn, now=runtime.clock())
+        announce_catalog_change(uow, runtime)
+        published = offerings.get(uow, dataset_id)
+    assert published is not None
+    return view(published)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes the disk of ``folder`` has left."""
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,58 @@
+"""Policy templates: the usual terms in plain Korean, to start from."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.management import PolicyTemplate
+from schemas.terms import Mode, Terms
+from schemas.wire import Text
+
+YEAR_DAYS: Final = 365
+
+TEMPLATES: Final = (
+    PolicyTemplate(
+        id="query-only",
+        title=Text(ko="질의만", en="Queries only"),
+        description=Text(
+            ko="원본은 나가지 않고, 질의 결과만 나갑니다.",
+            en="The data stays here; only results of queries leave.",
+        ),
+        terms=Terms(modes=(Mode.QUERY,)),
+    ),
+    PolicyTemplate(
+        id="query-and-read",
+        title=Text(ko="질의와 내려받기", en="Queries and download"),
+        description=Text(
+            ko="질의할 수 있고 전체를 내려받을 수도 있습니다.",
+            en="Queries, and reading the data in full.",
+        ),
+        terms=Terms(modes=(Mode.QUERY, Mode.READ)),
+    ),
+    PolicyTemplate(
+        id="one-year",
+        title=Text(ko="1년 동안", en="One year"),
+        description=Text(
+            ko="계약일부터 1년 동안 질의할 수 있습니다.",
+            en="Queries for a year from the agreement.",
+        ),
+        terms=Terms(modes=(Mode.QUERY,), valid_days=YEAR_DAYS),
+    ),
+    PolicyTemplate(
+        id="quota",
+        title=Text(ko="횟수·행수 한도", en="Quota of queries and rows"),
+        description=Text(
+            ko="질의 1,000건, 모두 100만 행까지.", en="1,000 queries, a million rows in all."
+        ),
+        terms=Terms(modes=(Mode.QUERY,), queries_max=1000, rows_max=1_000_000),
+    ),
+    PolicyTemplate(
+        id="purpose",
+        title=Text(ko="목적 제한(계약상)", en="Limited purpose (contractual)"),
+        description=Text(
+            ko="탄소 신고 목적으로만. 기술로 강제하지 않고 계약으로 약속합니다.",
+            en="For carbon reporting only: promised by contract, not enforced technically.",
+        ),
+        terms=Terms(modes=(Mode.QUERY,), purposes=("탄소 신고",)),
+    ),
+)
