@@ -103,11 +103,11 @@ class Books:
         return self._accounts[id_]
 
     def holds_for(self, agreement_id: AgreementId) -> list[Hold]:
-        """Return what may be drawn on for an agreement, the first to expire first."""
+        """Return the unresolved holds for an agreement, the first to expire first."""
         return [
             hold
             for hold in self._holds.values()
-            if hold.agreement_id == agreement_id and hold.remaining and hold.expires_at > self._now
+            if hold.agreement_id == agreement_id and hold.remaining
         ]
 
     def post(self, entry: Entry) -> bool:

@@ -141,7 +141,7 @@ def test_a_record_that_contradicts_its_agreement_is_named(
         "consumer": replace(bad, consumer_id=ParticipantId("did:web:other")),
         "dataset": replace(bad, dataset_id=DatasetId("other")),
         "future": replace(bad, occurred_at=bank.clock() + timedelta(minutes=5, seconds=1)),
-        "past": replace(bad, occurred_at=bank.clock() - timedelta(days=365)),
+        "past": replace(bad, occurred_at=told.agreed_at - timedelta(minutes=6)),
         "too much": replace(good, queries_count=2**62),
     }
     records = [changes[fault]] if fault == "too much" else [good, changes[fault]]

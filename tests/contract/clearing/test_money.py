@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from clearing.ledger.store import AccountRow, table_of
+from clearing.ledger.model import Book, Code, account_id
+from clearing.ledger.store import AccountRow, find_account, table_of
 from databank.kit.db import Database
 from tests.support.bank import Bank, Company, Meter, agreement, plan
 
@@ -136,6 +137,31 @@ def test_a_late_charge_beyond_the_deposit_is_owed_and_the_next_deposit_pays_it(
     assert bank.deposit(curator, 1_000, deposit_id="bank-2").json()["receivable_micro"] == "0"
     assert bank.balance(curator)["available"] == 340 * WON
     assert bank.grant(steel, told, minimum=0, wanted=1, grant_id="g3").status_code == 200
+
+
+def test_both_books_settle_what_is_owed_from_the_next_deposit(
+    bank: Bank, steel: Company, curator: Company, database_url: str
+) -> None:
+    told = agreement(steel, curator, plan(per_row=1))
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 100)
+    meter = Meter(steel)
+    bank.send(steel, meter.batch([meter.record(told, rows=1_000)]))
+    bank.admin("POST", "/periods/2026-11/statements")
+    database = Database(database_url)
+
+    def wallet(book: Book) -> tuple[int, int]:
+        with database.unit_of_work() as uow:
+            ids = [account_id(book, code, curator.id) for code in (Code.DEPOSIT, Code.RECEIVABLE)]
+            deposit, receivable = (find_account(uow, id_).credit_balance for id_ in ids)
+        return deposit, receivable
+
+    assert wallet(Book.ACCRUAL) == (0, -1_000 * WON)
+    assert wallet(Book.CASH) == (0, -1_000)
+    bank.deposit(curator, 1_500, deposit_id="bank-2")
+    assert wallet(Book.ACCRUAL) == (500 * WON, 0)
+    assert wallet(Book.CASH) == (500, 0)
+    database.close()
 
 
 def test_a_free_agreement_needs_no_money(bank: Bank, steel: Company, curator: Company) -> None:

@@ -46,10 +46,10 @@ BOOK = Book.ACCRUAL
 WALLETS = {buyer: Wallet(BOOK, buyer) for buyer in BUYERS}
 
 
-def sale_of(buyer: ParticipantId, supply: int = 0) -> Sale:
+def sale_of(buyer: ParticipantId, supply: int = 0, agreement: str = "a") -> Sale:
     fee = supply * 500 // 10_000
     amounts = Amounts(supply, supply // 10, fee, fee // 10)
-    return Sale(BOOK, AgreementId(buyer), buyer, SELLER, "", amounts)
+    return Sale(BOOK, AgreementId(agreement), buyer, SELLER, "", amounts)
 
 
 class Ledger(RuleBasedStateMachine):
@@ -104,40 +104,57 @@ class Ledger(RuleBasedStateMachine):
         if entry is not None:
             assert self.post(entry) is Status.CREATED
 
-    @rule(buyer=st.sampled_from(BUYERS), amount=st.integers(1, 10_000), life=st.integers(1, 9))
-    def hold(self, buyer: ParticipantId, amount: int, life: int) -> None:
+    @rule(
+        buyer=st.sampled_from(BUYERS),
+        amount=st.integers(1, 10_000),
+        life=st.integers(1, 9),
+        agreement=st.sampled_from("ab"),
+    )
+    def hold(self, buyer: ParticipantId, amount: int, life: int, agreement: str) -> None:
         wallet = WALLETS[buyer]
         available = self.accounts[wallet.deposit].available
         entry = hold_entry(
             wallet,
             amount,
             hold_id=HoldId(self.next()),
-            agreement_id=AgreementId(buyer),
+            agreement_id=AgreementId(agreement),
             now=self.now,
             expires_at=self.now + timedelta(minutes=life),
         )
         expected = Status.CREATED if amount <= available else Status.EXCEEDS_CREDITS
         assert self.post(entry) is expected
 
-    @rule(buyer=st.sampled_from(BUYERS), supply=st.integers(1, 20_000))
-    def use(self, buyer: ParticipantId, supply: int) -> None:
+    @rule(
+        buyer=st.sampled_from(BUYERS),
+        supply=st.integers(1, 20_000),
+        agreement=st.sampled_from("ab"),
+    )
+    def use(self, buyer: ParticipantId, supply: int, agreement: str) -> None:
         self.expire()
-        sale = sale_of(buyer, supply)
+        sale = sale_of(buyer, supply, agreement)
+        deposit, owed = (
+            self.accounts[id_] for id_ in (sale.wallet.deposit, sale.wallet.receivable)
+        )
+        holds = [
+            h
+            for h in self.holds.values()
+            if h.account_id == deposit.id and h.agreement_id == sale.agreement_id and h.remaining
+        ]
         entry = sale_entry(
             sale,
             id_=entry_id(BOOK, Kind.USAGE, self.next()),
             kind=Kind.USAGE,
-            deposit=self.accounts[sale.wallet.deposit],
-            holds=[
-                h
-                for h in self.holds.values()
-                if h.account_id == sale.wallet.deposit and h.remaining
-            ],
+            deposit=deposit,
+            holds=holds,
             occurred_at=self.now,
         )
         assert entry is not None
         assert self.post(entry) is Status.CREATED
         self.charged[buyer] += sale.amounts.paid
+        # its own holds and the free money pay; only what goes beyond them is owed
+        covered = min(sale.amounts.paid, sum(h.remaining for h in holds) + deposit.available)
+        beyond = owed.credit_balance - self.accounts[owed.id].credit_balance
+        assert beyond == sale.amounts.paid - covered
 
     @rule(minutes=st.integers(1, 5))
     def wait(self, minutes: int) -> None:

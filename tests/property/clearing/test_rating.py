@@ -10,6 +10,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clearing.grants.model import coverable, hold_for
 from clearing.rating.rate import Amounts, Meter, Rated, charge, cumulative, month_of, runs_of
 from clearing.settlement.lines import line_won
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
@@ -93,6 +94,16 @@ def test_the_charges_add_up_to_what_all_usage_costs(
     assert total.vat == vat_on(total.supply)
     assert total.fee == total.supply * fee_bps // 10_000
     assert total.paid == total.earned + total.vat + total.fee + total.fee_vat
+
+
+@given(st.integers(0, 10**18), st.integers(0, 10**15))
+def test_a_hold_covers_a_charge_wherever_its_vat_is_rounded(before: int, supply: int) -> None:
+    assert supply + vat_on(before + supply) - vat_on(before) <= hold_for(supply)
+
+
+@given(st.integers(0, 10**15))
+def test_what_is_coverable_is_available_and_one_more_is_not(available: int) -> None:
+    assert hold_for(coverable(available)) <= available < hold_for(coverable(available) + 1)
 
 
 amounts = st.integers(0, 3 * MICRO_PER_WON)
