@@ -89,6 +89,7 @@ def create_app(
         {
             Kind.NEGOTIATION: NegotiationDelivery(),
             Kind.TRANSFER: TransferDelivery(),
+            Kind.FRESH_ADDRESS: notices,
             Kind.AGREEMENT_RECORD: notices,
             Kind.CRAWL_REQUEST: notices,
         },

@@ -7,7 +7,6 @@ not exist (DSP 2025-1).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,11 +16,11 @@ from fastapi import Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
+from connector.dsp.redelivery import Received, received_from
 from connector.side import IllegalTransitionError, Side
 from databank.kit.app import Caller, consume_token, get_context, identify
 from schemas.dsp.common import CONTEXT, Message
 from schemas.dsp.parse import MalformedMessageError, parse_message
-from schemas.ids import ParticipantId
 from schemas.problem import NotAuthenticatedError
 
 ERRORS_SAID_MAX: Final = 10
@@ -109,31 +108,31 @@ def _error_type(path: str) -> ErrorType:
 
 def get_dsp_caller(request: Request) -> Iterator[Caller]:
     """Authenticate a participant the way the protocol wants, and open the transaction."""
-    error_type = _error_type(request.url.path)
+    path: str = request.scope["path"]
+    error_type = _error_type(path)
+    if "\0" in path or b"%00" in request.scope["query_string"]:  # no database holds such a pid
+        raise _hidden(error_type, "no such thing")
     try:
         participant, claims = identify(request)
         with get_context(request).database.unit_of_work() as uow:
             consume_token(uow, claims)
             yield Caller(participant, uow, claims.access_token)
     except NotAuthenticatedError as error:
+        if error_type is ErrorType.CATALOG:
+            reason = error.detail.en
+            raise DspError(error_type, 401, code="not-authenticated", reason=reason) from None
         # Negotiations and transfers hide from strangers that they exist.
-        is_open = error_type is ErrorType.CATALOG
-        pids = {} if is_open else {"consumerPid": "unknown", "providerPid": "unknown"}
-        status = 401 if is_open else 404
-        code = "not-authenticated" if is_open else "404"
-        raise DspError(error_type, status, code=code, reason=error.detail.en, pids=pids) from None
+        raise _hidden(error_type, error.detail.en) from None
+
+
+def _hidden(error_type: ErrorType, reason: str) -> DspError:
+    is_catalog = error_type is ErrorType.CATALOG
+    pids = {} if is_catalog else {"consumerPid": "unknown", "providerPid": "unknown"}
+    return DspError(error_type, 404, code="404", reason=reason, pids=pids)
 
 
 BodyDep = Annotated[bytes, Depends(read_body)]
 DspCallerDep = Annotated[Caller, Depends(get_dsp_caller, scope="function")]
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message as it was sent, and the digest that recognises it when it comes again."""
-
-    raw: dict[str, Any]
-    sha256: str
 
 
 def receive(
@@ -151,7 +150,7 @@ def receive(
     except (MalformedMessageError, ValidationError) as error:
         pids = process.pids(raw) if process else _sent_pids(raw, error_type)
         raise DspError(error_type, 400, code="malformed", reason=_said(error), pids=pids) from None
-    return message, Received(raw, hashlib.sha256(body).hexdigest())
+    return message, received_from(raw, body)
 
 
 def _sent_pids(raw: dict[str, Any], error_type: ErrorType) -> dict[str, str]:
@@ -166,15 +165,3 @@ def _said(error: Exception) -> str:
         found = error.errors(include_input=False, include_url=False)[:ERRORS_SAID_MAX]
         return "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in found)
     return str(error)
-
-
-def require_party(
-    process: Process, *, counterparty_id: ParticipantId, caller: Caller, side: Side
-) -> None:
-    """Let only the counterparty, speaking to our right side, see a process.
-
-    Raises:
-        DspError: 404.
-    """
-    if counterparty_id != caller.participant.id or process.side is not side:
-        raise process.not_found()

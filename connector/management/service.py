@@ -8,6 +8,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from pydantic import ValidationError
+
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.negotiation import service as negotiating
@@ -114,8 +116,15 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
             ko="policy가 ODRL 제안이 아닙니다. 카탈로그의 policy를 그대로 보내세요.",
             en="policy is not an ODRL offer. Send the catalog's policy as it is.",
         )
-    with runtime.database.unit_of_work() as uow:
-        return view_negotiation(negotiating.start(uow, runtime, request, provider))
+    try:
+        with runtime.database.unit_of_work() as uow:
+            return view_negotiation(negotiating.start(uow, runtime, request, provider))
+    except ValidationError as error:
+        said = str(error.errors(include_input=False, include_url=False)[0]["msg"])
+        raise InvalidRequestError(
+            ko=f"policy를 제안으로 보낼 수 없습니다: {said}",
+            en=f"The policy cannot be sent as an offer: {said}",
+        ) from None
 
 
 def view_negotiation(negotiation: Negotiation) -> NegotiationView:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
-from connector.dsp.edge import DspError, ErrorType, Process, Received
-from connector.dsp.store import note_received
+from connector.dsp.edge import DspError, ErrorType, Process
+from connector.dsp.redelivery import Received, Seen, note
 from connector.negotiation import store
 from connector.negotiation.decide import Refusal, decide
 from connector.negotiation.machine import FINAL, Message, State, step
@@ -25,6 +25,7 @@ from connector.side import IllegalTransitionError, Side
 from databank.kit.db import UnitOfWork
 from schemas.dsp import negotiation as wire
 from schemas.dsp.common import Message as WireMessage
+from schemas.dsp.common import read_id
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_web
 from schemas.management import NegotiateRequest
 from schemas.participant import Participant
@@ -32,6 +33,7 @@ from schemas.terms import UnknownTermError
 from schemas.wire import parse_time
 
 REASON_CHARS_MAX: Final = 500
+TITLE_CHARS_MAX: Final = 300  # of AgreementRecord
 
 
 def start(
@@ -86,13 +88,17 @@ def on_request(
         counterparty_id=consumer.id,
         peer_url=message.callback_address.rstrip("/"),
         dataset_id=target,
-        dataset_title=published.dataset.title.ko if published else "",
+        dataset_title=published.dataset.title.ko[:TITLE_CHARS_MAX] if published else "",
         offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
         updated_at=runtime.clock(),
     )
-    note_received(uow, negotiation.pid, received.sha256)
-    _save(uow, runtime, negotiation)
+    if not store.add(uow, negotiation):  # the same request came at the same moment
+        known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
+        assert known is not None
+        return known
+    note(uow, negotiation.pid, received)
+    uow.after_commit(runtime.processes.give)
     _answer_offer(uow, runtime, negotiation)
     return negotiation
 
@@ -164,11 +170,14 @@ def advance(
     """
     sender = negotiation.side.other
     negotiation = _with_peer_pid(negotiation, process, received)
-    if not note_received(uow, negotiation.pid, received.sha256):
+    seen = note(uow, negotiation.pid, received)
+    if seen is Seen.MESSAGE:
         return None
     try:
         state = step(negotiation.state, sender, message)
     except IllegalTransitionError as error:
+        if seen is Seen.CONTENT:
+            return None
         raise process.illegal(error, received.raw) from None
     moved = replace(negotiation, state=state, updated_at=runtime.clock())
     _save(uow, runtime, moved)
@@ -221,7 +230,11 @@ def on_agreement(
     uow: UnitOfWork, runtime: Runtime, moved: Negotiation, agreement: dict[str, Any]
 ) -> None:
     """Verify an agreement (consumer), or terminate if it is not what we asked for."""
-    error = agreement_error(moved, agreement, runtime.did) or _unreadable(agreement)
+    error = (
+        agreement_error(moved, agreement, runtime.did)
+        or _unreadable(agreement)
+        or _taken(uow, AgreementId(agreement["@id"]))
+    )
     if error is not None:
         terminate(uow, runtime, moved, Refusal("agreement-differs", error))
         return
@@ -243,6 +256,11 @@ def _unreadable(agreement: dict[str, Any]) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def _taken(uow: UnitOfWork, agreement_id: AgreementId) -> str | None:
+    is_held = agreements.get(uow, agreement_id) is not None
+    return "the agreement's id is that of another agreement" if is_held else None
 
 
 def on_verification(uow: UnitOfWork, runtime: Runtime, moved: Negotiation) -> None:
@@ -336,7 +354,7 @@ def _send(
         process_key=negotiation.pid,
         url=negotiation.peer_url + path,
         audience=negotiation.counterparty_id,
-        body=message.to_json(),
+        body={"@id": runtime.make_id(), **message.to_json()},
     )
     enqueue(uow, runtime, outgoing)
 
@@ -349,10 +367,10 @@ class NegotiationDelivery:
     ) -> None:
         """Learn the provider's pid from the answer to our request."""
         negotiation = store.get(uow, ProcessId(message.process_key))
-        provider_pid = answer.get("providerPid")
+        provider_pid = read_id(answer.get("providerPid"))
         if negotiation is None or negotiation.provider_pid is not None:
             return
-        if isinstance(provider_pid, str) and provider_pid:
+        if provider_pid is not None:
             _save(uow, runtime, replace(negotiation, provider_pid=ProcessId(provider_pid)))
 
     def refused(

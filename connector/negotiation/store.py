@@ -6,13 +6,13 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.negotiation.machine import State
 from connector.negotiation.model import Negotiation
 from connector.side import Side
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
 from schemas.ids import DatasetId, ParticipantId, ProcessId
 
 
@@ -20,6 +20,7 @@ class NegotiationRow(SQLModel, table=True):
     """One negotiation, by our own pid."""
 
     __tablename__ = "connector_negotiation"
+    __table_args__ = (UniqueConstraint("side", "counterparty_id", "consumer_pid"),)
     pid: str = Field(primary_key=True)
     side: str
     consumer_pid: str = Field(index=True)
@@ -72,6 +73,16 @@ def _from_row(row: NegotiationRow) -> Negotiation:
         reason=row.reason,
         updated_at=row.updated_at,
     )
+
+
+def add(uow: UnitOfWork, negotiation: Negotiation) -> bool:
+    """Store a new negotiation; return False if its consumer has one under this pid."""
+    try:
+        with uow.session.begin_nested():
+            uow.session.add(NegotiationRow(**_values(negotiation)))
+    except IntegrityError:
+        return False
+    return True
 
 
 def put(uow: UnitOfWork, negotiation: Negotiation) -> None:

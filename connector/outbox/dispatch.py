@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from connector.egress import check_url
+from connector.egress import ForeignUrlError, check_url
 from connector.outbox import store
 from connector.outbox.model import Kind, OutgoingMessage, QueuedMessage, is_final, next_attempt
 from connector.runtime import Runtime
@@ -105,7 +105,7 @@ class Dispatcher:
 
     def _deliver(self, queued: QueuedMessage) -> None:
         try:
-            self._settle(queued, self._send(queued.message))
+            self._settle(queued, self._attempt(queued.message))
         except Exception:
             log.exception("outbox_delivery_failed", kind=queued.message.kind.value)
             self._stop.wait(ERROR_SECONDS)
@@ -113,6 +113,13 @@ class Dispatcher:
             with self._lock:
                 self._busy.discard(queued.message.process_key)
             self._runtime.outbox.give()
+
+    def _attempt(self, message: OutgoingMessage) -> _Outcome:
+        try:
+            return self._send(message)
+        except Exception as error:  # such a message must not hold the senders up
+            log.exception("outbox_attempt_failed", kind=message.kind.value)
+            return _Outcome(None, {}, f"{type(error).__name__}")
 
     def _send(self, message: OutgoingMessage) -> _Outcome:
         runtime = self._runtime
@@ -122,9 +129,10 @@ class Dispatcher:
             response = runtime.client.call(
                 "POST", message.url, audience=message.audience, json=message.body
             )
-        except ProblemError as error:
-            is_over = None if error.members.get("retryable") else False
-            return _Outcome(is_over, {}, error.detail.ko)
+        except ForeignUrlError as error:
+            return _Outcome(is_delivered=False, answer={}, reason=error.detail.ko)
+        except ProblemError as error:  # the registry or the receiver is away
+            return _Outcome(None, {}, error.detail.ko)
         answer = _json_object(response.content)
         if response.is_success:
             return _Outcome(is_delivered=True, answer=answer)
@@ -135,7 +143,9 @@ class Dispatcher:
         runtime, message = self._runtime, queued.message
         handler = self._handlers[message.kind]
         is_over = outcome.is_delivered
-        if is_over is None and queued.attempts_count + 1 >= runtime.settings.outbox_attempts_max:
+        is_patient = message.kind in OUR_SERVICES  # clearing has to learn of every agreement
+        tried = queued.attempts_count + 1
+        if is_over is None and not is_patient and tried >= runtime.settings.outbox_attempts_max:
             is_over = False
         with runtime.database.unit_of_work() as uow:
             if is_over is None:

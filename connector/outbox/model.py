@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     NEGOTIATION = "negotiation"
     TRANSFER = "transfer"
+    FRESH_ADDRESS = "fresh-address"  # may be refused without ending its transfer process
     AGREEMENT_RECORD = "agreement-record"
     CRAWL_REQUEST = "crawl-request"
 

@@ -18,7 +18,12 @@ def enqueue(uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage) -> None
 
 
 def announce_catalog_change(uow: UnitOfWork, runtime: Runtime) -> None:
-    """Ask the broker to crawl us after this change."""
+    """Ask the broker to crawl us after this change.
+
+    One request may be under way and miss the change; one behind it covers all later changes.
+    """
+    if store.count(uow, CRAWL_KEY) > 1:
+        return
     broker = runtime.settings.broker_url.rstrip("/")
     message = OutgoingMessage(
         kind=Kind.CRAWL_REQUEST,

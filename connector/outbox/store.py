@@ -65,6 +65,12 @@ def _from_row(row: OutboxRow) -> QueuedMessage:
     return QueuedMessage(row.id, message, row.attempts_count)
 
 
+def count(uow: UnitOfWork, process_key: str) -> int:
+    """Return how many messages of a process wait; none is removed before this commits."""
+    query = select(OutboxRow.id).where(OutboxRow.process_key == process_key).with_for_update()
+    return len(uow.session.exec(query).all())
+
+
 def remove(uow: UnitOfWork, message_id: int) -> None:
     """Take a message out: it is delivered, or final."""
     uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == message_id))

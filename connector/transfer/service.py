@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
-from connector.dsp.edge import DspError, ErrorType, Process, Received
-from connector.dsp.store import note_received
+from connector.dsp.edge import DspError, ErrorType, Process
+from connector.dsp.redelivery import Received, Seen, note
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
@@ -22,6 +22,7 @@ from databank.kit.db import UnitOfWork
 from schemas.dcat import FORMAT_QUERY, FORMAT_READ
 from schemas.dsp import transfer as wire
 from schemas.dsp.common import Message as WireMessage
+from schemas.dsp.common import read_id
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.participant import Participant
 from schemas.terms import Mode, UnknownTermError
@@ -109,8 +110,12 @@ def on_request(
         state=step(None, Side.CONSUMER, Message.REQUEST),
         updated_at=runtime.clock(),
     )
-    note_received(uow, process.pid, received.sha256)
-    _save(uow, runtime, process)
+    if not store.add(uow, process):  # the same request came at the same moment
+        known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
+        assert known is not None
+        return known
+    note(uow, process.pid, received)
+    uow.after_commit(runtime.processes.give)
     start(uow, runtime, process)
     return process
 
@@ -120,7 +125,9 @@ def _request_error(status: int, code: str, reason: str, consumer_pid: str) -> Ds
     return DspError(ErrorType.TRANSFER, status, code=code, reason=reason, pids=pids)
 
 
-def start(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> TransferProcess:
+def start(
+    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, *, kind: Kind = Kind.TRANSFER
+) -> TransferProcess:
     """Start, or resume, with a fresh secret (provider); only its hash is kept."""
     secret = new_secret()
     started = replace(
@@ -134,7 +141,7 @@ def start(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> Transf
     message = wire.TransferStartMessage(
         **_pids(started), data_address=wire.bearer_address(endpoint, secret)
     )
-    _send(uow, runtime, started, f"/transfers/{started.consumer_pid}/start", message)
+    _send(uow, runtime, started, f"/transfers/{started.consumer_pid}/start", message, kind=kind)
     return started
 
 
@@ -176,11 +183,14 @@ def advance(
                 reason=f"{name} is not this process's",
                 pids=edge.pids(received.raw),
             )
-    if not note_received(uow, process.pid, received.sha256):
+    seen = note(uow, process.pid, received)
+    if seen is Seen.MESSAGE:
         return None
     try:
         state = step(process.state, process.side.other, message)
     except IllegalTransitionError as error:
+        if seen is Seen.CONTENT:
+            return None
         raise edge.illegal(error, received.raw) from None
     moved = replace(
         process,
@@ -216,8 +226,9 @@ def on_start(
             )
         _save(uow, runtime, replace(moved, data_address=address))
         return
-    # The consumer resumed: it needs an address, since the old secret was cleared.
-    start(uow, runtime, replace(moved, state=State.SUSPENDED))
+    # The consumer resumed: it needs an address, since the old secret was cleared. Peers for
+    # whom a start in STARTED is illegal may refuse it without ending the process.
+    start(uow, runtime, replace(moved, state=State.SUSPENDED), kind=Kind.FRESH_ADDRESS)
 
 
 def on_end(
@@ -273,14 +284,20 @@ def _save(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
 
 
 def _send(
-    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, path: str, message: WireMessage
+    uow: UnitOfWork,
+    runtime: Runtime,
+    process: TransferProcess,
+    path: str,
+    message: WireMessage,
+    *,
+    kind: Kind = Kind.TRANSFER,
 ) -> None:
     outgoing = OutgoingMessage(
-        kind=Kind.TRANSFER,
+        kind=kind,
         process_key=process.pid,
         url=process.peer_url + path,
         audience=process.counterparty_id,
-        body=message.to_json(),
+        body={"@id": runtime.make_id(), **message.to_json()},
     )
     enqueue(uow, runtime, outgoing)
 
@@ -293,10 +310,10 @@ class TransferDelivery:
     ) -> None:
         """Learn the provider's pid from the answer to our request."""
         process = store.get(uow, ProcessId(message.process_key))
-        provider_pid = answer.get("providerPid")
+        provider_pid = read_id(answer.get("providerPid"))
         if process is None or process.provider_pid is not None:
             return
-        if isinstance(provider_pid, str) and provider_pid:
+        if provider_pid is not None:
             _save(uow, runtime, replace(process, provider_pid=ProcessId(provider_pid)))
 
     def refused(

@@ -6,13 +6,13 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.side import Side
 from connector.transfer.machine import FINAL, State
 from connector.transfer.model import TransferProcess
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 
 
@@ -20,6 +20,7 @@ class TransferRow(SQLModel, table=True):
     """One transfer process, by our own pid."""
 
     __tablename__ = "connector_transfer"
+    __table_args__ = (UniqueConstraint("side", "counterparty_id", "consumer_pid"),)
     pid: str = Field(primary_key=True)
     side: str
     consumer_pid: str = Field(index=True)
@@ -69,6 +70,16 @@ def _from_row(row: TransferRow) -> TransferProcess:
         data_address=None if row.data_address_json is None else json.loads(row.data_address_json),
         reason=row.reason,
     )
+
+
+def add(uow: UnitOfWork, process: TransferProcess) -> bool:
+    """Store a new process; return False if its consumer has one under this pid."""
+    try:
+        with uow.session.begin_nested():
+            uow.session.add(TransferRow(**_values(process)))
+    except IntegrityError:
+        return False
+    return True
 
 
 def put(uow: UnitOfWork, process: TransferProcess) -> None:

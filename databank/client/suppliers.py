@@ -34,6 +34,7 @@ from schemas.wire import Text
 
 WAIT_SECONDS: Final = 10
 WAITS_MAX: Final = 6
+TITLE_CHARS_MAX: Final = 300  # of NegotiateRequest; the supplier cuts alike
 RANGE_BYTES: Final = 8 * 2**20  # what an interruption costs at most
 
 
@@ -156,6 +157,7 @@ class Suppliers:
             dataset_id=listing.dataset.id,
             offer_id=listing.offer_id,
             policy=listing.policy,
+            dataset_title=listing.dataset.title.ko[:TITLE_CHARS_MAX],
         )
         answer = self.management.post("/management/negotiations", body.to_json())
         view = NegotiationView.model_validate(answer)

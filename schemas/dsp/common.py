@@ -24,6 +24,12 @@ Context = Annotated[tuple[StrictStr, ...], Field(max_length=10), AfterValidator(
 Id = Annotated[StrictStr, Field(min_length=1, max_length=ID_CHARS_MAX)]
 
 
+def read_id(value: object) -> str | None:
+    """Return an id out of an answer that need not follow the protocol, or None."""
+    is_id = isinstance(value, str) and 0 < len(value) <= ID_CHARS_MAX
+    return str(value) if is_id else None
+
+
 class Message(PeerWire):
     """A DSP message: a context that holds ours, and a type that subclasses fix."""
 

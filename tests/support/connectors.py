@@ -78,9 +78,16 @@ class Running:
 
 @contextmanager
 def connector(
-    folder: Path, registry: Registry, handle: str, *, port: int = 0, **settings: Any
+    folder: Path,
+    registry: Registry,
+    handle: str,
+    *,
+    port: int = 0,
+    http: httpx.Client | None = None,
+    **settings: Any,
 ) -> Iterator[Running]:
     """Run a registered connector whose data lie in ``folder``; ``port`` to have it again."""
+    calls = http
     apps: list[FastAPI] = []
 
     def make(port: int) -> FastAPI:
@@ -88,7 +95,7 @@ def connector(
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
-        app = create_app(config, lookup=registry.find)
+        app = create_app(config, lookup=registry.find, http=calls)
         registry.add(app.state.runtime, handle)
         apps.append(app)
         return app

@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.Column("updated_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("pid"),
+        sa.UniqueConstraint("side", "counterparty_id", "consumer_pid"),
     )
     with op.batch_alter_table("connector_negotiation", schema=None) as batch_op:
         batch_op.create_index(
@@ -123,6 +124,7 @@ def upgrade() -> None:
         sa.Column("data_address_json", sa.Text(), nullable=True),
         sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
         sa.PrimaryKeyConstraint("pid"),
+        sa.UniqueConstraint("side", "counterparty_id", "consumer_pid"),
     )
     with op.batch_alter_table("connector_transfer", schema=None) as batch_op:
         batch_op.create_index(

@@ -1,0 +1,49 @@
+"""Whether a message came before: at-least-once delivery, so every peer repeats itself.
+
+A message with an ``@id`` is the same when all of it is. One without can be said twice and
+mean it, such as a second suspension; it is a repetition only where the state forbids it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from connector.dsp.store import note_received
+from databank.kit.db import UnitOfWork
+from schemas.canonical import digest
+from schemas.ids import ProcessId
+
+
+class Seen(StrEnum):
+    """What is known of a message."""
+
+    NEW = "new"
+    CONTENT = "content"  # the same was said, perhaps under another id
+    MESSAGE = "message"  # this very message was acted on
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as it was sent, and the digests that recognise it when it comes again."""
+
+    raw: dict[str, Any]
+    sha256: str
+    content_sha256: str
+
+
+def received_from(raw: dict[str, Any], body: bytes) -> Received:
+    """Return a message with its digests."""
+    content = {name: value for name, value in raw.items() if name != "@id"}
+    return Received(raw, hashlib.sha256(body).hexdigest(), f"content:{digest(content)}")
+
+
+def note(uow: UnitOfWork, pid: ProcessId, received: Received) -> Seen:
+    """Note a message of a process, and say what was known of it."""
+    is_message_new = note_received(uow, pid, received.sha256)
+    is_content_new = note_received(uow, pid, received.content_sha256)
+    if not is_message_new and "@id" in received.raw:
+        return Seen.MESSAGE
+    return Seen.NEW if is_content_new else Seen.CONTENT
