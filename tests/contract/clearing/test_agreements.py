@@ -20,6 +20,18 @@ def test_an_agreement_is_active_once_both_sides_told_the_same(
         assert answer.json() == {"agreement_id": told.agreement_id, "status": "active"}
 
 
+def test_the_consumers_word_alone_does_not_make_an_agreement_active(
+    bank: Bank, steel: Company, curator: Company
+) -> None:
+    told = agreement(steel, curator, plan(per_row=1))
+    for _ in range(2):
+        answer = bank.call(curator, "POST", "/agreements", json=told.to_json())
+        assert answer.json()["status"] == "half_confirmed"
+    bank.agree(told, steel)
+    answer = bank.call(steel, "GET", f"/agreements/{told.agreement_id}")
+    assert answer.json()["status"] == "active"
+
+
 def test_sides_that_tell_different_things_are_told_which(
     bank: Bank, steel: Company, curator: Company
 ) -> None:
