@@ -65,8 +65,11 @@ def listing_from_wire(
         NotOurDatasetError: Details or offer are missing, malformed or contradict each other.
     """
     try:
+        _check_texts(wire)
         dataset = Dataset.model_validate(wire[DETAILS])
         policy = wire["hasPolicy"][0]
+        if not isinstance(policy, dict):
+            raise NotOurDatasetError("the offer is not an object")
         _, plan = from_policy(policy)
         if dataset.id != wire["@id"]:
             raise NotOurDatasetError("the details are of another dataset")
@@ -80,5 +83,21 @@ def listing_from_wire(
             policy=policy,
             plan=plan,
         )
-    except (KeyError, IndexError, TypeError, ValueError, UnknownTermError) as error:
+    except KeyError as error:
+        raise NotOurDatasetError(f"{error} is missing") from None
+    except (IndexError, TypeError, ValueError, RecursionError, UnknownTermError) as error:
         raise NotOurDatasetError(str(error)) from None
+
+
+def _check_texts(value: object) -> None:
+    """Refuse texts that databases and pages cannot hold: NUL and lone surrogates."""
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+            raise NotOurDatasetError("a text holds NUL or half a character")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_texts(name)
+            _check_texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_texts(inner)

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from typing import Final
 
 TOKEN_CHARS_MAX: Final = 64
-_SYLLABLES: Final = "가-힣㐀-䶿一-鿿豈-﫿ぁ-ヿ"
+_SYLLABLES: Final = (
+    r"\uac00-\ud7a3\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3041-\u30fa"  # Hangul, Han, kana
+)
 _RUN: Final = re.compile(rf"[{_SYLLABLES}]+|[^\W_{_SYLLABLES}]+")
 _WORD: Final = re.compile(r"[^\W_]+")
 _SYLLABLE: Final = re.compile(rf"[{_SYLLABLES}]")

@@ -66,7 +66,10 @@ FACETS: Final[dict[str, Text]] = {
 
 WORDS: Final[dict[str, Text]] = {
     "bank": _text("산업데이터은행", "Industrial Data Bank"),
-    "tagline": _text("데이터는 회사를 떠나지 않습니다", "Data never has to leave the company"),
+    "tagline": _text(
+        "데이터는 회사에 두고, 정한 조건대로만 씁니다",
+        "Data stays with its company, used on its terms",
+    ),
     "intro": _text(
         "탄소·공정·공급망 데이터를 찾아 공급기업의 조건대로 계약하고, 쓴 만큼만 냅니다.",
         "Find carbon, process and supply-chain data, agree on the supplier's terms, "
@@ -97,7 +100,11 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "next": _text("다음 결과", "More results"),
     "first": _text("처음으로", "Back to the first"),
-    "verified": _text("사업자 확인", "Verified business"),
+    "verified": _text("사업자 확인", "Registered business"),
+    "verified_hint": _text(
+        "사업자등록번호 검증 숫자를 확인했고 운영기관에 등록된 참여자입니다.",
+        "The check digit of its business number is right, and the operator has registered it.",
+    ),
     "generated": _text("생성 데이터", "Generated data"),
     "generated_hint": _text(
         "측정한 데이터가 아니라 프로그램이 만든 데이터입니다.",

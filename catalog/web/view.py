@@ -72,7 +72,8 @@ def shorten(text: str) -> str:
     """Return the beginning of a description."""
     if len(text) <= DESCRIPTION_CHARS_MAX:
         return text
-    return text[:DESCRIPTION_CHARS_MAX].rstrip() + "…"
+    start, space, _ = text[:DESCRIPTION_CHARS_MAX].rpartition(" ")
+    return (start if space else text[:DESCRIPTION_CHARS_MAX]) + "…"
 
 
 def address(path: str, params: Mapping[str, str | None], **changes: str | None) -> str:

@@ -28,6 +28,7 @@ class Answering(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.supplier.requests.append((self.path, dict(self.headers), body))
         if self.path == "/registry/notices":
+            self.supplier.stopping.wait(self.supplier.notice_seconds)
             self.send(200, body)
             return
         try:
@@ -56,6 +57,7 @@ class Supplier:
     datasets: list[Any] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    notice_seconds: float = 0.0
     behave: Callable[[Answering], None] = field(init=False)
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -102,7 +102,7 @@ def test_the_search_page_shows_hits_facets_and_the_supplier(portal: str) -> None
 
 def test_a_choice_of_language_is_remembered(portal: str) -> None:
     with httpx.Client(base_url=portal) as browser:
-        assert "Verified business" in browser.get("/?lang=en").text
+        assert "Registered business" in browser.get("/?lang=en").text
         assert '<html lang="en">' in browser.get("/").text
         assert '<html lang="ko">' in browser.get("/?lang=ko").text
         assert '<html lang="ko">' in browser.get("/").text
