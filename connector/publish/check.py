@@ -1,6 +1,6 @@
 """The child process that reads a file from outside: whatever kills it kills only it.
 
-``python -m connector.publish.check JOB.json`` reads the file that the job names, types its
+``python -m connector.publish JOB.json`` reads the file that the job names, types its
 columns, and writes a report, the full list of bad cells as CSV and, if asked, the Arrow
 file. Limits on memory are set before anything is read; the parent limits the time.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import resource
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -217,7 +216,3 @@ def _sample_values(column: pa.ChunkedArray) -> list[Any]:
         finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
         return list(finite.to_pylist())
     return [None if v is None else str(v) for v in column.cast(pa.string()).to_pylist()]
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

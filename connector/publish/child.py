@@ -1,4 +1,4 @@
-"""Run ``connector.publish.check`` in a process of its own, with limits on time and memory."""
+"""Run ``python -m connector.publish`` in a process of its own, with limits on time and memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run_check(job: Job, settings: ConnectorSettings) -> dict[str, Any]:
     job_path.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
     try:
         done = subprocess.run(  # noqa: S603 - our own module, a path that we made
-            [sys.executable, "-m", "connector.publish.check", str(job_path)],
+            [sys.executable, "-m", "connector.publish", str(job_path)],
             capture_output=True,
             timeout=settings.check_seconds_max,
             check=False,
