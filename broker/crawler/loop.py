@@ -15,6 +15,7 @@ from broker.crawler.plan import due
 from broker.registry import store as registry_store
 from databank.kit.clock import Clock
 from databank.kit.db import Database
+from databank.kit.store import forget_expired_tokens
 from schemas.ids import ParticipantId
 from schemas.participant import Role
 
@@ -79,6 +80,7 @@ class CrawlLoop:
         with self._database.unit_of_work() as uow:
             active = {one.id for one in registry_store.list_active(uow, Role.COMPANY)}
             sources = [one for one in store.list_all(uow) if one.participant_id in active]
+            forget_expired_tokens(uow, self._clock())
         with self._lock:
             under_way = set(self._under_way)
         waiting = due(sources, now=self._clock(), interval=self._interval, under_way=under_way)
