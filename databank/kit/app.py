@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from databank.kit.clock import Clock, new_urn
-from databank.kit.db import Database, UnitOfWork
+from databank.kit.db import Database, DataError, UnitOfWork
 from databank.kit.directory import Directory
 from databank.kit.store import remember_token
 from schemas.ids import ParticipantId
@@ -86,6 +86,7 @@ def create_base_app(
     app.state.context = context
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(DataError, _on_unstorable)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
@@ -148,6 +149,16 @@ def _on_invalid(_: Request, error: Exception) -> Response:
             ko=f"요청을 고쳐서 다시 보내세요. {said}",
             en=f"Correct the request and send it again. {said}",
             errors=places,
+        )
+    )
+
+
+def _on_unstorable(request: Request, error: Exception) -> Response:
+    log.warning("value_refused", path=request.url.path, error=type(error.__cause__).__name__)
+    return problem_response(
+        InvalidRequestError(
+            ko="데이터베이스에 담을 수 없는 값이 있습니다. 제어 문자와 큰 수를 확인하세요.",
+            en="A value cannot be stored. Check for control characters and large numbers.",
         )
     )
 

@@ -17,12 +17,14 @@ from typing import Any, Final
 import alembic.command
 import alembic.config
 from sqlalchemy import DateTime, Dialect, Engine, create_engine, event, text
+from sqlalchemy.exc import DataError as SqlDataError
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
 SQLITE_BUSY_MILLISECONDS: Final = 10_000
 MIGRATION_LOCK: Final = 7_301_904  # an arbitrary key for pg_advisory_lock
+DataError = SqlDataError  # a value that the database cannot hold, such as U+0000
 IntegrityError = SqlIntegrityError  # what services may catch without importing SQLAlchemy
 _MIGRATING: Final = threading.Lock()  # alembic keeps its context in module globals
 

@@ -99,3 +99,16 @@ def test_only_the_broker_sends_notices(bank: Bank, steel: Company) -> None:
     notice = {"participant_id": steel.id}
     assert bank.call(steel, "POST", "/registry/notices", json=notice).status_code == 403
     assert bank.call(broker, "POST", "/registry/notices", json=notice).status_code == 204
+
+
+def test_texts_that_a_database_cannot_hold_are_refused_not_a_crash(
+    bank: Bank, steel: Company, curator: Company
+) -> None:
+    told = agreement(steel, curator, plan(per_row=1), name="nul\x00")
+    for answer in (
+        bank.call(steel, "POST", "/agreements", json=told.to_json()),
+        bank.grant(steel, told, minimum=0, wanted=1),
+        bank.call(steel, "GET", "/usage/records?agreement_id=%00"),
+        bank.admin("GET", "/admin/balance?participant_id=%00"),
+    ):
+        assert answer.status_code < 500, answer.text
