@@ -1,0 +1,91 @@
+"""What the protocol needs of its tables, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connector.dsp.redelivery import Seen, note, received_from
+from connector.negotiation import store as negotiations
+from connector.negotiation.machine import State
+from connector.negotiation.model import Negotiation
+from connector.outbox import store as outbox
+from connector.outbox.model import Kind, OutgoingMessage
+from connector.side import Side
+from databank.kit.db import Database
+from schemas.ids import DatasetId, ParticipantId, ProcessId
+
+NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+BUYER = ParticipantId("did:web:buyer")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    database.migrate("connector")
+    yield database
+    database.close()
+
+
+def negotiation(provider_pid: str, counterparty_id: ParticipantId = BUYER) -> Negotiation:
+    return Negotiation(
+        side=Side.PROVIDER,
+        consumer_pid=ProcessId("urn:uuid:1"),
+        provider_pid=ProcessId(provider_pid),
+        counterparty_id=counterparty_id,
+        peer_url="http://localhost:1/dsp/2025-1",
+        dataset_id=DatasetId("d"),
+        dataset_title="전력",
+        offer={"@id": "o"},
+        state=State.REQUESTED,
+        updated_at=NOW,
+    )
+
+
+def test_a_consumer_has_one_negotiation_under_a_pid(database: Database) -> None:
+    """The second of two equal requests does not break the transaction it stands in."""
+    with database.unit_of_work() as uow:
+        assert negotiations.add(uow, negotiation("a"))
+    with database.unit_of_work() as uow:
+        assert not negotiations.add(uow, negotiation("b"))
+        assert negotiations.add(uow, negotiation("c", ParticipantId("did:web:other")))
+    with database.unit_of_work() as uow:
+        found = negotiations.by_consumer_pid(uow, ProcessId("urn:uuid:1"), BUYER)
+        assert found == negotiation("a")
+
+
+def test_a_repetition_is_told_from_the_same_words_said_anew(database: Database) -> None:
+    pid = ProcessId("urn:uuid:1")
+    first = received_from({"@id": "1", "a": 1}, b'{"@id":"1","a":1}')
+    again = received_from({"@id": "2", "a": 1}, b'{"@id":"2","a":1}')
+    bare = received_from({"b": 1}, b'{"b":1}')
+    with database.unit_of_work() as uow:
+        assert note(uow, pid, first) is Seen.NEW
+        assert note(uow, pid, bare) is Seen.NEW
+    with database.unit_of_work() as uow:
+        assert note(uow, pid, first) is Seen.MESSAGE
+        assert note(uow, pid, again) is Seen.CONTENT
+        assert note(uow, pid, bare) is Seen.CONTENT
+        assert note(uow, ProcessId("urn:uuid:2"), first) is Seen.NEW
+
+
+def test_the_outbox_shows_the_first_of_each_process(database: Database) -> None:
+    def queued(key: str, body: int) -> OutgoingMessage:
+        return OutgoingMessage(Kind.TRANSFER, key, "http://x", "did:web:x", {"n": body})
+
+    with database.unit_of_work() as uow:
+        for key, n in (("a", 1), ("a", 2), ("b", 3)):
+            outbox.append(uow, queued(key, n), NOW)
+    with database.unit_of_work() as uow:
+        heads = [q for q, _ in outbox.heads(uow, limit=10)]
+        assert [q.message.body["n"] for q in heads] == [1, 3]
+        outbox.postpone(uow, heads[0].id, NOW + timedelta(hours=1))
+    with database.unit_of_work() as uow:
+        heads = [q for q, _ in outbox.heads(uow, limit=10)]
+        assert [q.message.body["n"] for q in heads] == [3, 1]  # 2 waits behind 1
+        assert heads[1].attempts_count == 1
+        outbox.remove(uow, heads[1].id)
+    with database.unit_of_work() as uow:
+        assert [q.message.body["n"] for q, _ in outbox.heads(uow, limit=10)] == [2, 3]
