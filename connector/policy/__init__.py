@@ -1,0 +1,1 @@
+"""Usage policies: compiled once, decided at every act, every decision stored."""

@@ -1,0 +1,54 @@
+"""What an agreement lets its consumer do, compiled once from the agreed policy.
+
+Rule 1: what cannot be read completely permits nothing.
+Rule 2: an entitlement holds no state; what was used comes from the meter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from schemas.ids import ParticipantId
+from schemas.price import PricePlan
+from schemas.terms import Mode, UnknownTermError, from_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """이용권: the enforced terms of one agreement; ``unknown_term`` set means: nothing at all.
+
+    ``recipients`` always holds the agreement's consumer; a policy that names recipients
+    without it permits nobody.
+    """
+
+    modes: frozenset[Mode]
+    recipients: frozenset[ParticipantId]
+    starts_at: datetime
+    ends_at: datetime | None = None
+    queries_max: int | None = None
+    rows_max: int | None = None
+    plan: PricePlan = field(default_factory=PricePlan)
+    unknown_term: str | None = None
+
+
+def compile_policy(
+    policy: dict[str, Any], *, consumer_id: ParticipantId, agreed_at: datetime
+) -> Entitlement:
+    """Return the entitlement of ``consumer_id`` under an agreed policy."""
+    try:
+        terms, plan = from_policy(policy)
+        ends_at = terms.ends_at(agreed_at)
+    except (UnknownTermError, OverflowError) as error:
+        return Entitlement(frozenset(), frozenset(), agreed_at, unknown_term=str(error)[:300])
+    is_listed = not terms.recipients or consumer_id in terms.recipients
+    return Entitlement(
+        modes=frozenset(terms.modes),
+        recipients=frozenset({consumer_id} if is_listed else ()),
+        starts_at=agreed_at,
+        ends_at=ends_at,
+        queries_max=terms.queries_max,
+        rows_max=terms.rows_max,
+        plan=plan,
+    )

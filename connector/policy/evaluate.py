@@ -1,0 +1,155 @@
+"""The decision on one act: may this consumer do this, now, after what it has used.
+
+Rule 1: an act is allowed only if no rule speaks against it; the first that does is the reason.
+Rule 2: no clock and no store here: everything that decides is an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from connector.policy.entitlement import Entitlement
+from schemas.ids import ParticipantId
+from schemas.price import Usage
+from schemas.terms import Mode
+from schemas.wire import Text, format_time
+
+SKEW: Final = timedelta(seconds=60)  # how far the two parties' clocks may differ
+
+
+class Code(StrEnum):
+    """What a decision rests on."""
+
+    ALLOWED = "allowed"
+    UNKNOWN_TERM = "unknown_term"
+    AGREEMENT_TERMINATED = "agreement_terminated"
+    PROCESS_NOT_STARTED = "process_not_started"
+    RECIPIENT = "recipient"
+    MODE_NOT_ALLOWED = "mode_not_allowed"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    QUERY_QUOTA = "query_quota"
+    ROW_QUOTA = "row_quota"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What is asked for; ``rows`` is None while the result is not known yet."""
+
+    mode: Mode
+    consumer_id: ParticipantId
+    queries: int = 0
+    rows: int | None = None
+    is_agreement_terminated: bool = False
+    is_process_started: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer, with its reason for both parties."""
+
+    is_allowed: bool
+    code: Code
+    reason: Text
+
+
+def evaluate(entitlement: Entitlement, act: Act, used: Usage, now: datetime) -> Decision:
+    """Decide on an act."""
+    return (
+        _check_standing(entitlement, act)
+        or _check_scope(entitlement, act)
+        or _check_time(entitlement, now)
+        or _check_quotas(entitlement, act, used)
+        or Decision(
+            is_allowed=True,
+            code=Code.ALLOWED,
+            reason=Text(ko="합의에 따라 허용됩니다.", en="Allowed by the agreement."),
+        )
+    )
+
+
+def _deny(code: Code, *, ko: str, en: str) -> Decision:
+    return Decision(is_allowed=False, code=code, reason=Text(ko=ko, en=en))
+
+
+def _check_standing(entitlement: Entitlement, act: Act) -> Decision | None:
+    if entitlement.unknown_term is not None:
+        return _deny(
+            Code.UNKNOWN_TERM,
+            ko=f"이해할 수 없는 조건이 있어 허용하지 않습니다: {entitlement.unknown_term}",
+            en=f"A term is not understood, so nothing is permitted: {entitlement.unknown_term}",
+        )
+    if act.is_agreement_terminated:
+        return _deny(
+            Code.AGREEMENT_TERMINATED,
+            ko="합의가 끝났습니다. 새로 합의하세요.",
+            en="The agreement has ended. Negotiate a new one.",
+        )
+    if not act.is_process_started:
+        return _deny(
+            Code.PROCESS_NOT_STARTED,
+            ko="전송이 진행 중이 아닙니다. 전송을 다시 시작하세요.",
+            en="The transfer process is not started. Start it again.",
+        )
+    return None
+
+
+def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
+    if act.consumer_id not in entitlement.recipients:
+        return _deny(
+            Code.RECIPIENT,
+            ko="합의가 정한 참여자가 아닙니다.",
+            en="Not a participant that the agreement names.",
+        )
+    if act.mode not in entitlement.modes:
+        return _deny(
+            Code.MODE_NOT_ALLOWED,
+            ko="합의는 데이터를 내려받는 것을 허용하지 않습니다. 질의를 쓰세요."
+            if act.mode is Mode.READ
+            else "합의는 질의를 허용하지 않습니다. 데이터를 내려받아 쓰세요.",
+            en="The agreement does not permit reading the file. Send a query."
+            if act.mode is Mode.READ
+            else "The agreement does not permit queries. Read the file.",
+        )
+    return None
+
+
+def _check_time(entitlement: Entitlement, now: datetime) -> Decision | None:
+    if now < entitlement.starts_at - SKEW:
+        starts = format_time(entitlement.starts_at)
+        return _deny(
+            Code.NOT_YET_VALID,
+            ko=f"합의는 {starts}부터 유효합니다. 시계를 확인하세요.",
+            en=f"The agreement is valid from {starts}. Check the clocks.",
+        )
+    if entitlement.ends_at is not None and now > entitlement.ends_at:
+        ended = format_time(entitlement.ends_at)
+        return _deny(
+            Code.EXPIRED,
+            ko=f"이용 기간이 {ended}에 끝났습니다.",
+            en=f"The period of use ended at {ended}.",
+        )
+    return None
+
+
+def _check_quotas(entitlement: Entitlement, act: Act, used: Usage) -> Decision | None:
+    queries_max, rows_max = entitlement.queries_max, entitlement.rows_max
+    if queries_max is not None and act.queries and used.queries + act.queries > queries_max:
+        return _deny(
+            Code.QUERY_QUOTA,
+            ko=f"허용된 질의 {queries_max:,}건을 다 썼습니다.",
+            en=f"All {queries_max:,} permitted queries are used up.",
+        )
+    if rows_max is None:
+        return None
+    left = rows_max - used.rows
+    if (left <= 0 and act.rows is None) or (act.rows is not None and act.rows > max(left, 0)):
+        return _deny(
+            Code.ROW_QUOTA,
+            ko=f"허용된 {rows_max:,}행 가운데 {max(left, 0):,}행이 남아 이 결과를 줄 수 없습니다.",
+            en=f"{max(left, 0):,} of {rows_max:,} permitted rows are left: too few for this.",
+        )
+    return None
