@@ -1,0 +1,1 @@
+"""How data are used: read as a file, or asked in place with SQL."""

@@ -1,0 +1,347 @@
+"""The connector's side of the SQL workers: a bounded queue, a clock, and the kill.
+
+A worker serves one job at a time and is used again. One that overran its time, broke the
+frame protocol or died is killed and replaced by the next job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import structlog
+
+from connector.dataplane.frames import Kind, read_frame, write_frame
+from schemas.problem import ProblemError
+from schemas.wire import Text
+
+END_OF_STREAM: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+GRACE_SECONDS: Final = 0.5  # after the engine's own limit, before the kill
+START_SECONDS_MAX: Final = 30.0
+log = structlog.get_logger()
+
+
+class QueryRefusedError(ProblemError):
+    """The SQL holds something that may not run at the supplier."""
+
+    slug = "query-refused"
+    title = Text(ko="허용되지 않는 질의입니다", en="The query is not allowed")
+    status = 422
+
+
+class QueryFailedError(ProblemError):
+    """The engine could not run the query; its own words stay inside."""
+
+    slug = "query-failed"
+    title = Text(ko="질의를 실행할 수 없습니다", en="The query cannot be run")
+    status = 422
+
+
+class QueryTimeoutError(ProblemError):
+    """The query ran longer than the supplier permits."""
+
+    slug = "query-timeout"
+    title = Text(ko="질의가 너무 오래 걸립니다", en="The query takes too long")
+    status = 408
+
+
+class ResultTooLargeError(ProblemError):
+    """The result is larger than the supplier permits in one answer."""
+
+    slug = "result-too-large"
+    title = Text(ko="결과가 너무 큽니다", en="The result is too large")
+    status = 413
+
+
+class QueryBusyError(ProblemError):
+    """As many queries run and wait as the supplier permits."""
+
+    slug = "query-busy"
+    title = Text(ko="질의가 밀려 있습니다", en="Too many queries at once")
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query may take."""
+
+    seconds: float
+    rows: int
+    bytes: int
+    memory_bytes: int
+    workers: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A complete answer: an Arrow IPC stream in pieces, and what is metered of it."""
+
+    pieces: tuple[bytes, ...]
+    rows_count: int
+    bytes_count: int
+    sha256: str
+
+
+class _DeadWorkerError(Exception):
+    """The worker ended or does not speak the protocol."""
+
+
+class _Worker:
+    def __init__(self, limits: Limits) -> None:
+        environment = {
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "connector.dataplane.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
+        with self.deadline(START_SECONDS_MAX):
+            start: dict[str, object] = {
+                "memory_bytes": limits.memory_bytes,
+                "seconds": limits.seconds,
+            }
+            self.send(start)
+            if self.receive()[0] is not Kind.READY:
+                raise _DeadWorkerError
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[threading.Event]:
+        """Kill the worker unless the block ends in time; the event says that it was killed."""
+        is_late = threading.Event()
+
+        def overrun() -> None:
+            is_late.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, overrun)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield is_late
+        finally:
+            timer.cancel()
+
+    def send(self, job: dict[str, object]) -> None:
+        assert self._process.stdin is not None
+        try:
+            write_frame(self._process.stdin, Kind.JOB, json.dumps(job).encode())
+        except OSError:
+            raise _DeadWorkerError from None
+
+    def receive(self) -> tuple[Kind, bytes]:
+        assert self._process.stdout is not None
+        try:
+            return read_frame(self._process.stdout)
+        except (EOFError, OSError, ValueError):
+            raise _DeadWorkerError from None
+
+    def kill(self) -> None:
+        """End the process and wait for it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except OSError:  # what was buffered for a dead process
+                continue
+
+
+class QueryPool:
+    """Runs queries in at most ``limits.workers`` processes, started when first needed."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._running = threading.BoundedSemaphore(limits.workers)
+        self._admitted = threading.BoundedSemaphore(limits.workers + limits.waiting)
+
+    def run(self, path: Path, *, dataset: str, sql: str) -> Result:
+        """Return the complete answer to ``sql`` over one Arrow IPC file.
+
+        Raises:
+            QueryRefusedError: The gate does not let it pass.
+            QueryFailedError: The engine cannot run it.
+            QueryTimeoutError: It takes too long.
+            ResultTooLargeError: Its result is too large.
+            QueryBusyError: Too many queries at once.
+        """
+        with self._place():
+            worker = self._take()
+            try:
+                result = self._ask(worker, path, dataset=dataset, sql=sql)
+            except (QueryRefusedError, QueryFailedError):
+                self._give_back(worker)
+                raise
+            except BaseException:
+                worker.kill()
+                raise
+            self._give_back(worker)
+            return result
+
+    def close(self) -> None:
+        """End all idle workers; call when no query runs."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.kill()
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if not self._admitted.acquire(blocking=False):
+            raise _busy()
+        try:
+            if not self._running.acquire(timeout=self._limits.seconds):
+                raise _busy()
+            try:
+                yield
+            finally:
+                self._running.release()
+        finally:
+            self._admitted.release()
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker._process.poll() is None:  # noqa: SLF001 - the same module's own
+                    return worker
+                worker.kill()
+        try:
+            return _Worker(self._limits)
+        except _DeadWorkerError:
+            raise _failed("worker_died") from None
+
+    def _give_back(self, worker: _Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
+
+    def _ask(self, worker: _Worker, path: Path, *, dataset: str, sql: str) -> Result:
+        with worker.deadline(self._limits.seconds + GRACE_SECONDS) as is_late:
+            try:
+                worker.send({"file": str(path), "dataset": dataset, "sql": sql})
+                return self._collect(worker)
+            except _DeadWorkerError:
+                if is_late.is_set():
+                    raise _timeout(self._limits.seconds) from None
+                log.warning("query_worker_died")
+                worker.kill()
+                raise _dead() from None
+
+    def _collect(self, worker: _Worker) -> Result:
+        kind, payload = worker.receive()
+        self._raise_for(kind, payload)
+        if kind is not Kind.SCHEMA:
+            raise _DeadWorkerError
+        pieces, rows, bytes_ = [payload], 0, 0
+        digest = hashlib.sha256(payload)
+        try:
+            schema = pa.ipc.read_schema(pa.py_buffer(payload))
+            while True:
+                kind, payload = worker.receive()
+                self._raise_for(kind, payload)
+                if kind is Kind.END:
+                    break
+                message = pa.ipc.read_message(payload)
+                rows += pa.ipc.read_record_batch(message, schema).num_rows
+                bytes_ += message.body.size
+                if rows > self._limits.rows or bytes_ > self._limits.bytes:
+                    raise _too_large(self._limits)
+                pieces.append(payload)
+                digest.update(payload)
+        except pa.ArrowException:
+            raise _DeadWorkerError from None
+        pieces.append(END_OF_STREAM)
+        digest.update(END_OF_STREAM)
+        return Result(tuple(pieces), rows, bytes_, digest.hexdigest())
+
+    def _raise_for(self, kind: Kind, payload: bytes) -> None:
+        if kind is Kind.REFUSED:
+            construct = payload.decode(errors="replace")
+            raise QueryRefusedError(
+                ko=f"공급기업에서 실행할 수 없는 부분이 있습니다: {construct}. SELECT와 허용된 "
+                "함수만 쓸 수 있고, 데이터셋은 그 이름으로만 부릅니다.",
+                en=f"This may not run at the supplier: {construct}. Use SELECT and the permitted "
+                "functions, and call the dataset by its name.",
+                construct=construct,
+            )
+        if kind is Kind.FAILED:
+            code = payload.decode(errors="replace")
+            raise _timeout(self._limits.seconds) if code == "timeout" else _failed(code)
+
+
+_FAILURES: Final = {
+    "unknown_name": Text(
+        ko="열이나 함수의 이름 또는 형식이 맞지 않습니다. 데이터셋의 열 목록을 확인하세요.",
+        en="A column or function does not exist or its type does not fit. Look at the columns.",
+    ),
+    "syntax": Text(ko="SQL 문법이 맞지 않습니다.", en="The SQL is not well-formed."),
+    "conversion": Text(
+        ko="값을 그 형식으로 바꿀 수 없습니다. TRY_CAST를 써 보세요.",
+        en="A value cannot be converted. Try TRY_CAST.",
+    ),
+    "out_of_range": Text(
+        ko="계산 결과가 형식의 범위를 벗어났습니다.", en="A value is out of its type's range."
+    ),
+    "out_of_memory": Text(
+        ko="질의에 쓸 수 있는 메모리를 넘었습니다. 범위를 좁히세요.",
+        en="The query needs more memory than permitted. Narrow it down.",
+    ),
+}
+_OTHER: Final = Text(
+    ko="질의를 실행하지 못했습니다. 더 간단한 질의로 나눠 보세요.",
+    en="The query could not be run. Try a simpler one.",
+)
+
+
+def _failed(code: str) -> QueryFailedError:
+    said = _FAILURES.get(code, _OTHER)
+    return QueryFailedError(ko=said.ko, en=said.en, code=code if code in _FAILURES else "failed")
+
+
+def _dead() -> QueryFailedError:
+    return _failed("worker_died")
+
+
+def _timeout(seconds: float) -> QueryTimeoutError:
+    return QueryTimeoutError(
+        ko=f"질의가 {seconds:g}초를 넘어 멈췄습니다. 범위를 좁히세요.",
+        en=f"The query ran over {seconds:g} seconds and was stopped. Narrow it down.",
+    )
+
+
+def _too_large(limits: Limits) -> ResultTooLargeError:
+    return ResultTooLargeError(
+        ko=f"결과는 {limits.rows:,}행, {limits.bytes:,}바이트까지입니다. 범위를 좁히세요.",
+        en=f"A result has at most {limits.rows:,} rows and {limits.bytes:,} bytes. Narrow it down.",
+    )
+
+
+def _busy() -> QueryBusyError:
+    return QueryBusyError(
+        ko="다른 질의가 많습니다. 잠시 뒤 다시 시도하세요.",
+        en="Many other queries are running. Try again in a moment.",
+        retryable=True,
+    )
