@@ -9,8 +9,13 @@ from typing import Annotated
 import httpx
 from fastapi import APIRouter, Depends, FastAPI
 
+from connector.dataplane.client import SupplierRefusedError, on_supplier_refused
+from connector.dataplane.management import router as use_router
+from connector.dataplane.pool import Limits, QueryPool
+from connector.dataplane.routes import router as data_router
 from connector.dsp.edge import DspError, on_dsp_error
 from connector.management.routes import router as management_router
+from connector.metering.ship import Shipper
 from connector.negotiation.routes import router as negotiation_router
 from connector.negotiation.service import NegotiationDelivery
 from connector.offering.routes import router as offering_router
@@ -66,6 +71,18 @@ def create_runtime(
     return runtime
 
 
+def query_limits(settings: ConnectorSettings) -> Limits:
+    """Return what one query may take."""
+    return Limits(
+        seconds=settings.query_seconds_max,
+        rows=settings.result_rows_max,
+        bytes=settings.result_bytes_max,
+        memory_bytes=settings.worker_memory_bytes,
+        workers=settings.workers_max,
+        waiting=settings.queries_waiting_max,
+    )
+
+
 def create_app(
     settings: ConnectorSettings,
     *,
@@ -95,11 +112,17 @@ def create_app(
         },
     )
 
+    shipper = Shipper(runtime)
+    query_pool = QueryPool(query_limits(settings))
+
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
         dispatcher.start()
+        shipper.start()
         yield
+        shipper.stop()
         dispatcher.stop()
+        query_pool.close()
         http.close()
         runtime.database.close()
 
@@ -119,7 +142,9 @@ def create_app(
     )
     app.state.runtime = runtime
     app.state.dispatcher = dispatcher
+    app.state.query_pool = query_pool
     app.add_exception_handler(DspError, on_dsp_error)
+    app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
     for router in (
         registry_router,
         offering_router,
@@ -127,6 +152,8 @@ def create_app(
         transfer_router,
         publish_router,
         management_router,
+        use_router,
+        data_router,
     ):
         app.include_router(router)
     return app

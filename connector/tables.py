@@ -2,9 +2,11 @@
 
 from connector.agreement import store as agreement_store
 from connector.dsp import store as dsp_store
+from connector.metering import store as metering_store
 from connector.negotiation import store as negotiation_store
 from connector.offering import store as offering_store
 from connector.outbox import store as outbox_store
+from connector.policy import store as policy_store
 from connector.publish import store as publish_store
 from connector.transfer import store as transfer_store
 from databank.kit import store as kit_store
@@ -13,9 +15,11 @@ __all__ = [
     "agreement_store",
     "dsp_store",
     "kit_store",
+    "metering_store",
     "negotiation_store",
     "offering_store",
     "outbox_store",
+    "policy_store",
     "publish_store",
     "transfer_store",
 ]

@@ -37,6 +37,42 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "connector_covered_batch",
+        sa.Column("process_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("batch", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("process_id", "batch"),
+    )
+    op.create_table(
+        "connector_decision",
+        sa.Column("decision_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("act_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("agreement_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("consumer_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("mode", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("is_allowed", sa.Boolean(), nullable=False),
+        sa.Column("code", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("reason_ko", sa.Text(), nullable=False),
+        sa.Column("reason_en", sa.Text(), nullable=False),
+        sa.Column("decided_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("decision_id"),
+    )
+    with op.batch_alter_table("connector_decision", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_connector_decision_agreement_id"), ["agreement_id"], unique=False
+        )
+
+    op.create_table(
+        "connector_grant",
+        sa.Column("agreement_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("grant_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("minimum_micro", sa.BigInteger(), nullable=False),
+        sa.Column("wanted_micro", sa.BigInteger(), nullable=False),
+        sa.Column("remaining_micro", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", databank.kit.db.UtcTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("agreement_id"),
+    )
+    op.create_table(
         "connector_negotiation",
         sa.Column("pid", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("side", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -109,6 +145,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pid", "body_sha256"),
     )
     op.create_table(
+        "connector_stream",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("next_seq", sa.BigInteger(), nullable=False),
+        sa.Column("acked_seq", sa.BigInteger(), nullable=False),
+        sa.Column("last_body_sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("sealed_seq", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "connector_transfer",
         sa.Column("pid", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("side", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -148,6 +194,42 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "connector_usage",
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("act_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("act", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("agreement_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("process_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("consumer_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("dataset_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("rows_count", sa.BigInteger(), nullable=False),
+        sa.Column("bytes_count", sa.BigInteger(), nullable=False),
+        sa.Column("queries_count", sa.Integer(), nullable=False),
+        sa.Column("result_sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("occurred_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("sql_sha256", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("charge_micro", sa.BigInteger(), nullable=False),
+        sa.Column("vat_micro", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+        sa.UniqueConstraint("agreement_id", "act_id"),
+    )
+    with op.batch_alter_table("connector_usage", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_connector_usage_agreement_id"), ["agreement_id"], unique=False
+        )
+
+    op.create_table(
+        "connector_usage_total",
+        sa.Column("agreement_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("acts", sa.BigInteger(), nullable=False),
+        sa.Column("queries", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("months", sa.Integer(), nullable=False),
+        sa.Column("last_month", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.PrimaryKeyConstraint("agreement_id"),
+    )
+    op.create_table(
         "seen_token",
         sa.Column("issuer", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("jti", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -166,6 +248,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_seen_token_expires_at"))
 
     op.drop_table("seen_token")
+    op.drop_table("connector_usage_total")
+    with op.batch_alter_table("connector_usage", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_connector_usage_agreement_id"))
+
+    op.drop_table("connector_usage")
     with op.batch_alter_table("connector_upload", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_connector_upload_uploaded_at"))
 
@@ -175,6 +262,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_connector_transfer_agreement_id"))
 
     op.drop_table("connector_transfer")
+    op.drop_table("connector_stream")
     op.drop_table("connector_received")
     with op.batch_alter_table("connector_published", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_connector_published_is_withdrawn"))
@@ -190,6 +278,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_connector_negotiation_consumer_pid"))
 
     op.drop_table("connector_negotiation")
+    op.drop_table("connector_grant")
+    with op.batch_alter_table("connector_decision", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_connector_decision_agreement_id"))
+
+    op.drop_table("connector_decision")
+    op.drop_table("connector_covered_batch")
     with op.batch_alter_table("connector_agreement", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_connector_agreement_dataset_id"))
         batch_op.drop_index(batch_op.f("ix_connector_agreement_agreed_at"))

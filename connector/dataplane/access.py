@@ -1,0 +1,133 @@
+"""Who may use a data address: the process's consumer, with the secret it was given."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+
+from connector.agreement import store as agreements
+from connector.agreement.model import Agreement
+from connector.metering import store as meter
+from connector.offering import store as offerings
+from connector.offering.model import Published
+from connector.policy import store as decisions
+from connector.policy.entitlement import Entitlement, compile_policy
+from connector.policy.evaluate import Act, Decision, evaluate
+from connector.runtime import Runtime
+from connector.side import Side
+from connector.transfer import store as transfers
+from connector.transfer.machine import State
+from connector.transfer.model import TransferProcess
+from databank.kit.app import Caller
+from databank.kit.db import UnitOfWork
+from schemas.ids import ProcessId
+from schemas.problem import ForbiddenError, NotAuthenticatedError, NotFoundError
+from schemas.terms import Mode
+from schemas.wire import Text
+
+
+class PolicyDeniedError(ForbiddenError):
+    """The agreed policy does not permit the act; nothing was metered."""
+
+    slug = "policy-denied"
+    title = Text(ko="이용 조건에 맞지 않습니다", en="The terms of use do not permit this")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A consumer at its data address."""
+
+    process: TransferProcess
+    agreement: Agreement
+    entitlement: Entitlement
+    published: Published
+
+    @property
+    def pid(self) -> ProcessId:
+        """The supplier's pid of the process."""
+        return self.process.pid
+
+
+def load(uow: UnitOfWork, pid: str, caller: Caller) -> Access:
+    """Return what stands behind a data address.
+
+    Raises:
+        NotFoundError: There is no such address for this caller.
+        NotAuthenticatedError: The access token is missing or not the current one.
+    """
+    process = transfers.get(uow, ProcessId(pid))
+    is_theirs = process is not None and process.counterparty_id == caller.participant.id
+    if process is None or not is_theirs or process.side is not Side.PROVIDER:
+        raise NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+    agreement = agreements.get(uow, process.agreement_id)
+    published = offerings.get(uow, agreement.dataset_id) if agreement else None
+    if agreement is None or published is None:
+        raise NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+    given = hashlib.sha256((caller.access_token or "").encode()).hexdigest()
+    is_started = process.state is State.STARTED
+    if is_started and not hmac.compare_digest(given, process.secret_sha256 or ""):
+        raise NotAuthenticatedError(
+            ko="접근 토큰이 맞지 않습니다. 전송의 새 데이터 주소를 쓰세요.",
+            en="Wrong access token. Use the transfer process's current data address.",
+        )
+    entitlement = compile_policy(
+        agreement.policy, consumer_id=agreement.consumer_id, agreed_at=agreement.agreed_at
+    )
+    return Access(process, agreement, entitlement, published)
+
+
+def decide(
+    uow: UnitOfWork,
+    runtime: Runtime,
+    access: Access,
+    mode: Mode,
+    *,
+    act_id: str,
+    rows: int | None = None,
+    queries: int = 0,
+) -> Decision:
+    """Decide on an act as things stand in this transaction, and store the decision."""
+    now = runtime.clock()
+    meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
+    act = _act(uow, access, mode, rows=rows, queries=queries)
+    used = meter.total(uow, access.agreement.id).usage
+    decision = evaluate(access.entitlement, act, used, now)
+    taken = decisions.Taken(
+        runtime.make_id(), act_id, access.agreement.id, act, decision, decided_at=now
+    )
+    decisions.put(uow, taken)
+    return decision
+
+
+def _act(uow: UnitOfWork, access: Access, mode: Mode, *, rows: int | None, queries: int) -> Act:
+    process = transfers.get(uow, access.pid)
+    agreement = agreements.get(uow, access.agreement.id)
+    return Act(
+        mode=mode,
+        consumer_id=access.agreement.consumer_id,
+        queries=queries,
+        rows=rows,
+        is_agreement_terminated=agreement is None or agreement.is_terminated,
+        is_process_started=process is not None and process.state is State.STARTED,
+    )
+
+
+def is_open(uow: UnitOfWork, access: Access, now: datetime) -> bool:
+    """Whether a stream under way may go on."""
+    process = transfers.get(uow, access.pid)
+    agreement = agreements.get(uow, access.agreement.id)
+    ends_at = access.entitlement.ends_at
+    return (
+        process is not None
+        and process.state is State.STARTED
+        and agreement is not None
+        and not agreement.is_terminated
+        and (ends_at is None or now <= ends_at)
+    )
+
+
+def denied(decision: Decision) -> PolicyDeniedError:
+    """Return a denial as what the consumer sees."""
+    return PolicyDeniedError(ko=decision.reason.ko, en=decision.reason.en, code=decision.code.value)

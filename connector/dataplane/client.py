@@ -1,0 +1,214 @@
+"""The buyer's side: use an agreement's data through our own connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from connector.agreement import store as agreements
+from connector.agreement.model import Agreement
+from connector.egress import check_url
+from connector.management import service as management
+from connector.runtime import Runtime
+from connector.side import Side
+from connector.transfer import store as transfers
+from connector.transfer.machine import State
+from databank.kit.app import PROBLEM
+from databank.kit.http import expect_json
+from schemas.ids import AgreementId
+from schemas.problem import NotFoundError, ProblemError, RemoteUnavailableError
+from schemas.wire import Text
+
+ERROR_BYTES_MAX: Final = 64 * 1024
+
+
+class SupplierRefusedError(ProblemError):
+    """The supplier's connector refused; its problem is passed on as it is."""
+
+    slug = "supplier-refused"
+    title = Text(ko="공급기업이 거절했습니다", en="The supplier refused")
+    status = 502
+
+    def __init__(self, remote_status: int, problem: dict[str, Any]) -> None:
+        detail = str(problem.get("detail") or problem.get("title") or f"HTTP {remote_status}")
+        super().__init__(ko=detail, en=str(problem.get("detail_en") or detail))
+        self.remote_status = remote_status
+        self.problem = problem
+
+    @property
+    def type(self) -> str:
+        """The supplier's own problem type."""
+        return str(self.problem.get("type") or super().type)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the supplier's problem, with the status it had."""
+        return {**super().to_json(), **self.problem, "status": self.remote_status}
+
+
+def on_supplier_refused(_: Request, error: Exception) -> Response:
+    """Answer with the supplier's own problem and status."""
+    assert isinstance(error, SupplierRefusedError)
+    headers = {"Retry-After": "1"} if error.members.get("retryable") else None
+    return JSONResponse(
+        error.to_json(), status_code=error.remote_status, media_type=PROBLEM, headers=headers
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an agreement's data are, and the secret that opens them."""
+
+    endpoint: str
+    secret: str
+    audience: str
+
+
+def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
+    """Return the agreement's data address; start a transfer process if none runs.
+
+    Raises:
+        NotFoundError: We hold no such agreement as consumer.
+        ForeignUrlError: The supplier named an address that is not its own.
+        RemoteUnavailableError: The supplier has not started the process in time.
+    """
+    view = management.transfer(runtime, agreement_id)
+    if view.state != State.STARTED.value:
+        wait = runtime.settings.start_wait_seconds
+        view = management.wait_for_transfer(runtime, view.pid, wait)
+    with runtime.database.unit_of_work() as uow:
+        process = transfers.get(uow, view.pid)
+    if process is None or process.state is not State.STARTED or process.data_address is None:
+        raise RemoteUnavailableError(
+            ko=f"전송이 아직 시작되지 않았습니다 (상태 {view.state}). 잠시 뒤 다시 시도하세요.",
+            en=f"The transfer has not started (state {view.state}). Try again soon.",
+            retryable=True,
+        )
+    endpoint = str(process.data_address.get("endpoint", ""))
+    check_url(runtime.directory, endpoint, process.counterparty_id)
+    return Address(endpoint, _secret(process.data_address), process.counterparty_id)
+
+
+def _secret(address: dict[str, Any]) -> str:
+    for entry in address.get("endpointProperties", []):
+        if isinstance(entry, dict) and entry.get("name") == "authorization":
+            return str(entry.get("value", ""))
+    return ""
+
+
+def agreement_of(runtime: Runtime, agreement_id: AgreementId) -> Agreement:
+    """Return one of our agreements, whatever our side.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    with runtime.database.unit_of_work() as uow:
+        agreement = agreements.get(uow, agreement_id)
+    if agreement is None:
+        raise NotFoundError(ko="그런 합의가 없습니다.", en="There is no such agreement.")
+    return agreement
+
+
+def is_supplier(agreement: Agreement) -> bool:
+    """Whether we are the supplier of an agreement."""
+    return agreement.side is Side.PROVIDER
+
+
+def ask(
+    runtime: Runtime,
+    agreement_id: AgreementId,
+    method: str,
+    path: str,
+    body: Any = None,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Ask the supplier for JSON.
+
+    Raises:
+        SupplierRefusedError: Its own problem.
+    """
+    address = open_address(runtime, agreement_id)
+    response = runtime.client.call(
+        method,
+        address.endpoint + path,
+        audience=address.audience,
+        json=body,
+        access_token=address.secret,
+    )
+    _raise_refusal(response)
+    return expect_json(response)
+
+
+@contextmanager
+def _opened(
+    runtime: Runtime,
+    address: Address,
+    method: str,
+    path: str,
+    *,
+    body: Any,  # noqa: ANN401 - any JSON value
+    headers: dict[str, str],
+) -> Iterator[httpx.Response]:
+    with runtime.client.stream(
+        method,
+        address.endpoint + path,
+        audience=address.audience,
+        json=body,
+        headers={**headers, "Accept-Encoding": "identity"},
+        access_token=address.secret,
+    ) as response:
+        if not response.is_success:
+            _read_error(response)
+            _raise_refusal(response)
+        yield response
+
+
+def stream(
+    runtime: Runtime,
+    agreement_id: AgreementId,
+    method: str,
+    path: str,
+    *,
+    body: Any = None,  # noqa: ANN401 - any JSON value
+    headers: dict[str, str] | None = None,
+) -> tuple[httpx.Response, Iterator[bytes]]:
+    """Open a stream at the supplier; its head is there, its body follows piece by piece.
+
+    Raises:
+        SupplierRefusedError: Its own problem.
+    """
+    address = open_address(runtime, agreement_id)
+    with ExitStack() as stack:
+        response = stack.enter_context(
+            _opened(runtime, address, method, path, body=body, headers=headers or {})
+        )
+        opened = stack.pop_all()
+
+    def pieces() -> Iterator[bytes]:
+        with opened:
+            yield from response.iter_raw()
+
+    return response, pieces()
+
+
+def _read_error(response: httpx.Response) -> None:
+    body = bytearray()
+    for piece in response.iter_raw():
+        body += piece
+        if len(body) > ERROR_BYTES_MAX:
+            break
+    response._content = bytes(body[:ERROR_BYTES_MAX])  # noqa: SLF001 - httpx has no bounded read
+
+
+def _raise_refusal(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    raise SupplierRefusedError(response.status_code, problem if isinstance(problem, dict) else {})

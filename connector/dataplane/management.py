@@ -1,0 +1,97 @@
+"""Management routes for using data, and for looking at the meter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+import httpx
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.responses import StreamingResponse
+
+from connector.dataplane import client
+from connector.dataplane.routes import DECISIONS_MAX, DecisionList, QuoteRequest
+from connector.metering import store as meter
+from connector.policy import store as decisions
+from connector.runtime import Runtime, get_runtime
+from databank.kit.app import AdminDep, UowDep
+from schemas.ids import AgreementId
+from schemas.management import QueryRequest, Quote
+from schemas.wire import OwnWire
+
+router: Final = APIRouter(prefix="/management", tags=["management"], dependencies=[AdminDep])
+RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
+PASSED_ON: Final = (
+    "content-type",
+    "content-length",
+    "content-range",
+    "accept-ranges",
+    "etag",
+    "databank-rows",
+    "databank-bytes",
+    "databank-charge-micro",
+    "databank-vat-micro",
+    "databank-result-sha256",
+)
+
+
+class MeterView(OwnWire):
+    """Where our meter stands: records made, and records that clearing has signed for."""
+
+    epoch: int
+    recorded: int
+    acknowledged: int
+
+
+def _passed_on(answer: tuple[httpx.Response, Iterator[bytes]]) -> Response:
+    response, pieces = answer
+    headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
+    return StreamingResponse(pieces, status_code=response.status_code, headers=headers)
+
+
+@router.post("/agreements/{agreement_id}/query", response_class=Response)
+def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep) -> Response:
+    """Send SQL to the supplier; the answer is an Arrow IPC stream."""
+    body = request.to_json()
+    return _passed_on(client.stream(runtime, agreement_id, "POST", "/query", body=body))
+
+
+@router.post("/agreements/{agreement_id}/quote")
+def quote(agreement_id: AgreementId, request: QuoteRequest, runtime: RuntimeDep) -> Quote:
+    """Ask the supplier what a query or the whole file would cost."""
+    answer = client.ask(runtime, agreement_id, "POST", "/quote", request.to_json())
+    return Quote.model_validate(answer)
+
+
+@router.get("/agreements/{agreement_id}/data", response_class=Response)
+def data(
+    agreement_id: AgreementId,
+    runtime: RuntimeDep,
+    range_: Annotated[str | None, Header(alias="Range")] = None,
+    if_range: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Read the Arrow IPC file, or a byte range of it."""
+    headers = {"Range": range_, "If-Range": if_range}
+    given = {name: value for name, value in headers.items() if value is not None}
+    return _passed_on(client.stream(runtime, agreement_id, "GET", "", headers=given))
+
+
+@router.get("/agreements/{agreement_id}/decisions")
+def list_decisions(agreement_id: AgreementId, runtime: RuntimeDep) -> DecisionList:
+    """Return the policy decisions: our own as supplier, the supplier's as buyer."""
+    agreement = client.agreement_of(runtime, agreement_id)
+    if not client.is_supplier(agreement):
+        answer: dict[str, Any] = client.ask(runtime, agreement_id, "GET", "/decisions")
+        return DecisionList.model_validate(answer)
+    with runtime.database.unit_of_work() as uow:
+        found = decisions.newest(uow, agreement_id, limit=DECISIONS_MAX)
+    return DecisionList(decisions=tuple(found))
+
+
+@router.get("/meter")
+def show_meter(uow: UowDep) -> MeterView:
+    """Say how many acts were recorded, and how many of them clearing has acknowledged."""
+    stream = meter.stream(uow)
+    return MeterView(
+        epoch=stream.epoch, recorded=stream.next_seq - 1, acknowledged=stream.acked_seq
+    )

@@ -1,0 +1,149 @@
+"""The data address: read the file, ask with SQL, ask what it would cost, see decisions."""
+
+from __future__ import annotations
+
+import mmap
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from connector.dataplane import service
+from connector.dataplane.access import Access, load
+from connector.dataplane.pool import QueryPool
+from connector.dataplane.ranges import UnsatisfiableRangeError, parse_range
+from connector.metering.store import Stored
+from connector.policy import store as decisions
+from connector.publish.arrow_file import FileIndex, read_index
+from connector.runtime import Runtime, get_runtime
+from databank.kit.app import Caller, CallerDep, consume_token, get_context, identify
+from schemas.management import DecisionView, QueryRequest, Quote
+from schemas.problem import ProblemError
+from schemas.usage import MEDIA_TYPE as STREAM_TYPE
+from schemas.wire import OwnWire, Text
+
+router: Final = APIRouter(prefix="/data", tags=["data"])
+FILE_TYPE: Final = "application/vnd.apache.arrow.file"
+DECISIONS_MAX: Final = 1000
+INDEXES_KEPT: Final = 256
+RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
+
+
+class RangeNotSatisfiableError(ProblemError):
+    """The range lies outside the file."""
+
+    slug = "range-not-satisfiable"
+    title = Text(ko="범위가 파일 밖입니다", en="The range lies outside the file")
+    status = 416
+
+
+class QuoteRequest(OwnWire):
+    """SQL to price; without it, reading the whole file."""
+
+    sql: str | None = Field(default=None, min_length=1, max_length=65_536)
+
+
+class DecisionList(OwnWire):
+    """Policy decisions, newest first."""
+
+    decisions: tuple[DecisionView, ...]
+
+
+def get_pool(request: Request) -> QueryPool:
+    """Return the connector's SQL workers."""
+    pool: QueryPool = request.app.state.query_pool
+    return pool
+
+
+PoolDep = Annotated[QueryPool, Depends(get_pool)]
+
+
+def get_access(pid: str, request: Request) -> Access:
+    """Authenticate the consumer at its data address; the transaction ends before the work."""
+    participant, claims = identify(request)
+    with get_context(request).database.unit_of_work() as uow:
+        consume_token(uow, claims)
+        return load(uow, pid, Caller(participant, uow, claims.access_token))
+
+
+AccessDep = Annotated[Access, Depends(get_access)]
+
+
+@lru_cache(maxsize=INDEXES_KEPT)
+def _index(path: Path) -> FileIndex:  # a file is named by its hash and never changes
+    return read_index(path)
+
+
+@router.post("/{pid}/query", response_class=Response)
+def query(request: QueryRequest, access: AccessDep, runtime: RuntimeDep, pool: PoolDep) -> Response:
+    """Run SQL in place; the answer is an Arrow IPC stream."""
+    answer = service.query(runtime, pool, access, query_id=request.query_id, sql=request.sql)
+    headers = {
+        **charge_headers(answer.stored),
+        "Databank-Result-Sha256": answer.result.sha256,
+        "Content-Length": str(sum(len(piece) for piece in answer.result.pieces)),
+    }
+    return StreamingResponse(iter(answer.result.pieces), media_type=STREAM_TYPE, headers=headers)
+
+
+def charge_headers(stored: Stored) -> dict[str, str]:
+    """Return what an act was metered and charged as."""
+    return {
+        "Databank-Rows": str(stored.record.rows_count),
+        "Databank-Bytes": str(stored.record.bytes_count),
+        "Databank-Charge-Micro": str(stored.charge_micro),
+        "Databank-Vat-Micro": str(stored.vat_micro),
+    }
+
+
+@router.post("/{pid}/quote")
+def quote(request: QuoteRequest, access: AccessDep, runtime: RuntimeDep, pool: PoolDep) -> Quote:
+    """Say what a query or the whole file would cost now; nothing is charged."""
+    index = _index(service.path_of(runtime, access))
+    return service.quote(runtime, pool, access, index, sql=request.sql)
+
+
+@router.get("/{pid}/decisions")
+def list_decisions(pid: str, caller: CallerDep) -> DecisionList:
+    """Return what was decided on the agreement's acts."""
+    access = load(caller.uow, pid, caller)
+    found = decisions.newest(caller.uow, access.agreement.id, limit=DECISIONS_MAX)
+    return DecisionList(decisions=tuple(found))
+
+
+@router.get("/{pid}", response_class=Response)
+def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
+    """Return the Arrow IPC file or a byte range of it; each record batch is paid once."""
+    path = service.path_of(runtime, access)
+    index = _index(path)
+    etag = f'"{access.published.dataset.data_sha256}"'
+    common = {"ETag": etag, "Accept-Ranges": "bytes"}
+    asked = request.headers.get("range")
+    if request.headers.get("if-range", etag) != etag:
+        asked = None
+    try:
+        span = parse_range(asked, index.file_bytes)
+    except UnsatisfiableRangeError:
+        raise RangeNotSatisfiableError(
+            ko=f"파일은 {index.file_bytes:,}바이트입니다.",
+            en=f"The file has {index.file_bytes:,} bytes.",
+            file_bytes=index.file_bytes,
+        ) from None
+    start, end = span or (0, index.file_bytes)
+    stored = service.admit_read(runtime, access, index, start=start, end=end)
+    headers: dict[str, Any] = {**common, "Content-Length": str(end - start)}
+    if stored is not None:
+        headers |= charge_headers(stored)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{index.file_bytes}"
+    with path.open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return StreamingResponse(
+        service.stream_file(runtime, access, view, start=start, end=end),
+        status_code=206 if span else 200,
+        media_type=FILE_TYPE,
+        headers=headers,
+    )

@@ -1,0 +1,256 @@
+"""Queries, reads and quotes at the supplier.
+
+Order of every act: decide, execute, cover by a grant, record durably, and only then answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from connector.dataplane.access import Access, PolicyDeniedError, decide, denied, is_open
+from connector.dataplane.pool import QueryPool, Result
+from connector.metering import service as metering
+from connector.metering import store as meter
+from connector.metering.service import NeedsGrant, Use
+from connector.metering.store import Stored
+from connector.policy.evaluate import Decision
+from connector.publish.arrow_file import FileIndex
+from connector.runtime import Runtime
+from schemas.management import Quote
+from schemas.problem import ConflictError
+from schemas.terms import Mode
+from schemas.usage import Act
+from schemas.wire import Text
+
+SLICE_BYTES: Final = 2**20
+CHECK_BYTES: Final = 8 * 2**20  # how much is streamed before the agreement is looked at again
+
+
+class QueryIdTakenError(ConflictError):
+    """The query id stands for another query, or for another result of the same one."""
+
+    slug = "query-id-taken"
+    title = Text(ko="이미 쓴 query_id입니다", en="This query_id is taken")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result that was recorded, with its record."""
+
+    result: Result
+    stored: Stored
+
+
+def path_of(runtime: Runtime, access: Access) -> Path:
+    """Return where the licensed file lies."""
+    return runtime.data_folder / access.published.file_name
+
+
+def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, sql: str) -> Answer:
+    """Run SQL in place and record it; the same id again is delivered, not charged.
+
+    Raises:
+        PolicyDeniedError: The terms do not permit it.
+        QueryIdTakenError: The id stands for something else.
+        ProblemError: As of the pool and of ``metering.with_grant``.
+    """
+    sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
+    known = _admit(runtime, access, query_id, sql_sha256)
+    name = access.published.dataset.name
+    result = pool.run(path_of(runtime, access), dataset=name, sql=sql)
+    if known is not None:
+        return _again(result, known)
+    use = Use(
+        act_id=query_id,
+        act=Act.QUERY,
+        agreement=access.agreement,
+        process_id=access.pid,
+        rows_count=result.rows_count,
+        bytes_count=result.bytes_count,
+        result_sha256=result.sha256,
+        sql_sha256=sql_sha256,
+    )
+
+    def attempt() -> Stored | NeedsGrant:
+        with runtime.database.unit_of_work() as uow:
+            meter.stream(uow)
+            same = meter.find(uow, access.agreement.id, query_id)
+            if same is not None:
+                _check_same(same, sql_sha256)
+                return _again(result, same).stored
+            decision = decide(
+                uow, runtime, access, Mode.QUERY, act_id=query_id, rows=use.rows_count, queries=1
+            )
+            if decision.is_allowed:
+                return metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+        raise denied(decision)
+
+    stored = metering.with_grant(runtime, access.agreement, attempt)
+    assert stored is not None
+    return Answer(result, stored)
+
+
+def _admit(runtime: Runtime, access: Access, query_id: str, sql_sha256: str) -> Stored | None:
+    """Decide before anything runs; return the record if this query was answered before."""
+    with runtime.database.unit_of_work() as uow:
+        meter.stream(uow)
+        known = meter.find(uow, access.agreement.id, query_id)
+        if known is not None:
+            _check_same(known, sql_sha256)
+        is_new = known is None
+        decision = decide(
+            uow,
+            runtime,
+            access,
+            Mode.QUERY,
+            act_id=query_id,
+            rows=None if is_new else 0,
+            queries=int(is_new),
+        )
+    if not decision.is_allowed:
+        raise denied(decision)
+    return known
+
+
+def _check_same(known: Stored, sql_sha256: str) -> None:
+    if known.sql_sha256 != sql_sha256:
+        raise QueryIdTakenError(
+            ko="이 query_id는 다른 질의에 쓰였습니다. 새 번호로 보내세요.",
+            en="This query_id was used for another query. Use a new one.",
+        )
+
+
+def _again(result: Result, known: Stored) -> Answer:
+    if result.sha256 != known.record.result_sha256:
+        raise QueryIdTakenError(
+            ko="같은 질의의 결과가 전과 다릅니다. 새 query_id로 보내면 새로 과금됩니다.",
+            en="The query's result is not what it was. A new query_id will be charged anew.",
+        )
+    return Answer(result, known)
+
+
+def quote(
+    runtime: Runtime, pool: QueryPool, access: Access, index: FileIndex, *, sql: str | None
+) -> Quote:
+    """Return what a query, or reading the whole file, would cost now.
+
+    Raises:
+        PolicyDeniedError: It would be denied.
+        ProblemError: As of the pool.
+    """
+    act_id = runtime.make_id()
+    is_query = sql is not None
+    mode = Mode.QUERY if is_query else Mode.READ
+    _require(runtime, access, mode, act_id, rows=None, queries=int(is_query))
+    if sql is not None:
+        name = access.published.dataset.name
+        result = pool.run(path_of(runtime, access), dataset=name, sql=sql)
+        rows, bytes_ = result.rows_count, result.bytes_count
+    else:
+        left = _uncovered(runtime, access, list(range(len(index.batches))))
+        rows = sum(index.batches[n].rows_count for n in left)
+        bytes_ = sum(index.batches[n].body_bytes for n in left)
+    _require(runtime, access, mode, act_id, rows=rows, queries=int(is_query))
+    use = Use(
+        act_id,
+        Act.QUERY if is_query else Act.READ,
+        access.agreement,
+        access.pid,
+        rows_count=rows,
+        bytes_count=bytes_,
+        result_sha256="",
+    )
+    with runtime.database.unit_of_work() as uow:
+        total = meter.total(uow, access.agreement.id)
+    cost = metering.price(access.entitlement, use, total, runtime.clock())
+    return Quote(
+        agreement_id=access.agreement.id,
+        rows_count=rows,
+        bytes_count=bytes_,
+        charge_micro=cost.charge_micro if is_query or rows or bytes_ else 0,
+        vat_micro=cost.vat_micro if is_query or rows or bytes_ else 0,
+    )
+
+
+def _require(
+    runtime: Runtime, access: Access, mode: Mode, act_id: str, *, rows: int | None, queries: int
+) -> None:
+    with runtime.database.unit_of_work() as uow:
+        decision = decide(uow, runtime, access, mode, act_id=act_id, rows=rows, queries=queries)
+    if not decision.is_allowed:
+        raise denied(decision)
+
+
+def _uncovered(runtime: Runtime, access: Access, batches: list[int]) -> list[int]:
+    with runtime.database.unit_of_work() as uow:
+        paid = meter.covered(uow, access.pid)
+    return [n for n in batches if n not in paid]
+
+
+def admit_read(
+    runtime: Runtime, access: Access, index: FileIndex, *, start: int, end: int
+) -> Stored | None:
+    """Decide on a range and record the record batches that it newly touches.
+
+    Returns:
+        The record, or None if this process has paid for all of them before.
+
+    Raises:
+        PolicyDeniedError: The terms do not permit it.
+        ProblemError: As of ``metering.with_grant``.
+    """
+    act_id = runtime.make_id()
+    touched = index.touched(start, end)
+
+    def attempt() -> Stored | NeedsGrant | None:
+        with runtime.database.unit_of_work() as uow:
+            meter.stream(uow)
+            paid = meter.covered(uow, access.pid)
+            use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
+            decision: Decision = decide(
+                uow, runtime, access, Mode.READ, act_id=act_id, rows=use.rows_count
+            )
+            if decision.is_allowed:
+                if not use.batches:
+                    return None
+                return metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+        raise denied(decision)
+
+    return metering.with_grant(runtime, access.agreement, attempt)
+
+
+def _read_use(access: Access, index: FileIndex, batches: list[int], act_id: str) -> Use:
+    return Use(
+        act_id=act_id,
+        act=Act.READ,
+        agreement=access.agreement,
+        process_id=access.pid,
+        rows_count=sum(index.batches[n].rows_count for n in batches),
+        bytes_count=sum(index.batches[n].body_bytes for n in batches),
+        result_sha256=access.published.dataset.data_sha256,
+        batches=batches,
+    )
+
+
+def stream_file(
+    runtime: Runtime, access: Access, view: memoryview, *, start: int, end: int
+) -> Iterator[memoryview]:
+    """Yield ``[start, end)`` of the mapped file; stop where the right to it ends.
+
+    Raises:
+        PolicyDeniedError: The agreement or process ended meanwhile: the answer breaks off.
+    """
+    checked = start
+    for offset in range(start, end, SLICE_BYTES):
+        if offset - checked >= CHECK_BYTES:
+            with runtime.database.unit_of_work() as uow:
+                if not is_open(uow, access, runtime.clock()):
+                    raise PolicyDeniedError(
+                        ko="전송 중에 합의나 전송이 끝났습니다.", en="The right to read has ended."
+                    )
+            checked = offset
+        yield view[offset : min(offset + SLICE_BYTES, end)]

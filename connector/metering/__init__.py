@@ -1,0 +1,1 @@
+"""What was used: durable records, holds on deposits, delivery to clearing."""

@@ -1,0 +1,138 @@
+"""Metering an act: decided, covered by a grant, recorded; only then may the answer leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from connector.agreement.model import Agreement
+from connector.metering import grants, store
+from connector.metering.store import Stored, Total
+from connector.policy.entitlement import Entitlement
+from connector.runtime import Runtime
+from databank.kit.db import UnitOfWork
+from schemas.ids import ProcessId
+from schemas.money import vat_on
+from schemas.price import rate
+from schemas.problem import RemoteUnavailableError
+from schemas.usage import Act, UsageRecord
+
+SEOUL: Final = ZoneInfo("Asia/Seoul")
+GRANT_TRIES_MAX: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What is about to be delivered; ``batches`` are those of a file that it newly covers."""
+
+    act_id: str
+    act: Act
+    agreement: Agreement
+    process_id: ProcessId
+    rows_count: int
+    bytes_count: int
+    result_sha256: str
+    sql_sha256: str | None = None
+    batches: list[int] = field(default_factory=list)
+
+    @property
+    def queries_count(self) -> int:
+        """Queries to count."""
+        return 1 if self.act is Act.QUERY else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an act costs, and the totals after it."""
+
+    charge_micro: int
+    vat_micro: int
+    after: Total
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsGrant:
+    """The act waits for a hold of at least ``charge_micro``."""
+
+    charge_micro: int
+
+
+def price(entitlement: Entitlement, use: Use, total: Total, now: datetime) -> Price:
+    """Return what an act costs after ``total``."""
+    month = f"{now.astimezone(SEOUL):%Y-%m}"
+    after = total.usage.plus(
+        queries=use.queries_count,
+        rows=use.rows_count,
+        bytes_=use.bytes_count,
+        new_month=month > total.last_month,
+    )
+    charged = rate(entitlement.plan, total.usage)
+    charge = rate(entitlement.plan, after) - charged
+    return Price(
+        charge_micro=charge,
+        vat_micro=vat_on(charged + charge) - vat_on(charged),
+        after=Total(after, max(month, total.last_month)),
+    )
+
+
+def record(
+    uow: UnitOfWork, runtime: Runtime, entitlement: Entitlement, use: Use, *, now: datetime
+) -> Stored | NeedsGrant:
+    """Append the record of an act; the caller has decided on it in the same transaction."""
+    position = store.stream(uow)  # first of all locks: acts are recorded one at a time
+    total = store.total(uow, use.agreement.id)
+    cost = price(entitlement, use, total, now)
+    is_covered = cost.charge_micro == 0 or grants.spend(
+        uow, runtime, use.agreement.id, cost.charge_micro
+    )
+    if not is_covered:
+        return NeedsGrant(cost.charge_micro)
+    stored = Stored(
+        UsageRecord(
+            seq=position.next_seq,
+            act_id=use.act_id,
+            act=use.act,
+            agreement_id=use.agreement.id,
+            process_id=use.process_id,
+            consumer_id=use.agreement.consumer_id,
+            dataset_id=use.agreement.dataset_id,
+            rows_count=use.rows_count,
+            bytes_count=use.bytes_count,
+            queries_count=use.queries_count,
+            result_sha256=use.result_sha256,
+            occurred_at=now,
+        ),
+        use.sql_sha256,
+        cost.charge_micro,
+        cost.vat_micro,
+    )
+    store.append(uow, stored)
+    store.put_total(uow, use.agreement.id, cost.after)
+    if use.batches:
+        store.cover(uow, use.process_id, use.batches, position.next_seq)
+    uow.after_commit(runtime.usage.give)
+    return stored
+
+
+def with_grant(
+    runtime: Runtime, agreement: Agreement, attempt: Callable[[], Stored | NeedsGrant | None]
+) -> Stored | None:
+    """Repeat ``attempt``, each time after getting the grant that it lacked.
+
+    Raises:
+        InsufficientBalanceError: The deposit does not cover the charge.
+        RemoteUnavailableError: Clearing is down.
+    """
+    for _ in range(GRANT_TRIES_MAX):
+        outcome = attempt()
+        if not isinstance(outcome, NeedsGrant):
+            return outcome
+        grants.ask(runtime, agreement.id, outcome.charge_micro)
+    raise RemoteUnavailableError(
+        ko="대금 예약이 다른 이용에 먼저 쓰였습니다. 다시 시도하세요.",
+        en="Other uses were faster in spending the grant. Try again.",
+        retryable=True,
+    )

@@ -1,0 +1,295 @@
+"""Tables of the meter: records, totals, the stream's position, covered batches, grants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, UniqueConstraint
+from sqlmodel import Field, SQLModel, col, select
+
+from databank.kit.db import UnitOfWork, UtcTime
+from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
+from schemas.price import Usage
+from schemas.usage import FIRST_PREVIOUS_SHA256, Act, UsageRecord
+
+FIRST_EPOCH = 1
+STREAM_ID = 1
+
+
+class UsageRow(SQLModel, table=True):
+    """One metered act; appended, never changed."""
+
+    __tablename__ = "connector_usage"
+    __table_args__ = (UniqueConstraint("agreement_id", "act_id"),)
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    act_id: str
+    act: str
+    agreement_id: str = Field(index=True)
+    process_id: str
+    consumer_id: str
+    dataset_id: str
+    rows_count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    bytes_count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    queries_count: int
+    result_sha256: str
+    occurred_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    sql_sha256: str | None
+    charge_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    vat_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class StreamRow(SQLModel, table=True):
+    """Where our one stream stands; ``sealed_seq`` ends the batch that is under way."""
+
+    __tablename__ = "connector_stream"
+    id: int = Field(primary_key=True)
+    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    next_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    acked_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    last_body_sha256: str
+    sealed_seq: int | None = Field(sa_column=Column(BigInteger, nullable=True))
+
+
+class TotalRow(SQLModel, table=True):
+    """What one agreement has used since its beginning."""
+
+    __tablename__ = "connector_usage_total"
+    agreement_id: str = Field(primary_key=True)
+    acts: int = Field(sa_column=Column(BigInteger, nullable=False))
+    queries: int = Field(sa_column=Column(BigInteger, nullable=False))
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
+    bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    months: int
+    last_month: str
+
+
+class CoveredRow(SQLModel, table=True):
+    """One record batch of a file that a transfer process has paid for."""
+
+    __tablename__ = "connector_covered_batch"
+    process_id: str = Field(primary_key=True)
+    batch: int = Field(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class GrantRow(SQLModel, table=True):
+    """The latest grant of an agreement; without ``expires_at`` it is still being asked for."""
+
+    __tablename__ = "connector_grant"
+    agreement_id: str = Field(primary_key=True)
+    grant_id: str
+    minimum_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    wanted_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    remaining_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    expires_at: datetime | None = Field(sa_column=Column(UtcTime, nullable=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A record with what only we keep of it."""
+
+    record: UsageRecord
+    sql_sha256: str | None
+    charge_micro: int
+    vat_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Usage so far and the last month (Asia/Seoul) it fell into."""
+
+    usage: Usage = field(default_factory=Usage)
+    last_month: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Where the stream stands."""
+
+    epoch: int
+    next_seq: int
+    acked_seq: int
+    last_body_sha256: str
+    sealed_seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGrant:
+    """A grant, or the wish for one that has not been answered."""
+
+    grant_id: str
+    minimum_micro: int
+    wanted_micro: int
+    remaining_micro: int
+    expires_at: datetime | None
+
+
+def _stream_row(uow: UnitOfWork) -> StreamRow:
+    row = uow.session.get(StreamRow, STREAM_ID, with_for_update=True)
+    if row is None:
+        row = StreamRow(
+            id=STREAM_ID,
+            epoch=FIRST_EPOCH,
+            next_seq=1,
+            acked_seq=0,
+            last_body_sha256=FIRST_PREVIOUS_SHA256,
+            sealed_seq=None,
+        )
+        uow.session.add(row)
+        uow.session.flush()
+    return row
+
+
+def stream(uow: UnitOfWork) -> Stream:
+    """Return where the stream stands; it is locked until the transaction ends."""
+    row = _stream_row(uow)
+    return Stream(row.epoch, row.next_seq, row.acked_seq, row.last_body_sha256, row.sealed_seq)
+
+
+def seal(uow: UnitOfWork, last_seq: int) -> None:
+    """Fix where the next batch ends, so that it is the same bytes however often it is sent."""
+    _stream_row(uow).sealed_seq = last_seq
+    uow.session.flush()
+
+
+def acknowledge(uow: UnitOfWork, last_seq: int, body_sha256: str) -> None:
+    """Move the watermark; nothing is under way after it."""
+    row = _stream_row(uow)
+    row.acked_seq, row.last_body_sha256, row.sealed_seq = last_seq, body_sha256, None
+    uow.session.flush()
+
+
+def append(uow: UnitOfWork, stored: Stored) -> None:
+    """Append a record, whose ``seq`` must be the one that is due."""
+    stream_row = _stream_row(uow)
+    record = stored.record
+    assert record.seq == stream_row.next_seq
+    stream_row.next_seq += 1
+    uow.session.add(
+        UsageRow(
+            seq=record.seq,
+            act_id=record.act_id,
+            act=record.act.value,
+            agreement_id=record.agreement_id,
+            process_id=record.process_id,
+            consumer_id=record.consumer_id,
+            dataset_id=record.dataset_id,
+            rows_count=record.rows_count,
+            bytes_count=record.bytes_count,
+            queries_count=record.queries_count,
+            result_sha256=record.result_sha256,
+            occurred_at=record.occurred_at,
+            sql_sha256=stored.sql_sha256,
+            charge_micro=stored.charge_micro,
+            vat_micro=stored.vat_micro,
+        )
+    )
+    uow.session.flush()
+
+
+def _from_row(row: UsageRow) -> Stored:
+    record = UsageRecord(
+        seq=row.seq,
+        act_id=row.act_id,
+        act=Act(row.act),
+        agreement_id=AgreementId(row.agreement_id),
+        process_id=ProcessId(row.process_id),
+        consumer_id=ParticipantId(row.consumer_id),
+        dataset_id=DatasetId(row.dataset_id),
+        rows_count=row.rows_count,
+        bytes_count=row.bytes_count,
+        queries_count=row.queries_count,
+        result_sha256=row.result_sha256,
+        occurred_at=row.occurred_at,
+    )
+    return Stored(record, row.sql_sha256, row.charge_micro, row.vat_micro)
+
+
+def find(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> Stored | None:
+    """Return the record of an act, if it was metered."""
+    query = select(UsageRow).where(UsageRow.agreement_id == agreement_id, UsageRow.act_id == act_id)
+    row = uow.session.exec(query).one_or_none()
+    return _from_row(row) if row else None
+
+
+def records(uow: UnitOfWork, first_seq: int, last_seq: int) -> list[UsageRecord]:
+    """Return the records from ``first_seq`` to ``last_seq``, in order."""
+    query = (
+        select(UsageRow)
+        .where(col(UsageRow.seq) >= first_seq, col(UsageRow.seq) <= last_seq)
+        .order_by(col(UsageRow.seq))
+    )
+    return [_from_row(row).record for row in uow.session.exec(query)]
+
+
+def total(uow: UnitOfWork, agreement_id: AgreementId) -> Total:
+    """Return what an agreement has used; locked until the transaction ends."""
+    row = uow.session.get(TotalRow, agreement_id, with_for_update=True)
+    if row is None:
+        return Total()
+    return Total(Usage(row.acts, row.queries, row.rows, row.bytes, row.months), row.last_month)
+
+
+def put_total(uow: UnitOfWork, agreement_id: AgreementId, total: Total) -> None:
+    """Store what an agreement has used."""
+    usage = total.usage
+    uow.session.merge(
+        TotalRow(
+            agreement_id=agreement_id,
+            acts=usage.acts,
+            queries=usage.queries,
+            rows=usage.rows,
+            bytes=usage.bytes,
+            months=usage.months,
+            last_month=total.last_month,
+        )
+    )
+    uow.session.flush()
+
+
+def covered(uow: UnitOfWork, process_id: ProcessId) -> set[int]:
+    """Return the batches that a transfer process has paid for."""
+    query = select(CoveredRow.batch).where(CoveredRow.process_id == process_id)
+    return set(uow.session.exec(query))
+
+
+def cover(uow: UnitOfWork, process_id: ProcessId, batches: list[int], seq: int) -> None:
+    """Note that record ``seq`` pays for these batches."""
+    uow.session.add_all(
+        CoveredRow(process_id=process_id, batch=batch, seq=seq) for batch in batches
+    )
+    uow.session.flush()
+
+
+def grant(uow: UnitOfWork, agreement_id: AgreementId) -> HeldGrant | None:
+    """Return the agreement's grant; locked until the transaction ends."""
+    row = uow.session.get(GrantRow, agreement_id, with_for_update=True)
+    if row is None:
+        return None
+    return HeldGrant(
+        row.grant_id, row.minimum_micro, row.wanted_micro, row.remaining_micro, row.expires_at
+    )
+
+
+def put_grant(uow: UnitOfWork, agreement_id: AgreementId, held: HeldGrant) -> None:
+    """Store the agreement's grant in place of an earlier one."""
+    uow.session.merge(
+        GrantRow(
+            agreement_id=agreement_id,
+            grant_id=held.grant_id,
+            minimum_micro=held.minimum_micro,
+            wanted_micro=held.wanted_micro,
+            remaining_micro=held.remaining_micro,
+            expires_at=held.expires_at,
+        )
+    )
+    uow.session.flush()
+
+
+def drop_grant(uow: UnitOfWork, agreement_id: AgreementId) -> None:
+    """Forget the agreement's grant: it was refused."""
+    row = uow.session.get(GrantRow, agreement_id)
+    if row is not None:
+        uow.session.delete(row)
+        uow.session.flush()
