@@ -1,0 +1,193 @@
+"""Two connectors and clearing on real ports: used, denied, metered, charged, resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from databank.kit.clock import new_urn
+from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.terms import Mode, Terms
+from tests.support.connectors import Registry, Running, connector
+from tests.support.use import (
+    ADMIN,
+    BOTH,
+    ROWS,
+    Contract,
+    clearing_service,
+    contract,
+    put_file,
+    wait_until,
+)
+
+PER_ROW = PricePlan(components=(PriceComponent(kind=PriceKind.PER_ROW, amount_micro=1_000),))
+SUM = "SELECT sum(kwh) AS s, count(*) AS n FROM $data"
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def clearing(tmp_path: Path, registry: Registry) -> Iterator[str]:
+    with clearing_service(tmp_path / "clearing", registry) as url:
+        yield url
+
+
+@pytest.fixture
+def supplier(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
+    folder = tmp_path / "supplier"
+    with connector(folder, registry, "supplier", clearing_url=clearing) as running:
+        yield running
+
+
+@pytest.fixture
+def buyer(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
+    with connector(tmp_path / "buyer", registry, "buyer", clearing_url=clearing) as running:
+        yield running
+
+
+def deposit(clearing: str, buyer: Running, won: int) -> None:
+    answer = httpx.post(
+        f"{clearing}/deposits",
+        json={
+            "deposit_id": new_urn(),
+            "participant_id": buyer.runtime.did,
+            "amount_won": str(won),
+        },
+        headers={"Authorization": f"Bearer {ADMIN}"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_query_runs_in_place_and_is_acknowledged_by_clearing(
+    supplier: Running, buyer: Running
+) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    answer = made.query(SUM)
+    assert answer.status_code == 200, answer.text
+    table = pa.ipc.open_stream(answer.content).read_all()
+    assert table["n"].to_pylist() == [ROWS]
+    assert answer.headers["databank-rows"] == "1"
+    assert answer.headers["databank-charge-micro"] == "0"
+
+    def acknowledged() -> bool:
+        return bool(supplier.manage("GET", "/meter").json()["acknowledged"] == 1)
+
+    wait_until(acknowledged, "clearing acknowledges the record")
+
+
+def test_a_query_sent_again_is_delivered_but_not_charged_again(
+    supplier: Running, buyer: Running
+) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    first = made.query(SUM, "the-same-query")
+    second = made.query(SUM, "the-same-query")
+    assert first.content == second.content
+    assert made.recorded == 1
+    other = made.query("SELECT 1 FROM $data LIMIT 1", "the-same-query")
+    assert other.status_code == 409
+    assert other.json()["type"] == "urn:idb:problem:query-id-taken"
+
+
+def test_a_denied_act_has_its_reason_and_no_record(supplier: Running, buyer: Running) -> None:
+    terms = Terms(modes=(Mode.QUERY,), queries_max=1)
+    made = contract(buyer, supplier, put_file(supplier, terms=terms))
+    denied = made.read()
+    assert (denied.status_code, denied.json()["code"]) == (403, "mode_not_allowed")
+    assert made.recorded == 0
+    assert made.query(SUM).status_code == 200
+    used_up = made.query(SUM)
+    assert (used_up.status_code, used_up.json()["code"]) == (403, "query_quota")
+    assert made.recorded == 1
+    assert made.decisions(buyer) == made.decisions(supplier)
+    codes = [decision["code"] for decision in made.decisions(buyer)]
+    assert codes == ["query_quota", "allowed", "allowed", "mode_not_allowed"]
+
+
+def test_a_result_over_the_row_quota_is_not_delivered(supplier: Running, buyer: Running) -> None:
+    terms = Terms(modes=BOTH, rows_max=10)
+    made = contract(buyer, supplier, put_file(supplier, terms=terms))
+    assert made.query("SELECT kwh FROM $data LIMIT 11").json()["code"] == "row_quota"
+    assert made.query("SELECT kwh FROM $data LIMIT 10").status_code == 200
+    assert made.query("SELECT kwh FROM $data LIMIT 1").json()["code"] == "row_quota"
+    assert made.recorded == 1
+
+
+def test_a_resumed_download_is_the_file_and_is_paid_once(supplier: Running, buyer: Running) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    whole_size = int(made.read(Range="bytes=0-0").headers["content-range"].split("/")[1])
+    half = whole_size // 2
+    first = made.read(Range=f"bytes=0-{half}")
+    assert first.status_code == 206
+    etag = first.headers["etag"]
+    rest = made.read(Range=f"bytes={half + 1}-", **{"If-Range": etag})
+    again = made.read(Range=f"bytes={half - 10}-")
+    assert (rest.status_code, again.status_code) == (206, 206)
+    table = pa.ipc.open_file(first.content + rest.content).read_all()
+    assert table.num_rows == ROWS
+    rows = int(first.headers["databank-rows"]) + int(rest.headers["databank-rows"])
+    assert rows == ROWS
+    assert "databank-rows" not in again.headers
+    assert made.read(Range=f"bytes={whole_size}-").status_code == 416
+    assert made.read(**{"If-Range": '"other"', "Range": "bytes=0-1"}).status_code == 200
+
+
+def test_priced_data_need_a_deposit_and_cost_what_was_quoted(
+    supplier: Running, buyer: Running, clearing: str
+) -> None:
+    made = contract(buyer, supplier, put_file(supplier, plan=PER_ROW))
+    sql = "SELECT kwh FROM $data LIMIT 100"
+    quoted = made.quote(sql).json()
+    assert (quoted["rows_count"], quoted["charge_micro"]) == (100, "100000")
+    refused: list[httpx.Response] = []
+
+    def is_refused() -> bool:  # until both sides have told clearing the agreement: 503
+        refused.append(made.query(sql))
+        return refused[-1].status_code == 402
+
+    wait_until(is_refused, "clearing refuses for want of a deposit")
+    assert refused[-1].json()["type"] == "urn:idb:problem:insufficient-balance"
+    assert made.recorded == 0
+    deposit(clearing, buyer, 1000)
+    answer = made.query(sql)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["databank-charge-micro"] == quoted["charge_micro"]
+    assert answer.headers["databank-vat-micro"] == quoted["vat_micro"]
+
+    def is_charged() -> bool:
+        return bool(buyer.manage("GET", "/balance").json()["deposit_micro"] == "999890000")
+
+    wait_until(is_charged, "clearing books charge and VAT")
+
+
+def test_sql_that_may_not_run_is_refused_by_name_and_not_metered(
+    supplier: Running, buyer: Running
+) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    answer = made.query("SELECT * FROM read_csv('/etc/passwd')")
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:idb:problem:query-refused"
+    assert made.recorded == 0
+
+
+def test_a_data_address_answers_its_consumer_with_its_secret_only(
+    supplier: Running, buyer: Running, registry: Registry, tmp_path: Path
+) -> None:
+    made: Contract = contract(buyer, supplier, put_file(supplier))
+    assert made.query(SUM).status_code == 200
+    process = buyer.manage("GET", "/agreements").json()["agreements"][0]["transfer_pid"]
+    pid = buyer.manage("GET", f"/transfers/{process}").json()["provider_pid"]
+    with connector(tmp_path / "rival", registry, "rival") as rival:
+        for caller, status in ((rival, 404), (buyer, 401)):
+            headers = caller.runtime.client.authorization(
+                supplier.runtime.did, access_token="guessed"
+            )
+            answer = caller.http.get(f"{supplier.url}/data/{pid}", headers=headers)
+            assert answer.status_code == status
+    assert made.recorded == 1
