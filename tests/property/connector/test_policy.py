@@ -1,0 +1,110 @@
+"""Decisions: never past the end, never over a quota, never on a term that is not understood."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.policy.entitlement import Entitlement, compile_policy
+from connector.policy.evaluate import SKEW, Act, Code, evaluate
+from schemas.ids import ParticipantId
+from schemas.price import Usage
+from schemas.terms import Mode, Terms, to_policy
+from tests.property.test_terms import PLANS, TERMS, nodes
+
+BUYER = ParticipantId("did:web:buyer.example")
+AGREED = datetime(2026, 11, 24, tzinfo=UTC)
+ACTS = st.builds(
+    Act,
+    mode=st.sampled_from(Mode),
+    consumer_id=st.sampled_from([BUYER, ParticipantId("did:web:rival.example")]),
+    queries=st.integers(0, 3),
+    rows=st.none() | st.integers(0, 100),
+    is_agreement_terminated=st.booleans(),
+    is_process_started=st.booleans(),
+)
+USAGES = st.builds(Usage, queries=st.integers(0, 60), rows=st.integers(0, 60))
+MOMENTS = st.integers(-400, 400).map(lambda hours: AGREED + timedelta(hours=hours))
+TIGHT = st.builds(
+    Terms,
+    modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
+    valid_days=st.none() | st.integers(1, 10),
+    recipients=st.sampled_from([(), (BUYER,), (ParticipantId("did:web:other.example"),)]),
+    queries_max=st.none() | st.integers(1, 50),
+    rows_max=st.none() | st.integers(1, 50),
+)
+
+
+def compiled(policy: dict[str, Any]) -> Entitlement:
+    return compile_policy(policy, consumer_id=BUYER, agreed_at=AGREED)
+
+
+@given(TIGHT, PLANS, ACTS, USAGES, MOMENTS)
+def test_what_is_allowed_keeps_every_term(
+    terms: Terms, plan: Any, act: Act, used: Usage, now: datetime
+) -> None:
+    decision = evaluate(compiled(to_policy(terms, plan)), act, used, now)
+    assert decision.is_allowed == (decision.code is Code.ALLOWED)
+    assert decision.reason.ko
+    assert decision.reason.en
+    keeps = (
+        not act.is_agreement_terminated
+        and act.is_process_started
+        and act.consumer_id == BUYER
+        and (not terms.recipients or BUYER in terms.recipients)
+        and act.mode in terms.modes
+        and now >= AGREED - SKEW
+        and (terms.valid_days is None or now <= AGREED + timedelta(days=terms.valid_days))
+        and (
+            terms.queries_max is None
+            or not act.queries
+            or used.queries + act.queries <= terms.queries_max
+        )
+        and (terms.rows_max is None or _fits(terms.rows_max, used.rows, act.rows))
+    )
+    assert decision.is_allowed == keeps
+
+
+def _fits(rows_max: int, used: int, rows: int | None) -> bool:
+    if rows is None:
+        return used < rows_max
+    return rows == 0 or used + rows <= rows_max
+
+
+@given(TERMS, PLANS, st.data())
+def test_a_changed_policy_means_the_same_or_permits_nothing(
+    terms: Terms, plan: Any, data: st.DataObject
+) -> None:
+    policy = to_policy(terms, plan)
+    changed = copy.deepcopy(policy)
+    *path, last = data.draw(st.sampled_from(nodes(policy)[1:]))
+    place: Any = changed
+    for key in path:
+        place = place[key]
+    place[last] = data.draw(st.sampled_from([7, None, True, {"and": []}, [], {"action": "use"}]))
+    entitlement = compiled(changed)
+    if entitlement.unknown_term is None:  # only "no prohibition" and "free" may read as absent
+        assert entitlement.modes == frozenset(terms.modes)
+        assert last in {"prohibition", "obligation"}
+        return
+    for mode in Mode:
+        assert evaluate(entitlement, Act(mode, BUYER), Usage(), AGREED).code is Code.UNKNOWN_TERM
+
+
+@given(TERMS, PLANS, st.sampled_from(["duty", "and", "odrl:spatial", "remedy"]))
+def test_an_unknown_term_permits_nothing(terms: Terms, plan: Any, name: str) -> None:
+    for place in ("policy", "permission", "constraint"):
+        policy = copy.deepcopy(to_policy(terms, plan))
+        target: Any = policy
+        if place != "policy":
+            target = policy["permission"][0]
+        if place == "constraint":
+            target = target["constraint"][0]
+        target[name] = [{"action": "inform"}]
+        assert evaluate(compiled(policy), Act(Mode.QUERY, BUYER), Usage(), AGREED).code is (
+            Code.UNKNOWN_TERM
+        )
