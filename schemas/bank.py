@@ -28,7 +28,7 @@ class AgreementRecord(OwnWire):
     provider_id: ParticipantId
     consumer_id: ParticipantId
     dataset_id: DatasetId
-    dataset_title: str = Field(max_length=300)
+    dataset_title: str = Field(max_length=300)  # the supplier's word; not compared
     plan: PricePlan
     policy_sha256: Sha256
     agreed_at: Time

@@ -6,6 +6,7 @@ never be taken for another.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -73,6 +74,8 @@ def verify(token: str, *, key: PublicKey, typ: str) -> bytes:
             fields, or the signature does not verify.
     """
     header = peek_header(token)
+    if not all(_is_canonical(part) for part in token.split(".")):
+        raise BadSignatureError("not canonical base64url")
     if set(header) != _HEADER_FIELDS or header["typ"] != typ or header["kid"] != key.kid:
         raise BadSignatureError(f"header {header!r} is not {typ} by {key.kid}")
     okp = OKPKey.import_key(dict(key.jwk))
@@ -80,6 +83,15 @@ def verify(token: str, *, key: PublicKey, typ: str) -> bytes:
         return jws.deserialize_compact(token, okp, algorithms=[ALGORITHM]).payload
     except (JoseError, ValueError) as error:
         raise BadSignatureError(str(error)) from None
+
+
+def _is_canonical(part: str) -> bool:
+    """Whether a text is the only way to write its bytes: unused bits are zero (RFC 4648 3.5)."""
+    try:
+        content = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return False
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode() == part
 
 
 def peek_header(token: str) -> dict[str, Any]:

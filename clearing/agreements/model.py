@@ -34,10 +34,11 @@ class Agreement:
             return self.is_confirmed_by_provider
         return self.status is AgreementStatus.ACTIVE
 
-    def confirmed_by(self, party: ParticipantId) -> Agreement:
-        """Return the agreement after a party told it."""
+    def confirmed_by(self, party: ParticipantId, record: AgreementRecord) -> Agreement:
+        """Return the agreement after a party told it; the title is the supplier's word."""
         return replace(
             self,
+            record=record if party == self.record.provider_id else self.record,
             is_confirmed_by_provider=self.is_confirmed_by_provider
             or party == self.record.provider_id,
             is_confirmed_by_consumer=self.is_confirmed_by_consumer
@@ -51,6 +52,10 @@ def parties_of(record: AgreementRecord) -> frozenset[ParticipantId]:
 
 
 def differing_fields(left: AgreementRecord, right: AgreementRecord) -> list[str]:
-    """Return the names of the fields that two records of one agreement do not share."""
+    """Return the names of the fields that two records of one agreement do not share.
+
+    The title is for people and not agreed upon: a foreign consumer may not know it.
+    """
     ours, theirs = left.to_json(), right.to_json()
-    return sorted(name for name in ours if ours[name] != theirs.get(name))
+    names = set(ours) - {"dataset_title"}
+    return sorted(name for name in names if ours[name] != theirs.get(name))

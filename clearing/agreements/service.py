@@ -50,7 +50,7 @@ def confirm(
             en=f"The other side told us something else: {', '.join(names)}. Compare the agreement.",
             fields=names,
         )
-    agreement = agreement.confirmed_by(caller.id)
+    agreement = agreement.confirmed_by(caller.id, record)
     put_confirmations(uow, agreement)
     return AgreementAnswer(agreement_id=record.agreement_id, status=agreement.status)
 

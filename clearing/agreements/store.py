@@ -67,8 +67,9 @@ def add_if_new(uow: UnitOfWork, agreement: Agreement) -> None:
 
 
 def put_confirmations(uow: UnitOfWork, agreement: Agreement) -> None:
-    """Write who has confirmed; the agreement must be locked."""
+    """Write who has confirmed, and the supplier's title; the agreement must be locked."""
     row = uow.session.get_one(AgreementRow, agreement.record.agreement_id)
+    row.record = json.dumps(agreement.record.to_json(), ensure_ascii=False)
     row.is_confirmed_by_provider = agreement.is_confirmed_by_provider
     row.is_confirmed_by_consumer = agreement.is_confirmed_by_consumer
     uow.session.flush()

@@ -124,6 +124,14 @@ def test_what_is_no_token_is_refused_without_a_crash(text: str) -> None:
         claimed_issuer(text)
 
 
+def test_the_same_signature_written_with_other_unused_bits_is_refused() -> None:
+    token = signed(good())
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    twin = alphabet[alphabet.index(token[-1]) + 1]  # 86 characters leave four bits unused
+    with pytest.raises(TokenError, match="canonical"):
+        check(token[:-1] + twin, key=KEY.public, audience=BOB, now=NOW)
+
+
 def test_any_changed_character_breaks_the_token() -> None:
     token = signed(good())
     for place in range(len(token)):
