@@ -293,7 +293,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any cell
 
 def _whole_sql(ref: str, sql: str) -> str:
     """Return SQL in which the bare name of the dataset is written in full."""
-    from databank.client.plan import Ref, with_handle
+    from databank.client.plan import with_handle
+    from databank.client.ref import Ref
 
     return with_handle(sql, Ref.parse(ref))
 

@@ -50,7 +50,7 @@ def describe(error: Exception) -> tuple[int, dict[str, object]]:
     """Return the exit code and the problem that an exception stands for."""
     from pydantic import ValidationError
 
-    from databank.client.plan import SqlError
+    from databank.client.ref import SqlError
     from databank.kit.http import RemoteRefusedError
     from schemas.problem import ProblemError
 

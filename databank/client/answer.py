@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from databank.client.cost import Cost
-from databank.client.plan import Plan, Ref, SqlError
+from databank.client.plan import Plan
+from databank.client.ref import Ref, SqlError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from databank.client.plan import Ref
+from databank.client.ref import Ref
 from schemas.management import Quote
 from schemas.money import format_won
 from schemas.problem import ProblemError
@@ -85,16 +85,30 @@ class Cost:
             for line in self.lines
         ]
 
+    def said(self) -> tuple[Text, ...]:
+        """Return the lines and the total in words."""
+        lines = [
+            Text(
+                ko=f"{ref} ({who}): {rows}행 {bytes_}바이트 {charge} + 세액 {vat}",
+                en=f"{ref} ({who}): {rows} rows, {bytes_} bytes, {charge} + VAT {vat}",
+            )
+            for ref, who, rows, bytes_, charge, vat in self.rows()
+        ]
+        total = format_won(self.total_micro)
+        kind = ("청구", "charged") if self.is_charged else ("견적", "quoted")
+        return (
+            *lines,
+            Text(ko=f"{kind[0]} 합계 {total} (부가세 포함)", en=f"{total} {kind[1]} (with VAT)"),
+        )
+
     def __str__(self) -> str:
-        said = [f"{r[0]} ({r[1]}): {r[2]}행 {r[3]}바이트 {r[4]} + 세액 {r[5]}" for r in self.rows()]
-        total = "청구" if self.is_charged else "견적"
-        return "\n".join([*said, f"{total} 합계 {format_won(self.total_micro)} (부가세 포함)"])
+        return "\n".join(text.ko for text in self.said())
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         heads = ("데이터셋", "공급기업", "행", "바이트", "공급가액", "세액")
-        return html_table(heads, self.rows(), caption=str(self).splitlines()[-1])
+        return html_table(heads, self.rows(), caption=self.said()[-1].ko)
 
 
 def quoted(ref: Ref, supplier: str, quote: Quote) -> CostLine:

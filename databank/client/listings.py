@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from databank.client.cost import html_table
-from databank.client.plan import Ref
+from databank.client.ref import Ref
 from schemas.dataset import Listing
 from schemas.ids import AgreementId
 from schemas.price import price_sentence

@@ -26,38 +26,12 @@ from sqlglot.optimizer.qualify_tables import qualify_tables
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from databank.client.pushdown import Uses, condition_of
+from databank.client.ref import Ref, SqlError
 
 DIALECT: Final = "duckdb"
 SQL_CHARS_MAX: Final = 65_536  # as schemas.management.QueryRequest
 DATASETS_MAX: Final = 32
 _OPAQUE: Final = (exp.Pivot, exp.Columns, exp.TableSample, exp.TableColumn)  # use columns unnamed
-
-
-class SqlError(ValueError):
-    """The SQL is not one query over datasets."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """A dataset as SQL calls it."""
-
-    handle: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.handle}.{self.name}"
-
-    @classmethod
-    def parse(cls, text: str) -> Ref:
-        """Read ``handle.name``.
-
-        Raises:
-            SqlError: Not of that form.
-        """
-        handle, dot, name = text.strip().lower().partition(".")
-        if not (dot and handle.isidentifier() and name.isidentifier()):
-            raise SqlError(f"데이터셋은 '회사.이름'으로 적습니다 (write handle.name): {text!r}")
-        return cls(handle, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from databank.client.answer import Answer, answer_locally
 from databank.client.api import Api, open_http
 from databank.client.cost import Cost
 from databank.client.listings import Found, Listings
-from databank.client.plan import Plan, Ref, find_refs, make_plan
 from databank.client.profile import Profile, find_profile
+from databank.client.ref import Ref
 from databank.client.suppliers import RANGE_BYTES, Dataset, Suppliers
 from databank.kit.clock import new_urn
 from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView
+
+if TYPE_CHECKING:
+    from databank.client.answer import Answer
+    from databank.client.plan import Plan
 
 
 def connect_to(url: str | None, token: str | None) -> Session:
@@ -124,6 +127,8 @@ class Session:
             BudgetExceededError: The quote is above the budget.
             RemoteRefusedError: A supplier's policy or our balance does not allow it.
         """
+        from databank.client.answer import answer_locally  # noqa: PLC0415 - DuckDB loads slowly
+
         plan, datasets = self._prepare(sql, auto_agree=auto_agree)
         if budget_won is not None:
             self._quote(plan, datasets).check(budget_won)
@@ -173,6 +178,8 @@ class Session:
         return Statement.model_validate(self.management.get(f"/management/statements/{period}"))
 
     def _prepare(self, sql: str, *, auto_agree: bool) -> tuple[Plan, dict[Ref, Dataset]]:
+        from databank.client.plan import find_refs, make_plan  # noqa: PLC0415 - sqlglot too
+
         refs = find_refs(sql)
         if auto_agree:
             self._agree_to_free(refs)

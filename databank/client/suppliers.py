@@ -14,7 +14,7 @@ import pyarrow as pa
 from databank.client.api import Api, expect_success
 from databank.client.cost import CostLine, charged, quoted
 from databank.client.listings import Found
-from databank.client.plan import Ref
+from databank.client.ref import Ref
 from databank.kit.clock import IdMaker
 from databank.kit.http import RemoteRefusedError
 from schemas.dataset import Listing

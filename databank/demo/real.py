@@ -97,7 +97,7 @@ def real_story(folder: Path) -> Story:
             (ColumnChange(name="weight", type=ColumnType.NUMBER),),
         ),
         curator=CURATOR,
-        searches=("탄소", "steel"),
+        searches=("탄소", "steel", "공급망"),
         process_sql="SELECT load_type, count(*) AS quarters, round(sum(usage)) AS kwh "
         "FROM steel.energy GROUP BY load_type ORDER BY load_type",
         chain_sql="SELECT country, count(*) AS lines, round(sum(weight)) AS kg "

@@ -65,7 +65,7 @@ class Story:
     process: Offering  # queries only
     chain: Offering  # costly
     curator: Company
-    searches: tuple[str, str]  # Korean, English
+    searches: tuple[str, ...]  # each finds something
     process_sql: str
     chain_sql: str
     joined_sql: str
@@ -160,7 +160,7 @@ def generated_story(folder: Path, seed: int) -> Story:
             CHAIN_PLAN,
         ),
         curator=CURATOR,
-        searches=("탄소", "steel"),
+        searches=("탄소", "steel", "공급망"),
         process_sql="SELECT 설비, sum(불량수) AS 불량, count(*) AS 측정 "
         "FROM daehan.process GROUP BY 설비 ORDER BY 설비",
         chain_sql="SELECT plant, count(*) AS lots, sum(quantity) AS pieces "

@@ -247,8 +247,12 @@ class Walk:
         """Wait until clearing has booked every metered act."""
 
         def booked() -> int | None:
-            count = self._cast.trial_balance().records_count
-            return count if self._pending_count() == 0 else None
+            meters = [
+                self._cast.session(o.company).management.get("/management/meter")
+                for o in self._story.offerings
+            ]
+            is_all = all(meter["recorded"] == meter["acknowledged"] for meter in meters)
+            return sum(meter["recorded"] for meter in meters) if is_all else None
 
         self._acts_count = wait_for("사용 기록 (usage records)", booked)
         self._tell(
@@ -257,10 +261,6 @@ class Walk:
                 f"{self._acts_count} usage records are booked with receipts",
             )
         )
-
-    def _pending_count(self) -> int:
-        sessions = (self._cast.session(o.company) for o in self._story.offerings)
-        return sum(int(s.management.get("/management/meter")["pending_count"]) for s in sessions)
 
     def pay(self) -> int:
         """Issue statements, show who paid whom, check every sum."""
@@ -322,5 +322,5 @@ class Walk:
         self._surface.note(f"   {text}")
 
     def _tell_cost(self, cost: Cost) -> None:
-        for line in str(cost).splitlines():
-            self._tell(line)
+        for line in cost.said():
+            self._tell(self._surface.text(line))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from databank.cli.program import run
 from databank.client.api import Api
 from databank.client.profile import Profile
 from databank.client.session import Session
@@ -208,10 +211,10 @@ class Town:
 
     def session(self, name: str) -> Session:
         """Return the SDK's session with a connector."""
-        return Session(Profile(self[name].url, self[name].token))
+        return Session(Profile(self[name].url, self[name].token), http=self.http)
 
     def cli(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as the people of one company."""
+        """Run a command as the people of one company would, but in this process: it loads once."""
         environment = plain_environment(
             DATABANK_URL=self[name].url,
             DATABANK_TOKEN=self[name].token,
@@ -220,7 +223,10 @@ class Town:
             DATABANK_CLEARING_URL=self["clearing"].url,
             DATABANK_CLEARING_TOKEN=self["clearing"].token,
         )
-        return run_command(*arguments, environment=environment)
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run(arguments, environment)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     def trial_balance(self) -> dict[str, Any]:
         """Return the sums of the books."""

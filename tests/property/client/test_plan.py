@@ -9,7 +9,8 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from databank.client.plan import Plan, Ref, make_plan
+from databank.client.plan import Plan, make_plan
+from databank.client.ref import Ref
 
 COLUMNS: dict[Ref, tuple[str, ...]] = {
     Ref("hanbit", "carbon"): ("Lot", "kg", "grade"),

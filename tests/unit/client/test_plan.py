@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from databank.client.plan import Ref, SqlError, find_refs, make_plan
+from databank.client.plan import find_refs, make_plan
+from databank.client.ref import Ref, SqlError
 
 CARBON, PROCESS = Ref("hanbit", "carbon"), Ref("daehan", "process")
 COLUMNS = {CARBON: ("Lot", "kg", "grade", "보고연월"), PROCESS: ("lot", "temp", "line")}

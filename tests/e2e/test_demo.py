@@ -1,0 +1,34 @@
+"""The walk runs from end to end, on generated and on real data."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.processes import run_command
+from tests.support.shared import shared
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("demo")]
+WALK_SECONDS = 150.0
+
+
+def test_the_walk_on_generated_data_adds_up() -> None:
+    answer = run_command("demo", timeout_seconds=WALK_SECONDS)
+    assert answer.returncode == 0, answer.stderr
+    assert "생성한 것입니다" in answer.stderr
+    assert "차변 = 대변" in answer.stderr
+    assert "누리큐레이션" in answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_walk_on_real_data_adds_up() -> None:
+    folder = shared("data")
+    answer = run_command(
+        "demo", "--data", str(folder), "--json", "--lang", "en", timeout_seconds=WALK_SECONDS
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "Gwangyang" in answer.stderr
+    payments = json.loads(answer.stdout)
+    assert len(payments) == 3
+    assert all(int(payment["supply_won"]) > 0 for payment in payments)
