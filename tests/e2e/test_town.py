@@ -214,8 +214,14 @@ def test_every_command_of_a_buyer_and_a_supplier_works(
     assert _ok(running, supplier, "publications")[0]["dataset"]["name"] == story.process.name
     _ok(running, supplier, "unpublish", story.process.name, "--yes")
     assert _ok(running, supplier, "publications")[0]["is_withdrawn"] is True
-    assert _ok(running, curator, "sql", ref, sql)["rows"]  # the agreement goes on
+
+    def is_listed() -> bool:
+        return running.cli(curator, "show", ref).returncode == 0
+
+    wait_for(lambda: not is_listed() or None, what="the withdrawal in the catalog")
     _ok(running, supplier, "restore", story.process.name)
+    wait_for(lambda: is_listed() or None, what="the restoration in the catalog")
+    assert _ok(running, curator, "sql", ref, sql)["rows"]
 
 
 def test_refusals_of_terms_and_budget_end_with_three(
