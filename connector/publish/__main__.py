@@ -20,8 +20,8 @@ class _WithoutPandas(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(fullname)
 
 
-sys.meta_path.insert(0, _WithoutPandas())
+if __name__ == "__main__":
+    sys.meta_path.insert(0, _WithoutPandas())
+    from connector.publish.check import main  # after the line above, on purpose
 
-from connector.publish.check import main  # noqa: E402 - after the line above, on purpose
-
-main(sys.argv[1])
+    main(sys.argv[1])

@@ -18,6 +18,37 @@ if TYPE_CHECKING:
 BAD_CELLS_SHOWN = 10
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="묻지 않습니다 (ask nothing)")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+Name = Annotated[str | None, typer.Option(help="SQL에 쓸 이름 (name in SQL)")]
+Title = Annotated[str | None, typer.Option(help="제목 (Korean title)")]
+TitleEn = Annotated[str | None, typer.Option(help="영문 제목 (English title)")]
+Description = Annotated[str | None, typer.Option(help="설명 (description)")]
+DomainName = Annotated[
+    str | None, typer.Option(help="분야: carbon, process, supply-chain (domain)")
+]
+IndustryName = Annotated[
+    str | None,
+    typer.Option(
+        help="업종: battery, automotive-parts, home-appliances, steel-aluminium, "
+        "textiles, other (industry)"
+    ),
+]
+Keywords = Annotated[list[str] | None, typer.Option(help="검색어 (keyword, repeatable)")]
+Template = Annotated[str | None, typer.Option(help="이용 조건 서식 (policy template)")]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="요금: free, once=원, month=원, query=원, row=원, mb=원 (price in won, repeatable)"
+    ),
+]
+SampleRows = Annotated[int, typer.Option(help="표본 행 수 (rows in sample)", min=0, max=20)]
+SkipBadRows = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="틀린 행은 빼고 공개 (leave bad rows out)")
+]
+Generated = Annotated[
+    bool, typer.Option("--generated", help="생성한 데이터라고 표시 (label as generated)")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="검사만 하고 공개하지 않음 (check only)")]
 
 
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
@@ -97,39 +128,20 @@ def join(
 
 def publish(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
-    name: Annotated[str | None, typer.Option(help="SQL에 쓸 이름 (name in SQL)")] = None,
-    title: Annotated[str | None, typer.Option(help="제목 (Korean title)")] = None,
-    title_en: Annotated[str | None, typer.Option(help="영문 제목 (English title)")] = None,
-    description: Annotated[str | None, typer.Option(help="설명 (description)")] = None,
-    domain: Annotated[
-        str | None, typer.Option(help="분야: carbon, process, supply-chain (domain)")
-    ] = None,
-    industry: Annotated[
-        str | None,
-        typer.Option(
-            help="업종: battery, automotive-parts, home-appliances, steel-aluminium, "
-            "textiles, other (industry)"
-        ),
-    ] = None,
-    keyword: Annotated[list[str] | None, typer.Option(help="검색어 (keyword, repeatable)")] = None,
-    template: Annotated[str | None, typer.Option(help="이용 조건 서식 (policy template)")] = None,
-    price: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="요금: free, once=원, month=원, query=원, row=원, mb=원 (price in won, repeatable)"
-        ),
-    ] = None,
-    sample_rows: Annotated[int, typer.Option(help="표본 행 수 (rows in sample)", min=0)] = 5,
-    skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="틀린 행은 빼고 공개 (leave bad rows out)")
-    ] = False,
-    is_generated: Annotated[
-        bool, typer.Option("--generated", help="생성한 데이터라고 표시 (label as generated)")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="검사만 하고 공개하지 않음 (check only)")
-    ] = False,
+    file: File,
+    name: Name = None,
+    title: Title = None,
+    title_en: TitleEn = None,
+    description: Description = None,
+    domain: DomainName = None,
+    industry: IndustryName = None,
+    keyword: Keywords = None,
+    template: Template = None,
+    price: Prices = None,
+    sample_rows: SampleRows = 5,
+    skip_bad_rows: SkipBadRows = False,
+    is_generated: Generated = False,
+    dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Check a file, show what is wrong in it, ask for terms and price, publish."""
@@ -205,7 +217,7 @@ def show_report(report: UploadReport, surface: Surface) -> None:
 
 
 def _may_skip(report: UploadReport, surface: Surface, *, is_quiet: bool) -> bool:
-    from databank.cli.questions import BadRowsError
+    from databank.cli.questions import UndecidedRowsError
 
     good = report.rows_count - report.bad_rows_count
     question = surface.say(
@@ -214,7 +226,7 @@ def _may_skip(report: UploadReport, surface: Surface, *, is_quiet: bool) -> bool
     if sys.stdin.isatty() and not is_quiet and not surface.is_json:
         if typer.confirm(question, default=True):
             return True
-    raise BadRowsError(
+    raise UndecidedRowsError(
         ko=f"맞지 않는 행이 {report.bad_rows_count:,}개 있어 공개하지 않았습니다. 파일을 고치거나 "
         "--skip-bad-rows로 나머지만 공개하세요.",
         en=f"Not published: {report.bad_rows_count:,} rows do not fit. Correct the file, or "

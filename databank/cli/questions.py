@@ -32,11 +32,11 @@ _DOMAIN_HINTS: Final = {
 }
 
 
-class BadRowsError(ConflictError):
+class UndecidedRowsError(ConflictError):
     """The file holds rows that do not fit, and nobody said to leave them out."""
 
-    slug = "bad-rows"
-    title = Text(ko="맞지 않는 행이 있습니다", en="Some rows do not fit")
+    slug = "undecided-rows"
+    title = Text(ko="맞지 않는 행을 뺄지 정해야 합니다", en="Leave the bad rows out?")
 
 
 class BadAnswerError(InvalidRequestError):
@@ -146,7 +146,7 @@ def parse_price(text: str) -> PricePlan:
     Raises:
         BadAnswerError: A word is unknown, or an amount is none.
     """
-    words = text.replace(",", " ").split()
+    words = text.split() or [""]
     if words in (["free"], ["무료"]):
         return PricePlan()
     components = []

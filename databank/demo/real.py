@@ -45,57 +45,9 @@ def real_story(folder: Path) -> Story:
             en="Real public data: steel plant at Gwangyang (UCI 851, CC BY 4.0), Carbon Catalogue "
             "(CC BY 4.0), USAID SCMS deliveries. The companies are fictitious",
         ),
-        carbon=Offering(
-            Company("pcf", Text(ko="탄소공시(가상)", en="Carbon Papers (fictitious)"), "990020001"),
-            folder / CARBON,
-            "catalogue",
-            Text(ko="제품탄소발자국 866건", en="866 product carbon footprints"),
-            Text(
-                ko="기업이 CDP에 공시한 제품탄소발자국 (Meinrenken et al. 2022).",
-                en="Product carbon footprints reported to CDP (Meinrenken et al. 2022).",
-            ),
-            Domain.CARBON,
-            Industry.OTHER,
-            ("탄소발자국", "PCF", "carbon footprint"),
-            CARBON_TERMS,
-            CARBON_PLAN,
-        ),
-        process=Offering(
-            Company(
-                "steel", Text(ko="광양철강(가상)", en="Gwangyang Steel (fictitious)"), "990020002"
-            ),
-            folder / STEEL,
-            "energy",
-            Text(ko="철강공장 15분 전력", en="Steel plant energy every 15 minutes"),
-            Text(
-                ko="2018년 광양 철강공장의 전력과 탄소 배출 (UCI 851).",
-                en="Energy and emissions of a steel plant at Gwangyang in 2018 (UCI 851).",
-            ),
-            Domain.PROCESS,
-            Industry.STEEL_ALUMINIUM,
-            ("공정", "전력", "에너지", "steel"),
-            PROCESS_TERMS,
-            PROCESS_PLAN,
-        ),
-        chain=Offering(
-            Company(
-                "scms", Text(ko="나라물류(가상)", en="Nara Logistics (fictitious)"), "990020003"
-            ),
-            folder / DELIVERIES,
-            "deliveries",
-            Text(ko="의약품 납품 이력", en="Delivery history of medical supplies"),
-            Text(
-                ko="2006–2015년 주문, 선적, 납품 10,324건 (USAID SCMS).",
-                en="10,324 orders, shipments and deliveries 2006–2015 (USAID SCMS).",
-            ),
-            Domain.SUPPLY_CHAIN,
-            Industry.OTHER,
-            ("납품", "공급망", "supply chain"),
-            CHAIN_TERMS,
-            CHAIN_PLAN,
-            # where the weight is a remark ("Weight Captured Separately"), the row stays out
-            (ColumnChange(name="weight", type=ColumnType.NUMBER),),
-        ),
+        carbon=_carbon(folder),
+        process=_process(folder),
+        chain=_chain(folder),
         curator=CURATOR,
         searches=("탄소", "steel", "공급망"),
         process_sql="SELECT load_type, count(*) AS quarters, round(sum(usage)) AS kwh "
@@ -112,4 +64,60 @@ def real_story(folder: Path) -> Story:
                        WHERE country_where_company_is_incorporated = 'South Korea')
             SELECT e.month, e.kwh, d.lines, c.kgco2e
             FROM e JOIN d ON e.month = d.month CROSS JOIN c ORDER BY e.month""",
+    )
+
+
+def _carbon(folder: Path) -> Offering:
+    return Offering(
+        Company("pcf", Text(ko="탄소공시(가상)", en="Carbon Papers (fictitious)"), "990020001"),
+        folder / CARBON,
+        "catalogue",
+        Text(ko="제품탄소발자국 866건", en="866 product carbon footprints"),
+        Text(
+            ko="기업이 CDP에 공시한 제품탄소발자국 (Meinrenken et al. 2022).",
+            en="Product carbon footprints reported to CDP (Meinrenken et al. 2022).",
+        ),
+        Domain.CARBON,
+        Industry.OTHER,
+        ("탄소발자국", "PCF", "carbon footprint"),
+        CARBON_TERMS,
+        CARBON_PLAN,
+    )
+
+
+def _process(folder: Path) -> Offering:
+    return Offering(
+        Company("steel", Text(ko="광양철강(가상)", en="Gwangyang Steel (fictitious)"), "990020002"),
+        folder / STEEL,
+        "energy",
+        Text(ko="철강공장 15분 전력", en="Steel plant energy every 15 minutes"),
+        Text(
+            ko="2018년 광양 철강공장의 전력과 탄소 배출 (UCI 851).",
+            en="Energy and emissions of a steel plant at Gwangyang in 2018 (UCI 851).",
+        ),
+        Domain.PROCESS,
+        Industry.STEEL_ALUMINIUM,
+        ("공정", "전력", "에너지", "steel"),
+        PROCESS_TERMS,
+        PROCESS_PLAN,
+    )
+
+
+def _chain(folder: Path) -> Offering:
+    return Offering(
+        Company("scms", Text(ko="나라물류(가상)", en="Nara Logistics (fictitious)"), "990020003"),
+        folder / DELIVERIES,
+        "deliveries",
+        Text(ko="의약품 납품 이력", en="Delivery history of medical supplies"),
+        Text(
+            ko="2006–2015년 주문, 선적, 납품 10,324건 (USAID SCMS).",
+            en="10,324 orders, shipments and deliveries 2006–2015 (USAID SCMS).",
+        ),
+        Domain.SUPPLY_CHAIN,
+        Industry.OTHER,
+        ("납품", "공급망", "supply chain"),
+        CHAIN_TERMS,
+        CHAIN_PLAN,
+        # where the weight is a remark ("Weight Captured Separately"), the row stays out
+        (ColumnChange(name="weight", type=ColumnType.NUMBER),),
     )

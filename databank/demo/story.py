@@ -101,6 +101,7 @@ CHAIN_PLAN: Final = _plan(one_off=120_000, per_query=250)
 CARBON_TERMS: Final = Terms(modes=(Mode.QUERY, Mode.READ), valid_days=365)
 PROCESS_TERMS: Final = Terms(modes=(Mode.QUERY,), valid_days=365, queries_max=1_000)
 CHAIN_TERMS: Final = Terms(modes=(Mode.QUERY,), valid_days=90, purposes=("공급망 실사",))
+_NOTE: Final = Text(ko=" 생성한 시연 데이터입니다.", en=" Generated for demonstration.")
 CURATOR: Final = Company(
     "nuri", Text(ko="누리큐레이션(가상)", en="Nuri Curation (fictitious)"), "990010004"
 )
@@ -108,57 +109,15 @@ CURATOR: Final = Company(
 
 def generated_story(folder: Path, seed: int) -> Story:
     """Return the story on generated data, writing its files into ``folder``."""
-    note = Text(ko=" 생성한 시연 데이터입니다.", en=" Generated for demonstration.")
     return Story(
         is_generated=True,
         source=Text(
             ko=f"데이터는 모두 생성한 것입니다 (씨앗 {seed})",
             en=f"All data are generated (seed {seed})",
         ),
-        carbon=Offering(
-            Company(
-                "hanbit", Text(ko="한빛전지(가상)", en="Hanbit Cell (fictitious)"), "990010001"
-            ),
-            generate.write_carbon(folder, seed),
-            "carbon",
-            Text(ko="배터리 셀 제품탄소발자국", en="Battery cell product carbon footprints"),
-            Text(ko="로트별 탄소 배출량." + note.ko, en="Carbon by lot." + note.en),
-            Domain.CARBON,
-            Industry.BATTERY,
-            ("탄소발자국", "PCF", "배터리", "carbon footprint"),
-            CARBON_TERMS,
-            CARBON_PLAN,
-        ),
-        process=Offering(
-            Company(
-                "daehan", Text(ko="대한제강(가상)", en="Daehan Steel (fictitious)"), "990010002"
-            ),
-            generate.write_process(folder, seed),
-            "process",
-            Text(ko="압연 공정 에너지와 불량", en="Rolling mill energy and defects"),
-            Text(ko="15분 단위 공정 측정." + note.ko, en="Process every 15 min." + note.en),
-            Domain.PROCESS,
-            Industry.STEEL_ALUMINIUM,
-            ("공정", "에너지", "불량률", "steel"),
-            PROCESS_TERMS,
-            PROCESS_PLAN,
-        ),
-        chain=Offering(
-            Company(
-                "mirae",
-                Text(ko="미래차부품(가상)", en="Mirae Auto Parts (fictitious)"),
-                "990010003",
-            ),
-            generate.write_deliveries(folder, seed),
-            "deliveries",
-            Text(ko="차체 부품 납품 이력", en="Body part deliveries"),
-            Text(ko="로트별 납기와 수량." + note.ko, en="Due dates by lot." + note.en),
-            Domain.SUPPLY_CHAIN,
-            Industry.AUTOMOTIVE_PARTS,
-            ("납품", "공급망", "supply chain"),
-            CHAIN_TERMS,
-            CHAIN_PLAN,
-        ),
+        carbon=_carbon(folder, seed),
+        process=_process(folder, seed),
+        chain=_chain(folder, seed),
         curator=CURATOR,
         searches=("탄소", "steel", "공급망"),
         process_sql="SELECT 설비, sum(불량수) AS 불량, count(*) AS 측정 "
@@ -174,4 +133,53 @@ def generated_story(folder: Path, seed: int) -> Story:
             WHERE c.reporting_month = '2026-03' AND p.불량수 > 0
               AND d.delivered >= DATE '2026-03-22'
             GROUP BY d.plant ORDER BY d.plant""",
+    )
+
+
+def _carbon(folder: Path, seed: int) -> Offering:
+    return Offering(
+        Company("hanbit", Text(ko="한빛전지(가상)", en="Hanbit Cell (fictitious)"), "990010001"),
+        generate.write_carbon(folder, seed),
+        "carbon",
+        Text(ko="배터리 셀 제품탄소발자국", en="Battery cell product carbon footprints"),
+        Text(ko="로트별 탄소 배출량." + _NOTE.ko, en="Carbon by lot." + _NOTE.en),
+        Domain.CARBON,
+        Industry.BATTERY,
+        ("탄소발자국", "PCF", "배터리", "carbon footprint"),
+        CARBON_TERMS,
+        CARBON_PLAN,
+    )
+
+
+def _process(folder: Path, seed: int) -> Offering:
+    return Offering(
+        Company("daehan", Text(ko="대한제강(가상)", en="Daehan Steel (fictitious)"), "990010002"),
+        generate.write_process(folder, seed),
+        "process",
+        Text(ko="압연 공정 에너지와 불량", en="Rolling mill energy and defects"),
+        Text(ko="15분 단위 공정 측정." + _NOTE.ko, en="Process every 15 min." + _NOTE.en),
+        Domain.PROCESS,
+        Industry.STEEL_ALUMINIUM,
+        ("공정", "에너지", "불량률", "steel"),
+        PROCESS_TERMS,
+        PROCESS_PLAN,
+    )
+
+
+def _chain(folder: Path, seed: int) -> Offering:
+    return Offering(
+        Company(
+            "mirae",
+            Text(ko="미래차부품(가상)", en="Mirae Auto Parts (fictitious)"),
+            "990010003",
+        ),
+        generate.write_deliveries(folder, seed),
+        "deliveries",
+        Text(ko="차체 부품 납품 이력", en="Body part deliveries"),
+        Text(ko="로트별 납기와 수량." + _NOTE.ko, en="Due dates by lot." + _NOTE.en),
+        Domain.SUPPLY_CHAIN,
+        Industry.AUTOMOTIVE_PARTS,
+        ("납품", "공급망", "supply chain"),
+        CHAIN_TERMS,
+        CHAIN_PLAN,
     )

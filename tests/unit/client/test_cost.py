@@ -1,0 +1,42 @@
+"""Costs are added and checked with VAT; texts of others are escaped."""
+
+from __future__ import annotations
+
+import pytest
+
+from databank.client.cost import BudgetExceededError, Cost, CostLine, charged
+from databank.client.ref import Ref
+
+REF = Ref("hanbit", "carbon")
+LINE = CostLine(REF, "<b>한빛</b>", 3, 96, 1_000_000, 100_000)
+
+
+def test_the_budget_is_compared_with_the_total_including_vat() -> None:
+    cost = Cost((LINE, LINE), is_charged=False)
+    assert cost.total_micro == 2_200_000
+    cost.check(None)
+    cost.check(3)
+    with pytest.raises(BudgetExceededError):
+        cost.check(2)
+
+
+def test_a_charge_is_read_from_the_answers_headers() -> None:
+    headers = {
+        "Databank-Rows": "3",
+        "Databank-Bytes": "96",
+        "Databank-Charge-Micro": "1000000",
+        "Databank-Vat-Micro": "100000",
+    }
+    assert charged(REF, LINE.supplier, headers) == LINE
+    with pytest.raises(ValueError, match="missing"):
+        charged(REF, LINE.supplier, {})
+
+
+def test_costs_are_said_in_both_languages_and_escaped_in_html() -> None:
+    cost = Cost((LINE,), is_charged=True)
+    assert [text.en for text in cost.said()] == [
+        "hanbit.carbon (<b>한빛</b>): 3 rows, 96 bytes, ₩1 + VAT ₩0.1",
+        "₩1.1 charged (with VAT)",
+    ]
+    assert "<b>" not in cost._repr_html_()
+    assert "&lt;b&gt;" in cost._repr_html_()
