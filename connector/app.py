@@ -83,6 +83,21 @@ def query_limits(settings: ConnectorSettings) -> Limits:
     )
 
 
+def create_dispatcher(runtime: Runtime) -> Dispatcher:
+    """Return what sends each kind of message in the outbox."""
+    notices = NoticeDelivery()
+    return Dispatcher(
+        runtime,
+        {
+            Kind.NEGOTIATION: NegotiationDelivery(),
+            Kind.TRANSFER: TransferDelivery(),
+            Kind.FRESH_ADDRESS: notices,
+            Kind.AGREEMENT_RECORD: notices,
+            Kind.CRAWL_REQUEST: notices,
+        },
+    )
+
+
 def create_app(
     settings: ConnectorSettings,
     *,
@@ -100,18 +115,7 @@ def create_app(
     """
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http)
-    notices = NoticeDelivery()
-    dispatcher = Dispatcher(
-        runtime,
-        {
-            Kind.NEGOTIATION: NegotiationDelivery(),
-            Kind.TRANSFER: TransferDelivery(),
-            Kind.FRESH_ADDRESS: notices,
-            Kind.AGREEMENT_RECORD: notices,
-            Kind.CRAWL_REQUEST: notices,
-        },
-    )
-
+    dispatcher = create_dispatcher(runtime)
     shipper = Shipper(runtime)
     query_pool = QueryPool(query_limits(settings))
 

@@ -91,3 +91,11 @@ class RemoteUnavailableError(ProblemError):
     slug = "remote-unavailable"
     title = Text(ko="상대 서비스가 응답하지 않습니다", en="The other service does not answer")
     status = 503
+
+
+class InsufficientBalanceError(ProblemError):
+    """The prepaid balance does not cover it; nothing was booked, delivered or metered."""
+
+    slug = "insufficient-balance"
+    title = Text(ko="잔액이 부족합니다", en="Insufficient balance")
+    status = 402

@@ -10,12 +10,18 @@ from clearing.grants import store
 from clearing.grants.model import coverable, hold_for
 from clearing.ledger.entries import Wallet, hold_entry
 from clearing.ledger.model import Book, HoldId
-from clearing.ledger.service import Books, InsufficientBalanceError
+from clearing.ledger.service import Books
 from databank.kit.db import UnitOfWork
 from schemas.bank import AgreementStatus, Grant, GrantRequest
 from schemas.ids import ParticipantId
 from schemas.money import format_won
-from schemas.problem import ConflictError, ForbiddenError, InvalidRequestError, ProblemError
+from schemas.problem import (
+    ConflictError,
+    ForbiddenError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    ProblemError,
+)
 from schemas.wire import Text
 
 

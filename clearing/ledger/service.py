@@ -38,18 +38,15 @@ from schemas.bank import Balance, DepositRequest, Passbook, PassbookLine
 from schemas.ids import AgreementId, ParticipantId
 from schemas.money import MICRO_PER_WON
 from schemas.participant import Participant
-from schemas.problem import ConflictError, InvalidRequestError, NotFoundError, ProblemError
+from schemas.problem import (
+    ConflictError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    NotFoundError,
+)
 from schemas.wire import Text
 
 PASSBOOK_LINES_MAX: Final = 500
-
-
-class InsufficientBalanceError(ProblemError):
-    """The deposit does not cover it."""
-
-    slug = "insufficient-balance"
-    title = Text(ko="잔액이 부족합니다", en="Insufficient balance")
-    status = 402
 
 
 class EntryConflictError(ConflictError):

@@ -112,11 +112,15 @@ class _Worker:
             env=environment,
             start_new_session=True,
         )
+        try:
+            self._start(limits)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _start(self, limits: Limits) -> None:
+        start: dict[str, object] = {"memory_bytes": limits.memory_bytes, "seconds": limits.seconds}
         with self.deadline(START_SECONDS_MAX):
-            start: dict[str, object] = {
-                "memory_bytes": limits.memory_bytes,
-                "seconds": limits.seconds,
-            }
             self.send(start)
             if self.receive()[0] is not Kind.READY:
                 raise _DeadWorkerError

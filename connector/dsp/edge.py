@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from connector.dsp.redelivery import Received, received_from
 from connector.side import IllegalTransitionError, Side
 from databank.kit.app import Caller, consume_token, get_context, identify
-from schemas.dsp.common import CONTEXT, Message
+from schemas.dsp.message import CONTEXT, Message
 from schemas.dsp.parse import MalformedMessageError, parse_message
 from schemas.problem import NotAuthenticatedError
 

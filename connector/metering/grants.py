@@ -14,20 +14,11 @@ from databank.kit.db import UnitOfWork
 from databank.kit.http import RemoteRefusedError
 from schemas.bank import Grant, GrantRequest
 from schemas.ids import AgreementId, did_web
-from schemas.problem import ProblemError, RemoteUnavailableError
-from schemas.wire import Text
+from schemas.problem import InsufficientBalanceError, RemoteUnavailableError
 
 MARGIN: Final = timedelta(seconds=30)  # before its end a grant is not relied upon
 PAYMENT_REQUIRED: Final = 402
 _ASKING: Final = threading.Lock()  # one wish at a time, or parallel acts would hold twice
-
-
-class InsufficientBalanceError(ProblemError):
-    """The consumer's deposit does not cover the charge; nothing was delivered or metered."""
-
-    slug = "insufficient-balance"
-    title = Text(ko="잔액이 부족합니다", en="The balance does not cover this")
-    status = PAYMENT_REQUIRED
 
 
 def spend(uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: int) -> bool:

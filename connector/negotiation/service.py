@@ -24,8 +24,8 @@ from connector.runtime import Runtime
 from connector.side import IllegalTransitionError, Side
 from databank.kit.db import UnitOfWork
 from schemas.dsp import negotiation as wire
-from schemas.dsp.common import Message as WireMessage
-from schemas.dsp.common import read_id
+from schemas.dsp.message import Message as WireMessage
+from schemas.dsp.message import read_id
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_web
 from schemas.management import NegotiateRequest
 from schemas.participant import Participant

@@ -11,7 +11,7 @@ from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
 from schemas.dcat import dataset_to_wire
 from schemas.dsp.catalog import Catalog, DataService
-from schemas.dsp.common import CONTEXT
+from schemas.dsp.message import CONTEXT
 from schemas.ids import DatasetId, ParticipantId
 
 

@@ -21,8 +21,8 @@ from databank.kit.clock import new_secret
 from databank.kit.db import UnitOfWork
 from schemas.dcat import FORMAT_QUERY, FORMAT_READ
 from schemas.dsp import transfer as wire
-from schemas.dsp.common import Message as WireMessage
-from schemas.dsp.common import read_id
+from schemas.dsp.message import Message as WireMessage
+from schemas.dsp.message import read_id
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.participant import Participant
 from schemas.terms import Mode, UnknownTermError

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, StrictStr
 
-from schemas.dsp.common import Id, Message
+from schemas.dsp.message import Id, Message
 from schemas.wire import PeerWire
 
 

@@ -9,7 +9,7 @@ import httpx
 
 from connector.offering.model import Published
 from databank.kit.clock import new_urn
-from schemas.dsp.common import CONTEXT
+from schemas.dsp.message import CONTEXT
 from tests.support.connectors import Running, publish
 
 DSP: Final = "/dsp/2025-1"

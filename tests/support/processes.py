@@ -25,7 +25,7 @@ from databank.client.session import Session
 from databank.kit.clock import new_secret
 from tests.support.shared import ROOT
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.05
 COMMAND = [sys.executable, "-m", "databank"]
@@ -53,6 +53,7 @@ def wait_for(look: Callable[[], _Value | None], *, what: str) -> _Value:
 def plain_environment(**added: str) -> dict[str, str]:
     """Return the environment without any setting of ours, and with ``added``."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATABANK_", "XDG_"))}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # seven processes start faster from bytecode
     return {**kept, "PYTHONPATH": str(ROOT), "LANG": "ko_KR.UTF-8", "LC_ALL": "", **added}
 
 

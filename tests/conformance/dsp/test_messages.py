@@ -13,16 +13,16 @@ from pydantic import ValidationError
 
 from connector.dsp.edge import DspError, ErrorType, Process
 from connector.side import Side
-from schemas.dsp import catalog, common, negotiation, transfer
+from schemas.dsp import catalog, message, negotiation, transfer
 from schemas.dsp.parse import parse_message
 from schemas.dsp.version import version_document
 from tests.support import dsp
 
-Model = type[common.Message]
+Model = type[message.Message]
 MODELS: Final[dict[str, Model]] = {
     "CatalogRequestMessage": catalog.CatalogRequestMessage,
     "Catalog": catalog.Catalog,
-    "CatalogError": common.ErrorMessage,
+    "CatalogError": message.ErrorMessage,
     "ContractRequestMessage": negotiation.ContractRequestMessage,
     "ContractOfferMessage": negotiation.ContractOfferMessage,
     "ContractAgreementMessage": negotiation.ContractAgreementMessage,
@@ -30,14 +30,14 @@ MODELS: Final[dict[str, Model]] = {
     "ContractNegotiationEventMessage": negotiation.ContractNegotiationEventMessage,
     "ContractNegotiationTerminationMessage": negotiation.ContractNegotiationTerminationMessage,
     "ContractNegotiation": negotiation.ContractNegotiation,
-    "ContractNegotiationError": common.ErrorMessage,
+    "ContractNegotiationError": message.ErrorMessage,
     "TransferRequestMessage": transfer.TransferRequestMessage,
     "TransferStartMessage": transfer.TransferStartMessage,
     "TransferCompletionMessage": transfer.TransferCompletionMessage,
     "TransferSuspensionMessage": transfer.TransferSuspensionMessage,
     "TransferTerminationMessage": transfer.TransferTerminationMessage,
     "TransferProcess": transfer.TransferProcessMessage,
-    "TransferError": common.ErrorMessage,
+    "TransferError": message.ErrorMessage,
 }
 # Read by nobody here: a request without an HTTP binding, and a part of the catalog.
 NOT_MODELLED: Final = {"DatasetRequestMessage", "Dataset"}

@@ -13,7 +13,7 @@ from connector.negotiation import store as negotiation_store
 from connector.offering.model import Published
 from connector.transfer import store as transfer_store
 from databank.kit.clock import new_urn
-from schemas.dsp.common import CONTEXT
+from schemas.dsp.message import CONTEXT
 from schemas.ids import ProcessId
 from schemas.participant import Status
 from schemas.terms import Terms

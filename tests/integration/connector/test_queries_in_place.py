@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -94,9 +95,8 @@ def asset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[QueryPool]:
-    running = QueryPool(LIMITS)
-    yield running
-    running.close()
+    with closing(QueryPool(LIMITS)) as running:
+        yield running
 
 
 def read(result: Result) -> pa.Table:
@@ -168,14 +168,25 @@ def test_the_engines_words_do_not_leave(pool: QueryPool, asset: Path) -> None:
 
 
 def test_a_query_out_of_time_is_killed_and_the_next_one_works(asset: Path) -> None:
-    pool = QueryPool(Limits(1, 10**6, 2**24, 1_250_000_000, workers=1, waiting=0))
-    cross = "SELECT count(*) FROM " + ", ".join(f"asset a{n}" for n in range(6))
-    started = time.monotonic()
-    with pytest.raises(QueryTimeoutError):
-        pool.run(asset, dataset="asset", sql=cross)
-    assert time.monotonic() - started < 10
-    assert pool.run(asset, dataset="asset", sql="SELECT n FROM asset").rows_count == 1000
-    pool.close()
+    # a billion rows to look at, a million to remember: time runs out before memory does
+    slow = "SELECT sum(sin(a.n * b.n + c.n)) FROM asset a, asset b, asset c"
+    limits = Limits(1, 10**6, 2**24, 1_250_000_000, workers=1, waiting=0)
+    with closing(QueryPool(limits)) as pool:
+        started = time.monotonic()
+        with pytest.raises(QueryTimeoutError):
+            pool.run(asset, dataset="asset", sql=slow)
+        assert time.monotonic() - started < 10
+        assert pool.run(asset, dataset="asset", sql="SELECT n FROM asset").rows_count == 1000
+
+
+def test_a_query_out_of_memory_fails_and_the_worker_goes_on(asset: Path) -> None:
+    limits = Limits(30, 10**6, 2**24, 1_250_000_000, workers=1, waiting=0)
+    large = "SELECT count(*) FROM " + ", ".join(f"asset a{n}" for n in range(6))
+    with closing(QueryPool(limits)) as pool:
+        with pytest.raises(QueryFailedError) as failed:
+            pool.run(asset, dataset="asset", sql=large)
+        assert failed.value.members["code"] == "out_of_memory"
+        assert pool.run(asset, dataset="asset", sql="SELECT n FROM asset").rows_count == 1000
 
 
 def test_a_result_over_the_limit_is_cut_off(asset: Path, pool: QueryPool) -> None:
