@@ -10,17 +10,11 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from catalog.app import create_app
-from catalog.index import store
-from catalog.index.document import to_document
-from catalog.settings import CatalogSettings
-from databank.kit.app import Context
 from schemas.dataset import Listing
 from schemas.wire import Text
 from tests.support.listings import FREE, make_listing
-from tests.support.serve import serve
+from tests.support.portal import portal_with
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -63,21 +57,6 @@ def listings() -> list[Listing]:
 def portal(tmp_path: Path, listings: list[Listing]) -> Iterator[str]:
     with portal_with(tmp_path, listings) as url:
         yield url
-
-
-def portal_with(folder: Path, listings: list[Listing]) -> Any:
-    def make(port: int) -> FastAPI:
-        settings = CatalogSettings(
-            port=port, data_dir=folder, broker_url="http://localhost:9", feed_seconds=30
-        )
-        app = create_app(settings)
-        context: Context = app.state.context
-        with context.database.unit_of_work() as uow:
-            for listing in listings:
-                store.put(uow, to_document(listing))
-        return app
-
-    return serve(make)
 
 
 def page(url: str, **options: Any) -> httpx.Response:
