@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,9 +84,13 @@ def connector(
     *,
     port: int = 0,
     http: httpx.Client | None = None,
+    prepare: Callable[[FastAPI], None] | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again."""
+    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again.
+
+    ``prepare`` sees the application before it is served.
+    """
     calls = http
     apps: list[FastAPI] = []
 
@@ -97,6 +101,8 @@ def connector(
         )
         app = create_app(config, lookup=registry.find, http=calls)
         registry.add(app.state.runtime, handle)
+        if prepare is not None:
+            prepare(app)
         apps.append(app)
         return app
 
