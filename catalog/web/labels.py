@@ -1,4 +1,7 @@
-"""What users call things, in Korean and English: the only place of the portal's labels."""
+"""What users call things, in Korean and English: the only place of the portal's labels.
+
+Words of ``docs/words.md`` are labelled as that page says.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ FACETS: Final[dict[str, Text]] = {
     "domain": _text("분야", "Domain"),
     "industry": _text("업종", "Industry"),
     "provider": _text("공급기업", "Supplier"),
-    "price": _text("가격", "Price"),
+    "price": _text("요금", "Price"),
     "generated": _text("데이터 출처", "Origin"),
 }
 
@@ -113,7 +116,7 @@ WORDS: Final[dict[str, Text]] = {
     "rows": _text("행", "rows"),
     "updated": _text("갱신", "Updated"),
     "published": _text("공개", "Published"),
-    "price": _text("가격", "Price"),
+    "price": _text("요금", "Price"),
     "supplier": _text("공급기업", "Supplier"),
     "description": _text("설명", "Description"),
     "columns": _text("열 구성", "Columns"),
@@ -122,11 +125,11 @@ WORDS: Final[dict[str, Text]] = {
     "type": _text("형식", "Type"),
     "unit": _text("단위", "Unit"),
     "sensitivity": _text("민감도", "Sensitivity"),
-    "sample": _text("견본", "Sample"),
-    "no_sample": _text("공급기업이 견본을 공개하지 않았습니다.", "The supplier shows no sample."),
+    "sample": _text("표본", "Sample"),
+    "no_sample": _text("공급기업이 표본을 공개하지 않았습니다.", "The supplier shows no sample."),
     "terms": _text("이용 조건", "Terms of use"),
-    "enforced": _text("기술적으로 강제", "Technically enforced"),
-    "contractual": _text("계약상", "By contract"),
+    "enforced": _text("기술로 강제", "Technically enforced"),
+    "contractual": _text("계약으로만", "By contract"),
     "use": _text("이용 방법", "How to use it"),
     "use_hint": _text(
         "자기 회사의 커넥터에서 아래처럼 계약하고 질의합니다.",

@@ -14,7 +14,7 @@ import pytest
 
 from databank.kit.settings import ServiceSettings
 from schemas.wire import Text
-from tests.architecture.sources import ROOT, SERVICES, Source, product, tracked
+from tests.architecture.sources import ROOT, SERVICES, Source, product, sources_of_tests, tracked
 from tools import make_docs
 
 DECISIONS: Final = ROOT / "docs" / "decisions"
@@ -171,6 +171,30 @@ def test_what_a_decision_names_exists(path: Path) -> None:
     named = re.findall(r"`([a-z_]+/[a-zA-Z0-9_/.-]+)`", path.read_text(encoding="utf-8"))
     missing = [name for name in named if name.rstrip("/") not in known]
     assert missing == []
+
+
+def evidence(path: Path) -> tuple[set[str], set[str]]:
+    """Return the tests and the import contracts that a decision says it is enforced by."""
+    text = path.read_text(encoding="utf-8").split("## Enforced by")[1]
+    contracts = re.findall(r"contracts? ((?:`[a-z-]+`(?:, | and )?)+)", text)
+    return set(re.findall(r"`(test_\w+)`", text)), set(
+        re.findall(r"`([\w-]+)`", " ".join(contracts))
+    )
+
+
+@pytest.mark.parametrize("path", sorted(DECISIONS.glob("[0-9]*.md")), ids=lambda path: path.stem)
+def test_what_enforces_a_decision_exists(path: Path) -> None:
+    tests = {
+        node.name
+        for source in sources_of_tests()
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.FunctionDef)
+    }
+    contracts = set(re.findall(r'^id = "(.+)"$', read("pyproject.toml"), re.MULTILINE))
+    named_tests, named_contracts = evidence(path)
+    assert named_tests | named_contracts, "nothing is named"
+    assert named_tests - tests == set()
+    assert named_contracts - contracts == set()
 
 
 class Label(NamedTuple):
