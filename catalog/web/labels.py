@@ -86,7 +86,7 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "filters": _text("조건", "Filters"),
     "clear_filters": _text("조건 모두 지우기", "Clear all filters"),
-    "results": _text("건", "results"),
+    "results": _text("건", "found"),
     "all_datasets": _text("모든 데이터셋", "All datasets"),
     "widened": _text(
         "모든 단어가 함께 들어간 데이터셋이 없어, 일부 단어가 들어간 결과를 보여 드립니다.",
@@ -103,10 +103,10 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "next": _text("다음 결과", "More results"),
     "first": _text("처음으로", "Back to the first"),
-    "verified": _text("사업자 확인", "Registered business"),
-    "verified_hint": _text(
-        "사업자등록번호 검증 숫자를 확인했고 운영기관에 등록된 참여자입니다.",
-        "The check digit of its business number is right, and the operator has registered it.",
+    "registered": _text("등록 참여자", "Registered"),
+    "registered_hint": _text(
+        "브로커에 등록된 참여자입니다. 사업자등록번호는 검증 숫자만 확인했습니다.",
+        "Registered at the broker. Of its business number only the check digit was looked at.",
     ),
     "generated": _text("생성 데이터", "Generated data"),
     "generated_hint": _text(
@@ -142,10 +142,10 @@ WORDS: Final[dict[str, Text]] = {
     "fingerprint": _text("데이터 지문 (SHA-256)", "Fingerprint (SHA-256)"),
     "keywords": _text("키워드", "Keywords"),
     "back": _text("검색으로 돌아가기", "Back to the search"),
-    "not_found": _text("데이터셋을 찾을 수 없습니다", "Dataset not found"),
+    "not_found": _text("찾을 수 없습니다", "Not found"),
     "not_found_hint": _text(
-        "공개가 취소되었거나 주소가 잘못되었습니다.",
-        "It was withdrawn, or the address is wrong.",
+        "데이터셋의 공개가 취소되었거나 주소가 잘못되었습니다.",
+        "The dataset was withdrawn, or the address is wrong.",
     ),
     "bad_request": _text("주소가 올바르지 않습니다", "The address is not valid"),
     "footer": _text(
