@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
+import typer
 
+from databank.cli.program import build, read_common_options
 from databank.kit.settings import ServiceSettings
 from schemas.wire import Text
 from tests.architecture.sources import ROOT, SERVICES, Source, product, sources_of_tests, tracked
@@ -248,6 +251,30 @@ def test_the_interfaces_call_things_by_the_words() -> None:
     wrong = [label for label in of_words if label.en not in english_of.get(label.ko, set())]
     assert [label for label in wrong if (label.ko, label.en) not in NOT_YET] == []
     assert {(label.ko, label.en) for label in wrong} == NOT_YET, "these are right now"
+
+
+GUIDES: Final = [name for name in tracked() if name.startswith(("README", "docs/guides/"))]
+
+
+def commands_in(name: str) -> Iterator[list[str]]:
+    """Yield the arguments of each ``databank`` command that a document tells people to run."""
+    for block in re.findall(r"^```(?:sh|console)\n(.+?)^```", read(name), re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^(?:\$ )?databank (.+)$", block, re.MULTILINE):
+            yield shlex.split(line.removesuffix(" &"), comments=True)
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_the_commands_of_the_guides_exist(name: str) -> None:
+    found = list(commands_in(name))
+    assert found, "no command is told"
+    for arguments in found:
+        surface, rest = read_common_options(arguments, {})
+        command: Any = typer.main.get_command(build(surface))
+        while hasattr(command, "commands"):
+            command = command.commands[rest.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        given = {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+        assert given - known == set(), f"databank {shlex.join(arguments)}"
 
 
 @pytest.mark.parametrize("name", [name for name in tracked() if name.endswith(".md")])
