@@ -13,7 +13,7 @@ from pydantic import Field
 from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry, Sensitivity
 from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
-from schemas.participant import Brn, Handle
+from schemas.participant import Brn, NewHandle
 from schemas.price import PricePlan
 from schemas.terms import Terms
 from schemas.wire import OwnWire, Text, Time
@@ -118,7 +118,7 @@ class NegotiateRequest(OwnWire):
 class Joining(OwnWire):
     """Register this connector's company at the broker."""
 
-    handle: Handle
+    handle: NewHandle
     name: str = Field(min_length=1, max_length=100)
     brn: Brn
 
