@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from connector.app import create_app
 from connector.offering import store as offerings
 from connector.offering.model import Published
-from connector.runtime import Runtime
+from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings
 from databank.kit.clock import new_urn
 from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
@@ -85,6 +85,7 @@ def connector(
     port: int = 0,
     http: httpx.Client | None = None,
     prepare: Callable[[FastAPI], None] | None = None,
+    deciders: Deciders | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
     """Run a registered connector whose data lie in ``folder``; ``port`` to have it again.
@@ -99,7 +100,7 @@ def connector(
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
-        app = create_app(config, lookup=registry.find, http=calls)
+        app = create_app(config, lookup=registry.find, http=calls, deciders=deciders)
         registry.add(app.state.runtime, handle)
         if prepare is not None:
             prepare(app)
