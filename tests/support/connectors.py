@@ -120,11 +120,13 @@ def publish(
     terms: Terms | None = None,
     plan: PricePlan | None = None,
     sha256: str = "0" * 64,
+    dataset_id: DatasetId | None = None,
+    offer_id: OfferId | None = None,
 ) -> Published:
     """Store a listing with one column; its file is the caller's business."""
     column = Column(name="kwh", type=ColumnType.NUMBER, label=Text(ko="전력", en="power"))
     dataset = Dataset(
-        id=DatasetId(new_urn()),
+        id=dataset_id or DatasetId(new_urn()),
         name=name,
         title=Text(ko="전력 사용량", en="Electricity use"),
         description=Text(ko="시험", en="test"),
@@ -139,7 +141,7 @@ def publish(
     )
     published = Published(
         dataset=dataset,
-        offer_id=OfferId(new_urn()),
+        offer_id=offer_id or OfferId(new_urn()),
         terms=terms or Terms(),
         plan=plan or PricePlan(),
         file_name=f"{sha256}.arrow",
