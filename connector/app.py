@@ -102,6 +102,18 @@ def query_limits(settings: ConnectorSettings) -> Limits:
     )
 
 
+def create_context(runtime: Runtime) -> Context:
+    """Return what the kit's routes and guards need of this connector."""
+    return Context(
+        did=runtime.did,
+        key=runtime.identity.key.public,
+        database=runtime.database,
+        directory=runtime.directory,
+        clock=runtime.clock,
+        admin_token=load_or_make_admin_token(runtime.settings),
+    )
+
+
 def create_dispatcher(runtime: Runtime) -> Dispatcher:
     """Return what sends each kind of message in the outbox."""
     notices = NoticeDelivery()
@@ -151,17 +163,9 @@ def create_app(
         http.close()
         runtime.database.close()
 
-    context = Context(
-        did=runtime.did,
-        key=runtime.identity.key.public,
-        database=runtime.database,
-        directory=runtime.directory,
-        clock=clock,
-        admin_token=load_or_make_admin_token(settings),
-    )
     app = create_base_app(
         "산업데이터은행 connector",
-        context,
+        create_context(runtime),
         body_bytes_max=settings.body_bytes_max,
         lifespan=background,
     )
