@@ -132,7 +132,7 @@ class Services(OwnWire):
 
 
 class EndRequest(OwnWire):
-    """End a negotiation, agreement or transfer process, and say why; the other side sees it."""
+    """Why a negotiation is ended, or a transfer process changed; the other side sees it."""
 
     reason: str = Field(min_length=1, max_length=500)
 

@@ -99,12 +99,12 @@ def transfer_process(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -
     return service.wait_for_transfer(runtime, ProcessId(pid), wait_seconds)
 
 
-@router.post("/transfers/{pid}/{ending}")
-def end_transfer(
-    pid: str, ending: service.Ending, request: EndRequest, runtime: RuntimeDep
+@router.post("/transfers/{pid}/{change}")
+def change_transfer(
+    pid: str, change: service.Change, request: EndRequest, runtime: RuntimeDep
 ) -> TransferView:
-    """Complete, suspend or terminate a transfer process; effective at the next read."""
-    return service.end_transfer(runtime, ProcessId(pid), ending, request.reason)
+    """Start or resume, complete, suspend or terminate; effective at the next read."""
+    return service.change_transfer(runtime, ProcessId(pid), change, request.reason)
 
 
 def _ask_clearing(runtime: Runtime, path: str, params: dict[str, str]) -> Shown:

@@ -14,13 +14,15 @@ from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.negotiation import service as negotiating
 from connector.negotiation import store as negotiation_store
-from connector.negotiation.decide import Refusal
+from connector.negotiation.decide import Move, Refusal
 from connector.negotiation.machine import FINAL
+from connector.negotiation.machine import Message as NegotiationMessage
 from connector.negotiation.model import Negotiation
 from connector.runtime import Runtime
 from connector.side import IllegalTransitionError, Side
 from connector.transfer import service as transferring
 from connector.transfer import store as transfer_store
+from connector.transfer.decide import Move as TransferMove
 from connector.transfer.machine import Message, State
 from connector.transfer.model import TransferProcess
 from databank.kit.db import UnitOfWork
@@ -42,18 +44,20 @@ PERIOD: Final = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 ValueT = TypeVar("ValueT")
 
 
-class Ending(StrEnum):
-    """How a transfer process can be ended from our side."""
+class Change(StrEnum):
+    """How a transfer process can be changed from our side."""
 
+    START = "start"
     COMPLETION = "completion"
     SUSPENSION = "suspension"
     TERMINATION = "termination"
 
 
-_ENDINGS: Final = {
-    Ending.COMPLETION: Message.COMPLETE,
-    Ending.SUSPENSION: Message.SUSPEND,
-    Ending.TERMINATION: Message.TERMINATE,
+_CHANGES: Final = {
+    Change.START: Message.START,
+    Change.COMPLETION: Message.COMPLETE,
+    Change.SUSPENSION: Message.SUSPEND,
+    Change.TERMINATION: Message.TERMINATE,
 }
 
 
@@ -123,7 +127,9 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
         )
     try:
         with runtime.database.unit_of_work() as uow:
-            return view_negotiation(negotiating.start(uow, runtime, request, provider))
+            return view_negotiation(
+                negotiating.start(uow, runtime, request, peer_url=provider.dsp_url)
+            )
     except ValidationError as error:
         said = str(error.errors(include_input=False, include_url=False)[0]["msg"])
         raise InvalidRequestError(
@@ -204,8 +210,8 @@ def terminate_negotiation(runtime: Runtime, pid: ProcessId, reason: str) -> Nego
             raise NotFoundError(ko="그런 협상이 없습니다.", en="There is no such negotiation.")
         if negotiation.state in FINAL:
             raise _is_over(negotiation.state.value)
-        refusal = Refusal("terminated", reason)
-        return view_negotiation(negotiating.terminate(uow, runtime, negotiation, refusal))
+        move = Move(NegotiationMessage.TERMINATE, refusal=Refusal("terminated", reason))
+        return view_negotiation(negotiating.act(uow, runtime, negotiation, move))
 
 
 def _is_over(state: str) -> ConflictError:
@@ -257,7 +263,9 @@ def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
         raise ConflictError(ko="끝난 합의입니다.", en="The agreement has ended.")
     provider = _active(runtime, agreement.provider_id)
     with runtime.database.unit_of_work() as uow:
-        return view_transfer(transferring.request(uow, runtime, agreement, provider))
+        return view_transfer(
+            transferring.request(uow, runtime, agreement, peer_url=provider.dsp_url)
+        )
 
 
 def view_transfer(process: TransferProcess) -> TransferView:
@@ -290,22 +298,23 @@ def wait_for_transfer(runtime: Runtime, pid: ProcessId, seconds: float) -> Trans
     return view_transfer(process)
 
 
-def end_transfer(runtime: Runtime, pid: ProcessId, ending: Ending, reason: str) -> TransferView:
-    """Complete, suspend or terminate a transfer process from our side.
+def change_transfer(runtime: Runtime, pid: ProcessId, change: Change, reason: str) -> TransferView:
+    """Start or resume, complete, suspend or terminate a transfer process from our side.
 
     Raises:
         NotFoundError: There is none with this pid.
-        ConflictError: Its state forbids it.
+        ConflictError: Its state forbids it, or the counterparty has suspended it.
     """
     with runtime.database.unit_of_work() as uow:
         process = transfer_store.get(uow, pid)
         if process is None:
             raise NotFoundError(ko="그런 전송이 없습니다.", en="There is no such transfer process.")
         try:
-            ended = transferring.end(uow, runtime, process, _ENDINGS[ending], reason)
+            move = TransferMove(_CHANGES[change], reason)
+            changed = transferring.act(uow, runtime, process, move)
         except IllegalTransitionError:
             raise _is_over(process.state.value) from None
-        return view_transfer(ended)
+        return view_transfer(changed)
 
 
 def check_period(period: str) -> None:

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from connector.app import create_app
 from connector.offering import store as offerings
 from connector.offering.model import Published
-from connector.runtime import Runtime
+from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings
 from databank.kit.clock import new_urn
 from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
@@ -85,6 +85,7 @@ def connector(
     port: int = 0,
     http: httpx.Client | None = None,
     prepare: Callable[[FastAPI], None] | None = None,
+    deciders: Deciders | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
     """Run a registered connector whose data lie in ``folder``; ``port`` to have it again.
@@ -99,7 +100,7 @@ def connector(
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
-        app = create_app(config, lookup=registry.find, http=calls)
+        app = create_app(config, lookup=registry.find, http=calls, deciders=deciders)
         registry.add(app.state.runtime, handle)
         if prepare is not None:
             prepare(app)
@@ -119,11 +120,13 @@ def publish(
     terms: Terms | None = None,
     plan: PricePlan | None = None,
     sha256: str = "0" * 64,
+    dataset_id: DatasetId | None = None,
+    offer_id: OfferId | None = None,
 ) -> Published:
     """Store a listing with one column; its file is the caller's business."""
     column = Column(name="kwh", type=ColumnType.NUMBER, label=Text(ko="전력", en="power"))
     dataset = Dataset(
-        id=DatasetId(new_urn()),
+        id=dataset_id or DatasetId(new_urn()),
         name=name,
         title=Text(ko="전력 사용량", en="Electricity use"),
         description=Text(ko="시험", en="test"),
@@ -138,7 +141,7 @@ def publish(
     )
     published = Published(
         dataset=dataset,
-        offer_id=OfferId(new_urn()),
+        offer_id=offer_id or OfferId(new_urn()),
         terms=terms or Terms(),
         plan=plan or PricePlan(),
         file_name=f"{sha256}.arrow",
