@@ -123,7 +123,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
             return apps[0]
 
         url = stack.enter_context(serve(make))
-        return Running(url, apps[0].state.context, caller)
+        running = Running(url, apps[0].state.context, caller)
+        if service == "connector":  # its stream begins when it is first looked at
+            headers = running.headers("/management", is_known=True)
+            httpx.get(f"{url}/management/meter", headers=headers).raise_for_status()
+        return running
 
     with ExitStack() as stack:
         yield started
