@@ -20,6 +20,18 @@ from schemas.wire import OwnWire, Sha256, Text, Time
 BATCH_ROWS_MAX: Final = 65_536
 COLUMNS_MAX: Final = 512
 SAMPLE_ROWS_MAX: Final = 20
+_RESERVED_WORDS: Final = """
+all alter analyse analyze and anti any array as asc asof asymmetric at authorization between
+binary both by case cast check collate collation column concurrently constraint create cross
+default deferrable desc describe distinct do drop else end except false fetch for force foreign
+freeze from full glob grant group having ilike in initially inner insert install intersect into
+is isnull join lambda lateral leading left like limit natural not notnull null offset on only or
+order outer overlaps pivot pivot_longer pivot_wider placing positional primary qualify
+references returning revoke right rollback select semi show similar some summarize symmetric
+table tablesample then to trailing true union unique unpack unpivot using values variadic
+verbose when where window with
+"""
+RESERVED_NAMES: Final = frozenset(_RESERVED_WORDS.split())  # a table cannot be called so in SQL
 _COLUMN_NAME: Final = re.compile(r"^[^\W\d]\w{0,62}$")  # letters of any script: 전력량 is a name
 
 
@@ -43,7 +55,7 @@ class Industry(StrEnum):
 
 
 class Sensitivity(StrEnum):
-    """How much a column gives away; samples show ``public`` and ``partner`` columns only."""
+    """How much a column gives away; the sample shows ``public`` columns only."""
 
     PUBLIC = "public"
     PARTNER = "partner"

@@ -1,4 +1,7 @@
-"""Does a column look like personal data? Said loudly before anything is published."""
+"""Does a column look like personal data?
+
+Such a column is confidential by default, is in no sample, and is published only on purpose.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.dataset import Column, ColumnType
 from schemas.wire import Text
 
 SUSPICIOUS_SHARE: Final = 0.05
@@ -18,22 +20,25 @@ _PATTERNS: Final = (
 )
 
 
-def personal_data_warnings(columns: list[Column], values: list[pa.Array]) -> list[Text]:
-    """Return a warning for each text column that looks like personal data."""
-    warnings = []
-    for column, array in zip(columns, values, strict=True):
-        count = len(array) - array.null_count
-        if column.type is not ColumnType.TEXT or count == 0:
+def find_personal(names: list[str], values: list[pa.ChunkedArray]) -> dict[str, Text]:
+    """Return the columns whose texts look like personal data, each with what it looks like.
+
+    ``values`` are the cells as they stand in the file, so that no type hides them.
+    """
+    found: dict[str, Text] = {}
+    for name, cells in zip(names, values, strict=True):
+        if not pa.types.is_string(cells.type):
             continue
+        texts = pc.utf8_trim_whitespace(cells)
+        count = pc.sum(pc.not_equal(texts, "")).as_py() or 0
         for pattern, ko, en in _PATTERNS:
-            hits = pc.sum(pc.match_substring_regex(array, pattern)).as_py() or 0
+            hits = pc.sum(pc.match_substring_regex(texts, pattern)).as_py() or 0
             if hits and hits >= SUSPICIOUS_SHARE * count:
-                warnings.append(
-                    Text(
-                        ko=f"'{column.name}' 열에 {ko}로 보이는 값이 {hits:,}개 있습니다. "
-                        "개인정보는 올리지 마세요.",
-                        en=f"Column '{column.name}' holds {hits:,} values that look like {en}. "
-                        "Do not publish personal data.",
-                    )
+                found[name] = Text(
+                    ko=f"'{name}' 열에 {ko}로 보이는 값이 {hits:,}개 있습니다. "
+                    "개인정보는 올리지 마세요.",
+                    en=f"Column '{name}' holds {hits:,} values that look like {en}. "
+                    "Do not publish personal data.",
                 )
-    return warnings
+                break
+    return found
