@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import openpyxl
+import openpyxl  # type: ignore[import-untyped]
 import pytest
 
+from connector.offering import store as offerings
 from connector.publish import service
 from schemas.management import ReviseRequest
 from schemas.price import PriceComponent, PriceKind, PricePlan
@@ -189,7 +190,7 @@ def test_a_revision_makes_a_new_offer_and_leaves_agreements_as_they_are(
     assert (new["dataset"]["title"]["ko"], new["dataset"]["name"]) == ("새 제목", "energy")
     assert negotiate(buyer, supplier, old)["state"] == "TERMINATED"
     with supplier.runtime.database.unit_of_work() as uow:
-        offered = service.offerings.get(uow, old.dataset.id)
+        offered = offerings.get(uow, old.dataset.id)
     assert offered is not None
     assert negotiate(buyer, supplier, offered)["state"] == "FINALIZED"
     prices = [
