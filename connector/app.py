@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 import httpx
 from fastapi import APIRouter, Depends, FastAPI
@@ -50,6 +50,18 @@ def registry_notice(
         raise ForbiddenError(ko="브로커만 보낼 수 있습니다.", en="Only the broker may send this.")
     runtime.directory.forget(notice.participant_id)
     return {"status": "ok"}
+
+
+ROUTERS: Final = (
+    registry_router,
+    offering_router,
+    negotiation_router,
+    transfer_router,
+    publish_router,
+    management_router,
+    use_router,
+    data_router,
+)
 
 
 def create_runtime(
@@ -149,15 +161,6 @@ def create_app(
     app.state.query_pool = query_pool
     app.add_exception_handler(DspError, on_dsp_error)
     app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
-    for router in (
-        registry_router,
-        offering_router,
-        negotiation_router,
-        transfer_router,
-        publish_router,
-        management_router,
-        use_router,
-        data_router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
     return app

@@ -15,23 +15,16 @@ from pydantic import Field, field_validator
 
 from schemas.ids import DATASET_NAME, DatasetId, OfferId, ParticipantId
 from schemas.price import PricePlan
+from schemas.sql_words import SQL_WORDS
 from schemas.wire import OwnWire, Sha256, Text, Time
 
 BATCH_ROWS_MAX: Final = 65_536
 COLUMNS_MAX: Final = 512
 SAMPLE_ROWS_MAX: Final = 20
-_RESERVED_WORDS: Final = """
-all alter analyse analyze and anti any array as asc asof asymmetric at authorization between
-binary both by case cast check collate collation column concurrently constraint create cross
-default deferrable desc describe distinct do drop else end except false fetch for force foreign
-freeze from full glob grant group having ilike in initially inner insert install intersect into
-is isnull join lambda lateral leading left like limit natural not notnull null offset on only or
-order outer overlaps pivot pivot_longer pivot_wider placing positional primary qualify
-references returning revoke right rollback select semi show similar some summarize symmetric
-table tablesample then to trailing true union unique unpack unpivot using values variadic
-verbose when where window with
-"""
-RESERVED_NAMES: Final = frozenset(_RESERVED_WORDS.split())  # a table cannot be called so in SQL
+_STATEMENT_WORDS: Final = """
+alter between drop force grant insert install revoke rollback values
+"""  # words that the buyer's parser takes for statements, though the engine does not reserve them
+RESERVED_NAMES: Final = SQL_WORDS | frozenset(_STATEMENT_WORDS.split())
 _COLUMN_NAME: Final = re.compile(r"^[^\W\d]\w{0,62}$")  # letters of any script: 전력량 is a name
 
 

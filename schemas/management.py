@@ -21,7 +21,7 @@ from schemas.dataset import (
 )
 from schemas.ids import DATASET_NAME, AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
-from schemas.participant import Brn, Handle
+from schemas.participant import Brn, NewHandle
 from schemas.price import PricePlan
 from schemas.terms import Mode, Terms
 from schemas.wire import OwnWire, Text, Time
@@ -187,7 +187,7 @@ class NegotiateRequest(OwnWire):
 class Joining(OwnWire):
     """Register this connector's company at the broker."""
 
-    handle: Handle
+    handle: NewHandle
     name: str = Field(min_length=1, max_length=100)
     brn: Brn
 

@@ -108,8 +108,13 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
 
     Raises:
         NotFoundError: The provider is not an active participant.
-        InvalidRequestError: The policy is not an offer.
+        InvalidRequestError: The policy is not an offer, or the provider is ourselves.
     """
+    if request.provider_id == runtime.did:
+        raise InvalidRequestError(
+            ko="자기 회사의 데이터셋이라 합의할 상대가 없습니다.",
+            en="This dataset is your own company's: there is nobody to agree with.",
+        )
     provider = _active(runtime, request.provider_id)
     if not request.policy.get("permission"):
         raise InvalidRequestError(
