@@ -74,13 +74,12 @@ class Session:
         return Listings([self._suppliers.found(hit, agreements) for hit in hits])
 
     def show(self, ref: str) -> Found:
-        """Return one listed dataset.
+        """Return one dataset as it is listed, or as we have agreed on it if it no longer is.
 
         Raises:
             NotFoundError: There is none of that name.
         """
-        listing = self._suppliers.listing(Ref.parse(ref))
-        return self._suppliers.found(listing, self._suppliers.agreements())
+        return self._suppliers.current(Ref.parse(ref))
 
     def agree(self, ref: str) -> AgreementId:
         """Take the supplier's offer as it stands; returns the running agreement if there is one.

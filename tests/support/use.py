@@ -124,6 +124,7 @@ def contract(buyer: Running, supplier: Running, published: Published) -> Contrac
         "offer_id": published.offer_id,
         "policy": published.offer(),
         "dataset_title": published.dataset.title.ko,
+        "dataset": published.dataset.to_json(),
     }
     pid = buyer.manage("POST", "/negotiations", json=request).json()["pid"]
     path = f"/negotiations/{pid}?wait_seconds=20"
