@@ -17,7 +17,7 @@ from databank.client.listings import Found
 from databank.client.ref import Ref
 from databank.kit.clock import IdMaker
 from databank.kit.http import RemoteRefusedError
-from schemas.dataset import Listing
+from schemas.dataset import DatasetSchema, Listing
 from schemas.ids import AgreementId, OfferId
 from schemas.management import (
     AgreementList,
@@ -72,9 +72,14 @@ class Dataset:
     agreement_id: AgreementId
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def schema(self) -> DatasetSchema:
         """Its columns, in order."""
-        return tuple(c.name for c in self.found.listing.dataset.schema_.columns)
+        return self.found.listing.dataset.schema_
+
+    @property
+    def is_free(self) -> bool:
+        """Whether using it costs nothing."""
+        return self.found.listing.plan.is_free
 
 
 class Suppliers:
@@ -112,7 +117,7 @@ class Suppliers:
                 raise
         raise NotFoundError(
             ko=f"{ref} 데이터셋을 찾을 수 없습니다. "
-            f"`databank search {ref.name}`으로 이름을 확인하세요.",
+            f"이름을 확인하세요: `databank search {ref.name}`",
             en=f"There is no dataset {ref}. Look its name up with `databank search {ref.name}`.",
         )
 
@@ -235,8 +240,10 @@ class Suppliers:
         """Ask what a query, or reading the whole file, would cost."""
         path = f"/management/agreements/{dataset.agreement_id}/quote"
         answer = self.management.repeat("POST", path, json={} if sql is None else {"sql": sql})
-        supplier = dataset.found.listing.provider_name
-        return quoted(ref, supplier, Quote.model_validate(answer))
+        listing, quote = dataset.found.listing, Quote.model_validate(answer)
+        is_covered = sql is None and quote.rows_count == 0 and quote.bytes_count == 0
+        is_paid_before = is_covered and not listing.plan.is_free and listing.dataset.rows_count > 0
+        return quoted(ref, listing.provider_name, quote, is_paid_before=is_paid_before)
 
     def query(self, ref: Ref, dataset: Dataset, sql: str) -> tuple[pa.Table, CostLine]:
         """Run a query at its supplier; a lost answer is asked for again, not paid again.
