@@ -219,6 +219,8 @@ def _uses(query: exp.Query, columns: Mapping[Ref, Sequence[str]]) -> dict[Ref, U
         scopes = traverse_scope(bound)
     except (SqlglotError, RecursionError):
         return {}
+    if bound.find(exp.TableColumn):  # a whole row as one value, found only by qualifying
+        return {}
     return _collect(scopes, columns)
 
 

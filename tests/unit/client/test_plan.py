@@ -53,6 +53,11 @@ def test_a_dataset_that_is_mentioned_twice_is_asked_once_for_both() -> None:
     assert parts["process"] == 'SELECT "lot" FROM "process"'
 
 
+def test_a_whole_row_as_a_value_needs_every_column() -> None:
+    parts = _parts("SELECT p FROM daehan.process p LEFT JOIN hanbit.carbon c ON p.lot = c.lot")
+    assert parts["process"] == 'SELECT "lot", "temp", "line" FROM "process"'
+
+
 @pytest.mark.parametrize(
     "sql",
     [
