@@ -13,7 +13,7 @@ from pydantic import Field
 from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry, Sensitivity
 from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
-from schemas.participant import Brn, Handle
+from schemas.participant import Brn, Handle, Name
 from schemas.price import PricePlan
 from schemas.terms import Terms
 from schemas.wire import OwnWire, Text, Time
@@ -123,7 +123,7 @@ class Joining(OwnWire):
     """Register this connector's company at the broker."""
 
     handle: Handle
-    name: str = Field(min_length=1, max_length=100)
+    name: Name
     brn: Brn
 
 
