@@ -200,7 +200,7 @@ class Suppliers:
             offer_id=listing.offer_id,
             policy=listing.policy,
             dataset_title=listing.dataset.title.ko[:TITLE_CHARS_MAX],
-            dataset=listing.dataset,
+            dataset=listing.dataset.model_copy(update={"sample": (), "sample_columns": ()}),
         )
         answer = self.management.post("/management/negotiations", body.to_json())
         view = NegotiationView.model_validate(answer)
