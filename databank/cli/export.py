@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,8 +70,9 @@ def save(table: pa.Table, path: Path, *, environment: Mapping[str, str]) -> None
         _write(table, partial, path.suffix.lower())
         partial.replace(path)
     except (OSError, pa.ArrowException) as error:
-        partial.unlink(missing_ok=True)
         there = rescue(table, environment)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise NotWrittenError(
             ko=f"{path}: {error}. 이미 청구된 결과는 {there} 파일에 있습니다.",
             en=f"{path}: {error}. The answer, which is paid, is in {there}.",
