@@ -311,10 +311,7 @@ def unbalanced_entries(uow: UnitOfWork, ids: Iterable[EntryId]) -> list[str]:
 def movements(
     uow: UnitOfWork, account_ids: Iterable[AccountId], *, after: int, limit: int
 ) -> list[Movement]:
-    """Return posted legs of accounts in order, those after posting ``after``.
-
-    No posting with a lower number turns up later if the accounts are always locked together.
-    """
+    """Return posted legs in order, after posting ``after``; of accounts locked together."""
     posting, entry = table_of(PostingRow), table_of(EntryRow)
     query = (
         select(posting, entry)
@@ -349,11 +346,8 @@ def balance_at(uow: UnitOfWork, account_id: AccountId, posting_id: int) -> int:
     table = table_of(PostingRow)
     query = (
         select(table.c.balance_after)
-        .where(
-            table.c.account_id == account_id,
-            table.c.phase == Phase.POSTED,
-            table.c.id <= posting_id,
-        )
+        .where(table.c.account_id == account_id, table.c.id <= posting_id)
+        .where(table.c.phase == Phase.POSTED)
         .order_by(table.c.id.desc())
         .limit(1)
     )
