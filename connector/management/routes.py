@@ -29,6 +29,7 @@ router = APIRouter(prefix="/management", tags=["management"], dependencies=[Admi
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 WaitDep = Annotated[float, Query(ge=0, le=60, description="Wait so long for a final state.")]
 Shown = dict[str, Any]
+NEGOTIATE_BYTES_MAX = 4 * 2**20  # it carries the columns of a whole dataset
 
 
 @router.post("/join", status_code=201)
@@ -54,7 +55,7 @@ def services(runtime: RuntimeDep) -> Services:
     )
 
 
-@router.post("/negotiations", status_code=201)
+@router.post("/negotiations", status_code=201, max_body_size=NEGOTIATE_BYTES_MAX)
 def negotiate(request: NegotiateRequest, runtime: RuntimeDep) -> NegotiationView:
     """Ask for an offer as it stands."""
     return service.negotiate(runtime, request)

@@ -66,6 +66,20 @@ def test_a_dataset_that_is_not_the_negotiated_one_is_refused(
     assert buyer.manage("POST", "/negotiations", json=request).status_code == 422
 
 
+def test_a_dataset_with_much_to_say_is_no_obstacle(buyer: Running, supplier: Running) -> None:
+    published = put_file(supplier)
+    dataset = published.dataset.to_json()
+    dataset["description"]["en"] = "x" * 1_000_000
+    request = {
+        "provider_id": supplier.runtime.did,
+        "dataset_id": published.dataset.id,
+        "offer_id": published.offer_id,
+        "policy": published.offer(),
+        "dataset": dataset,
+    }
+    assert buyer.manage("POST", "/negotiations", json=request).status_code == 201
+
+
 @pytest.mark.parametrize("who", ["supplier", "buyer"])
 def test_a_suspension_of_either_side_is_told_as_such(
     who: str, made: Contract, session: Session, registry: Registry
