@@ -21,7 +21,7 @@ from schemas.dataset import (
 )
 from schemas.ids import DATASET_NAME, AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
-from schemas.participant import Brn, NewHandle
+from schemas.participant import Brn, Name, NewHandle
 from schemas.price import PricePlan
 from schemas.terms import Mode, Terms
 from schemas.wire import OwnWire, Text, Time
@@ -175,20 +175,24 @@ class PublicationList(OwnWire):
 
 
 class NegotiateRequest(OwnWire):
-    """Start a negotiation for a listed dataset, taking its offer as it stands."""
+    """Start a negotiation for a listed dataset, taking its offer as it stands.
+
+    ``dataset`` is kept with the agreement, so that its name and columns outlive the listing.
+    """
 
     provider_id: ParticipantId
     dataset_id: DatasetId
     offer_id: OfferId
     policy: dict[str, Any]
     dataset_title: str = Field(default="", max_length=300)
+    dataset: Dataset | None = None
 
 
 class Joining(OwnWire):
     """Register this connector's company at the broker."""
 
     handle: NewHandle
-    name: str = Field(min_length=1, max_length=100)
+    name: Name
     brn: Brn
 
 
@@ -229,7 +233,10 @@ class NegotiationView(OwnWire):
 
 
 class AgreementView(OwnWire):
-    """An agreement as one side holds it; ``process_id`` is our running transfer process."""
+    """An agreement as one side holds it; ``transfer_pid`` is our running transfer process.
+
+    Names are there as far as we know them; ``dataset`` only where one dataset was asked for.
+    """
 
     agreement_id: AgreementId
     role: ProcessRole
@@ -242,6 +249,11 @@ class AgreementView(OwnWire):
     dataset_title: str = ""
     transfer_pid: ProcessId | None = None
     transfer_state: str | None = None
+    provider_handle: str | None = None
+    provider_name: str | None = None
+    consumer_name: str | None = None
+    dataset_name: str | None = None
+    dataset: Dataset | None = None
 
 
 class NegotiationList(OwnWire):

@@ -46,8 +46,13 @@ class _Interrupted(Exception):  # noqa: N818 - not an error: the walk stops a re
     """The walk cuts a read in the middle."""
 
 
-def play(surface: Surface, *, data: Path | None, seed: int, is_kept: bool) -> int:
-    """Play the walk in a temporary folder and return the exit code."""
+def play(
+    surface: Surface, *, data: Path | None, seed: int, is_kept: bool, first_port: int | None = None
+) -> int:
+    """Play the walk in a temporary folder and return the exit code.
+
+    ``first_port`` is that of ``Bank``; where nothing is left running, free ports will do.
+    """
     configure_logs("console", level="ERROR")
     with tempfile.TemporaryDirectory(prefix="databank-demo-") as folder, Gauge() as gauge:
         story = real_story(data) if data else generated_story(Path(folder), seed)
@@ -55,7 +60,7 @@ def play(surface: Surface, *, data: Path | None, seed: int, is_kept: bool) -> in
         bank = Bank(
             Path(folder),
             [company.handle for company in companies],
-            has_fixed_ports=is_kept,
+            first_port=first_port if is_kept or first_port is not None else 0,
             overrides={"broker": {"admission": "approval"}, "catalog": {"feed_seconds": 0.2}},
         )
         with bank, open_http() as http:

@@ -122,6 +122,8 @@ def publish(
     sha256: str = "0" * 64,
     dataset_id: DatasetId | None = None,
     offer_id: OfferId | None = None,
+    rows_count: int = 0,
+    file_bytes: int = 0,
 ) -> Published:
     """Store a listing with one column; its file is the caller's business."""
     column = Column(name="kwh", type=ColumnType.NUMBER, label=Text(ko="전력", en="power"))
@@ -133,8 +135,8 @@ def publish(
         domain=Domain.PROCESS,
         industry=Industry.STEEL_ALUMINIUM,
         schema_=DatasetSchema(columns=(column,)),
-        rows_count=0,
-        file_bytes=0,
+        rows_count=rows_count,
+        file_bytes=file_bytes,
         data_sha256=sha256,
         issued_at=NOW,
         modified_at=NOW,
