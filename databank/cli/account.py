@@ -36,7 +36,7 @@ def show_balance(balance: Balance, surface: Surface) -> None:
 
     say = surface.say
     lines = [
-        (say("잔액", "deposit"), balance.deposit_micro),
+        (say("잔액", "balance"), balance.deposit_micro),
         (say("그중 잡아 둔 돈", "of it held"), balance.held_micro),
         (say("쓸 수 있는 돈", "available"), balance.available_micro),
         (say("공급해서 번 돈", "earned"), balance.earned_micro),
@@ -103,7 +103,7 @@ def passbook(
 def _account_and_kind(line: PassbookLine, surface: Surface) -> tuple[str, str]:
     is_income = line.account.value == "earned"
     kinds = _KINDS | _INCOME_KINDS if is_income else _KINDS
-    account = surface.say("번 돈", "earned") if is_income else surface.say("예치금", "deposit")
+    account = surface.say("번 돈", "earned") if is_income else surface.say("잔액", "balance")
     return account, surface.say(*kinds.get(line.kind, (line.kind, line.kind)))
 
 

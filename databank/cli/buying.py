@@ -273,7 +273,7 @@ def _show_cost(cost: Cost, surface: Surface) -> None:
             say("공급기업", "supplier"),
             say("행", "rows"),
             say("바이트", "bytes"),
-            say("공급가액", "charge"),
+            say("공급가액", "supply"),
             say("세액", "VAT"),
         ),
         cost.rows(),

@@ -190,7 +190,10 @@ class Walk:
         """The operator books a first deposit; the curator takes all three offers."""
         curator = self._participants[self._story.curator.handle]
         balance = self._cast.deposit(curator, FIRST_DEPOSIT_WON, "demo-1")
-        self._tell(self._say("입금 후 잔액 ", "Deposit ") + format_won(balance.deposit_micro))
+        self._tell(
+            self._say("입금 후 잔액 ", "Balance after the deposit ")
+            + format_won(balance.deposit_micro)
+        )
         for offering in self._story.offerings:
             agreement_id = self._curator.agree(offering.ref)
             self._tell(f"{offering.ref} → FINALIZED {agreement_id}")
@@ -240,7 +243,10 @@ class Walk:
         self._expect_refusal(lambda: self._curator.sql(story.chain_sql))
         curator = self._participants[story.curator.handle]
         balance = self._cast.deposit(curator, SECOND_DEPOSIT_WON, "demo-2")
-        self._tell(self._say("입금 후 잔액 ", "Deposit ") + format_won(balance.deposit_micro))
+        self._tell(
+            self._say("입금 후 잔액 ", "Balance after the deposit ")
+            + format_won(balance.deposit_micro)
+        )
         for sql in (story.chain_sql, story.joined_sql):
             answer = self._curator.sql(sql)
             self._count(answer.cost)

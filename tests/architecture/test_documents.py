@@ -42,13 +42,6 @@ WORDS: Final = {
     "passbook": "통장",
 }
 INTERFACES: Final = ("catalog/web/", "databank/")  # whose labels are those of docs/words.md
-# Texts of the command line whose English is still that of another word.
-NOT_YET: Final = {
-    ("잔액", "deposit"),
-    ("입금 후 잔액", "deposit"),
-    ("전송", "transfer"),
-    ("공급가액", "charge"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +242,7 @@ def test_the_interfaces_call_things_by_the_words() -> None:
     of_words = [label for label in shown if label.ko in english_of or label.en in korean_of]
     assert len({label.ko for label in of_words}) > 15, "this test looks in the wrong places"
     wrong = [label for label in of_words if label.en not in english_of.get(label.ko, set())]
-    assert [label for label in wrong if (label.ko, label.en) not in NOT_YET] == []
-    assert {(label.ko, label.en) for label in wrong} == NOT_YET, "these are right now"
+    assert wrong == []
 
 
 GUIDES: Final = [name for name in tracked() if name.startswith(("README", "docs/guides/"))]
