@@ -153,7 +153,9 @@ def _carbon(folder: Path, seed: int) -> Offering:
 
 def _process(folder: Path, seed: int) -> Offering:
     return Offering(
-        Company("saebyeok", Text(ko="새벽압연(가상)", en="Saebyeok Rolling (fictitious)"), "990010002"),
+        Company(
+            "saebyeok", Text(ko="새벽압연(가상)", en="Saebyeok Rolling (fictitious)"), "990010002"
+        ),
         generate.write_process(folder, seed),
         "process",
         Text(ko="압연 공정 에너지와 불량", en="Rolling mill energy and defects"),
