@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Row, Text, bindparam
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.agreement.model import Agreement
@@ -29,7 +30,7 @@ class AgreementRow(SQLModel, table=True):
     is_terminated: bool
 
 
-def _from_row(row: AgreementRow) -> Agreement:
+def _from_row(row: AgreementRow | Row[Any]) -> Agreement:
     return Agreement(
         id=AgreementId(row.agreement_id),
         side=Side(row.side),
@@ -65,9 +66,12 @@ def put(uow: UnitOfWork, agreement: Agreement) -> None:
     uow.session.flush()
 
 
+_GET: Final = select(AgreementRow).where(AgreementRow.agreement_id == bindparam("agreement"))
+
+
 def get(uow: UnitOfWork, agreement_id: AgreementId) -> Agreement | None:
     """Return an agreement, terminated or not."""
-    row = uow.session.get(AgreementRow, agreement_id)
+    row = uow.run(_GET, agreement=agreement_id).one_or_none()
     return _from_row(row) if row else None
 
 
