@@ -60,8 +60,7 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
     """
     sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
     known = _admit(runtime, access, query_id, sql_sha256)
-    name = access.published.dataset.name
-    result = pool.run(path_of(runtime, access), dataset=name, sql=sql)
+    result = _run(runtime, pool, access, sql)
     if known is not None:
         return _again(result, known)
     use = Use(
@@ -92,6 +91,11 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
     stored = metering.with_grant(runtime, access.agreement, attempt)
     assert stored is not None
     return Answer(result, stored)
+
+
+def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
+    path, name = path_of(runtime, access), access.published.dataset.name
+    return pool.run(path, process_id=access.pid, dataset=name, sql=sql)
 
 
 def _admit(runtime: Runtime, access: Access, query_id: str, sql_sha256: str) -> Stored | None:
@@ -147,8 +151,7 @@ def quote(
     mode = Mode.QUERY if is_query else Mode.READ
     _require(runtime, access, mode, act_id, rows=None, queries=int(is_query))
     if sql is not None:
-        name = access.published.dataset.name
-        result = pool.run(path_of(runtime, access), dataset=name, sql=sql)
+        result = _run(runtime, pool, access, sql)
         rows, bytes_ = result.rows_count, result.bytes_count
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))
