@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Column, Text, and_
+from sqlalchemy import Column, Row, Text, and_, bindparam
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.agreement.model import Agreement, KnownDataset
@@ -42,7 +43,7 @@ class KnownDatasetRow(SQLModel, table=True):
     dataset_json: str = Field(sa_column=Column(Text, nullable=False))
 
 
-def _from_row(row: AgreementRow) -> Agreement:
+def _from_row(row: AgreementRow | Row[Any]) -> Agreement:
     return Agreement(
         id=AgreementId(row.agreement_id),
         side=Side(row.side),
@@ -78,9 +79,12 @@ def put(uow: UnitOfWork, agreement: Agreement) -> None:
     uow.session.flush()
 
 
+_GET: Final = select(AgreementRow).where(AgreementRow.agreement_id == bindparam("agreement"))
+
+
 def get(uow: UnitOfWork, agreement_id: AgreementId) -> Agreement | None:
     """Return an agreement, terminated or not."""
-    row = uow.session.get(AgreementRow, agreement_id)
+    row = uow.run(_GET, agreement=agreement_id).one_or_none()
     return _from_row(row) if row else None
 
 

@@ -28,6 +28,7 @@ from schemas.wire import Text
 END_OF_STREAM: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 GRACE_SECONDS: Final = 0.5  # after the engine's own limit, before the kill
 START_SECONDS_MAX: Final = 30.0
+PIPE_BYTES: Final = 2**20
 log = structlog.get_logger()
 
 
@@ -98,6 +99,8 @@ class _DeadWorkerError(Exception):
 
 
 class _Worker:
+    process_id = ""  # the transfer process served last
+
     def __init__(self, limits: Limits) -> None:
         environment = {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -111,6 +114,7 @@ class _Worker:
             cwd="/",
             env=environment,
             start_new_session=True,
+            pipesize=PIPE_BYTES,
         )
         try:
             self._start(limits)
@@ -182,8 +186,10 @@ class QueryPool:
         self._running = threading.BoundedSemaphore(limits.workers)
         self._admitted = threading.BoundedSemaphore(limits.workers + limits.waiting)
 
-    def run(self, path: Path, *, dataset: str, sql: str) -> Result:
+    def run(self, path: Path, *, process_id: str, dataset: str, sql: str) -> Result:
         """Return the complete answer to ``sql`` over one Arrow IPC file.
+
+        ``process_id`` is the transfer process that asks: none meets what another has left.
 
         Raises:
             QueryRefusedError: The gate does not let it pass.
@@ -193,9 +199,12 @@ class QueryPool:
             QueryBusyError: Too many queries at once.
         """
         with self._place():
-            worker = self._take()
+            job: dict[str, object] = {"file": str(path), "process_id": process_id}
+            job |= {"dataset": dataset, "sql": sql}
+            worker = self._take(process_id)
+            worker.process_id = process_id
             try:
-                result = self._ask(worker, path, dataset=dataset, sql=sql)
+                result = self._ask(worker, job)
             except (QueryRefusedError, QueryFailedError):
                 self._give_back(worker)
                 raise
@@ -226,10 +235,11 @@ class QueryPool:
         finally:
             self._admitted.release()
 
-    def _take(self) -> _Worker:
+    def _take(self, process_id: str) -> _Worker:
         with self._lock:
+            self._idle.sort(key=lambda worker: worker.process_id == process_id)
             while self._idle:
-                worker = self._idle.pop()
+                worker = self._idle.pop()  # one that has the data at hand comes last
                 if worker._process.poll() is None:  # noqa: SLF001 - the same module's own
                     return worker
                 worker.kill()
@@ -242,10 +252,10 @@ class QueryPool:
         with self._lock:
             self._idle.append(worker)
 
-    def _ask(self, worker: _Worker, path: Path, *, dataset: str, sql: str) -> Result:
+    def _ask(self, worker: _Worker, job: dict[str, object]) -> Result:
         with worker.deadline(self._limits.seconds + GRACE_SECONDS) as is_late:
             try:
-                worker.send({"file": str(path), "dataset": dataset, "sql": sql})
+                worker.send(job)
                 return self._collect(worker)
             except _DeadWorkerError:
                 if is_late.is_set():

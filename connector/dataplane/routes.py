@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -28,7 +30,8 @@ from schemas.wire import OwnWire, Text
 router: Final = APIRouter(prefix="/data", tags=["data"])
 FILE_TYPE: Final = "application/vnd.apache.arrow.file"
 DECISIONS_MAX: Final = 1000
-INDEXES_KEPT: Final = 256
+FILES_KEPT: Final = 64  # indexed and mapped: pages that one read has touched need no fault again
+ANSWER_BYTES_MAX: Final = 2**20  # what is sent in one piece
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 
@@ -72,21 +75,37 @@ def get_access(pid: str, request: Request) -> Access:
 AccessDep = Annotated[Access, Depends(get_access)]
 
 
-@lru_cache(maxsize=INDEXES_KEPT)
-def _index(path: Path) -> FileIndex:  # a file is named by its hash and never changes
-    return read_index(path)
+@dataclass(frozen=True, slots=True)
+class _MappedFile:
+    index: FileIndex
+    view: memoryview
+
+
+@lru_cache(maxsize=FILES_KEPT)
+def _mapped(path: Path) -> _MappedFile:  # a file is named by its hash and never changes
+    with path.open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return _MappedFile(read_index(path), view)
 
 
 @router.post("/{pid}/query", response_class=Response)
 def query(request: QueryRequest, access: AccessDep, runtime: RuntimeDep, pool: PoolDep) -> Response:
     """Run SQL in place; the answer is an Arrow IPC stream."""
     answer = service.query(runtime, pool, access, query_id=request.query_id, sql=request.sql)
+    pieces, length = answer.result.pieces, sum(map(len, answer.result.pieces))
     headers = {
         **charge_headers(answer.stored),
         "Databank-Result-Sha256": answer.result.sha256,
-        "Content-Length": str(sum(len(piece) for piece in answer.result.pieces)),
+        "Content-Length": str(length),
     }
-    return StreamingResponse(iter(answer.result.pieces), media_type=STREAM_TYPE, headers=headers)
+    if length <= ANSWER_BYTES_MAX:
+        return Response(b"".join(pieces), media_type=STREAM_TYPE, headers=headers)
+    return StreamingResponse(_each(pieces), media_type=STREAM_TYPE, headers=headers)
+
+
+async def _each(pieces: tuple[bytes, ...]) -> AsyncIterator[bytes]:
+    for piece in pieces:  # asynchronous, so that none of them passes through a thread
+        yield piece
 
 
 def charge_headers(stored: Stored) -> dict[str, str]:
@@ -102,7 +121,7 @@ def charge_headers(stored: Stored) -> dict[str, str]:
 @router.post("/{pid}/quote")
 def quote(request: QuoteRequest, access: AccessDep, runtime: RuntimeDep, pool: PoolDep) -> Quote:
     """Say what a query or the whole file would cost now; nothing is charged."""
-    index = _index(service.path_of(runtime, access))
+    index = _mapped(service.path_of(runtime, access)).index
     return service.quote(runtime, pool, access, index, sql=request.sql)
 
 
@@ -117,8 +136,8 @@ def list_decisions(pid: str, caller: CallerDep) -> DecisionList:
 @router.get("/{pid}", response_class=Response)
 def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
     """Return the Arrow IPC file or a byte range of it; each record batch is paid once."""
-    path = service.path_of(runtime, access)
-    index = _index(path)
+    file = _mapped(service.path_of(runtime, access))
+    index = file.index
     etag = f'"{access.published.dataset.data_sha256}"'
     common = {"ETag": etag, "Accept-Ranges": "bytes"}
     asked = request.headers.get("range")
@@ -139,10 +158,8 @@ def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
         headers |= charge_headers(stored)
     if span is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{index.file_bytes}"
-    with path.open("rb") as file:
-        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     return StreamingResponse(
-        service.stream_file(runtime, access, view, start=start, end=end),
+        service.stream_file(runtime, access, file.view, start=start, end=end),
         status_code=206 if span else 200,
         media_type=FILE_TYPE,
         headers=headers,

@@ -1,8 +1,9 @@
 """The process in which buyers' SQL runs; the parent kills it when time is up.
 
 It holds no secret and no socket. Limits of the operating system come first, then the
-engine's own settings, then the gate; each stands without the others. One database per job:
-the licensed file, mapped and shown as one view.
+engine's own settings, then the gate; each stands without the others. A database holds the
+licensed file, mapped and shown as one view, and serves one transfer process: whatever its
+queries leave behind, no other consumer meets it.
 
 Frames in both directions: kind (1 byte), length (8 bytes, big-endian), payload.
 """
@@ -12,8 +13,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from typing import IO, Any, Final
 
 import duckdb
@@ -23,6 +23,7 @@ from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.gate import SQL_BYTES_MAX, GateError, check
 
 OPEN_FILES_MAX: Final = 64
+FILES_MAPPED: Final = 16
 BATCH_ROWS: Final = 65_536
 EXPRESSION_DEPTH_MAX: Final = 250
 ENGINE_SHARE: Final = 0.5  # of the process's memory; the rest is for what the engine cannot count
@@ -44,20 +45,20 @@ def main() -> None:
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     limits = json.loads(read_frame(source)[1])
     _limit_process(int(limits["memory_bytes"]))
-    parser = duckdb.connect()
-    _lock(parser, memory_bytes=int(limits["memory_bytes"]), seconds=float(limits["seconds"]))
+    databases = _Databases(limits)
     write_frame(sink, Kind.READY)
     while True:
+        databases.empty()  # opened while no one waits
         try:
             _, payload = read_frame(source)
         except EOFError:
             return
-        job = json.loads(payload)
         try:
-            _run(job, parser, limits, sink)
+            _run(json.loads(payload), databases, sink)
         except GateError as error:
             write_frame(sink, Kind.REFUSED, error.construct.encode())
         except BaseException as error:  # noqa: BLE001 - no engine text may leave, whatever it is
+            databases.drop()
             write_frame(sink, Kind.FAILED, _code(error).encode())
 
 
@@ -97,36 +98,64 @@ def _lock(connection: duckdb.DuckDBPyConnection, *, memory_bytes: int, seconds: 
         connection.execute(f"SET {name}={value}")
 
 
-@contextmanager
-def _database(job: dict[str, Any], limits: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
-    with pa.memory_map(job["file"]) as source, duckdb.connect() as connection:
-        connection.register(job["dataset"], pa.ipc.open_file(source).read_all())
-        _lock(
-            connection,
-            memory_bytes=int(limits["memory_bytes"]),
-            seconds=float(limits["seconds"]),
-        )
-        yield connection
+class _Databases:
+    """At most two: that of the transfer process served last, and an empty one for another."""
+
+    def __init__(self, limits: dict[str, Any]) -> None:
+        self._limits = limits
+        self._key: tuple[str, ...] = ()
+        self._used: duckdb.DuckDBPyConnection | None = None
+        self._empty: duckdb.DuckDBPyConnection | None = None
+
+    def empty(self) -> duckdb.DuckDBPyConnection:
+        """Return a locked database without data, which has served nobody."""
+        if self._empty is None:
+            self._empty = duckdb.connect()
+            _lock(
+                self._empty,
+                memory_bytes=int(self._limits["memory_bytes"]),
+                seconds=float(self._limits["seconds"]),
+            )
+        return self._empty
+
+    def of(self, *, process_id: str, dataset: str, file: str) -> duckdb.DuckDBPyConnection:
+        """Return the database of a transfer process, with its dataset."""
+        key = (process_id, dataset, file)
+        if self._used is None or self._key != key:
+            self.drop()
+            self.empty().register(dataset, _table(file))
+            self._key, self._used, self._empty = key, self._empty, None
+        assert self._used is not None
+        return self._used
+
+    def drop(self) -> None:
+        """Close the database of the transfer process served last."""
+        if self._used is not None:
+            self._used.close()
+        self._used = None
 
 
-def _run(
-    job: dict[str, Any],
-    parser: duckdb.DuckDBPyConnection,
-    limits: dict[str, Any],
-    sink: IO[bytes],
-) -> None:
-    sql = str(job["sql"])
-    check_sql(parser, sql, dataset=str(job["dataset"]))
-    with _database(job, limits) as connection:
-        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-        write_frame(sink, Kind.SCHEMA, reader.schema.serialize())
-        for batch in reader:
-            write_frame(sink, Kind.BATCH, batch.serialize())
+@lru_cache(maxsize=FILES_MAPPED)
+def _table(file: str) -> pa.Table:
+    """Map a published file, which never changes: what one job pages in, the next one finds."""
+    return pa.ipc.open_file(pa.memory_map(file)).read_all()
+
+
+def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
+    sql, dataset = str(job["sql"]), str(job["dataset"])
+    check_sql(databases.empty(), sql, dataset=dataset)
+    database = databases.of(
+        process_id=str(job["process_id"]), dataset=dataset, file=str(job["file"])
+    )
+    reader = database.sql(sql).to_arrow_reader(BATCH_ROWS)
+    write_frame(sink, Kind.SCHEMA, reader.schema.serialize())
+    for batch in reader:
+        write_frame(sink, Kind.BATCH, batch.serialize())
     write_frame(sink, Kind.END)
 
 
 def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> None:
-    """Let a statement pass the gate, parsed by an engine without data.
+    """Let a statement pass the gate, parsed by an engine that has no data yet.
 
     Raises:
         GateError: It may not run, or cannot be judged.
@@ -134,9 +163,9 @@ def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> N
     if len(sql.encode(errors="replace")) > SQL_BYTES_MAX:
         raise GateError("longer than 64 KiB")
     try:
-        row = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
-        assert row is not None
-        check(str(row[0]), dataset=dataset)
+        # all rows: the engine takes nothing else on while a result is unfinished
+        [[tree]] = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()
+        check(str(tree), dataset=dataset)
     except GateError:
         raise
     except Exception:  # noqa: BLE001 - what cannot be judged is refused

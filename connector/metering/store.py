@@ -1,11 +1,24 @@
-"""Tables of the meter: records, totals, the stream's position, covered batches, grants."""
+"""Tables of the meter: records, totals, the stream's position, covered batches, grants.
+
+Every query and read passes here twice, so statements are built once and run beside the ORM.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Column, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    RowMapping,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    insert,
+    update,
+)
 from sqlmodel import Field, SQLModel, col, select
 
 from databank.kit.db import UnitOfWork, UtcTime
@@ -125,171 +138,184 @@ class HeldGrant:
     expires_at: datetime | None
 
 
-def _stream_row(uow: UnitOfWork) -> StreamRow:
-    row = uow.session.get(StreamRow, STREAM_ID, with_for_update=True)
-    if row is None:
-        row = StreamRow(
-            id=STREAM_ID,
-            epoch=FIRST_EPOCH,
-            next_seq=1,
-            acked_seq=0,
-            last_body_sha256=FIRST_PREVIOUS_SHA256,
-            sealed_seq=None,
-        )
-        uow.session.add(row)
-        uow.session.flush()
-    return row
+_STREAM: Final = select(StreamRow).where(col(StreamRow.id) == STREAM_ID).with_for_update()
+_ADD_STREAM: Final = insert(StreamRow)
+_SEAL: Final = (
+    update(StreamRow).where(col(StreamRow.id) == STREAM_ID).values(sealed_seq=bindparam("seq"))
+)
+_ACKNOWLEDGE: Final = (
+    update(StreamRow)
+    .where(col(StreamRow.id) == STREAM_ID)
+    .values(acked_seq=bindparam("seq"), last_body_sha256=bindparam("body"), sealed_seq=None)
+)
+_ADVANCE: Final = (
+    update(StreamRow)
+    .where(col(StreamRow.id) == STREAM_ID, col(StreamRow.next_seq) == bindparam("seq"))
+    .values(next_seq=col(StreamRow.next_seq) + 1)
+)
 
 
 def stream(uow: UnitOfWork) -> Stream:
     """Return where the stream stands; it is locked until the transaction ends."""
-    row = _stream_row(uow)
-    return Stream(row.epoch, row.next_seq, row.acked_seq, row.last_body_sha256, row.sealed_seq)
+    row = uow.run(_STREAM).mappings().one_or_none()
+    if row is None:
+        first = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
+        uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(first))
+        return first
+    return Stream(
+        epoch=row["epoch"],
+        next_seq=row["next_seq"],
+        acked_seq=row["acked_seq"],
+        last_body_sha256=row["last_body_sha256"],
+        sealed_seq=row["sealed_seq"],
+    )
 
 
 def seal(uow: UnitOfWork, last_seq: int) -> None:
     """Fix where the next batch ends, so that it is the same bytes however often it is sent."""
-    _stream_row(uow).sealed_seq = last_seq
-    uow.session.flush()
+    uow.run(_SEAL, seq=last_seq)
 
 
 def acknowledge(uow: UnitOfWork, last_seq: int, body_sha256: str) -> None:
     """Move the watermark; nothing is under way after it."""
-    row = _stream_row(uow)
-    row.acked_seq, row.last_body_sha256, row.sealed_seq = last_seq, body_sha256, None
-    uow.session.flush()
+    uow.run(_ACKNOWLEDGE, seq=last_seq, body=body_sha256)
+
+
+_APPEND: Final = insert(UsageRow)
 
 
 def append(uow: UnitOfWork, stored: Stored) -> None:
     """Append a record, whose ``seq`` must be the one that is due."""
-    stream_row = _stream_row(uow)
     record = stored.record
-    assert record.seq == stream_row.next_seq
-    stream_row.next_seq += 1
-    uow.session.add(
-        UsageRow(
-            seq=record.seq,
-            act_id=record.act_id,
-            act=record.act.value,
-            agreement_id=record.agreement_id,
-            process_id=record.process_id,
-            consumer_id=record.consumer_id,
-            dataset_id=record.dataset_id,
-            rows_count=record.rows_count,
-            bytes_count=record.bytes_count,
-            queries_count=record.queries_count,
-            result_sha256=record.result_sha256,
-            occurred_at=record.occurred_at,
-            sql_sha256=stored.sql_sha256,
-            charge_micro=stored.charge_micro,
-            vat_micro=stored.vat_micro,
-        )
+    is_due = uow.run(_ADVANCE, seq=record.seq).rowcount == 1
+    assert is_due
+    uow.run(
+        _APPEND,
+        seq=record.seq,
+        act_id=record.act_id,
+        act=record.act.value,
+        agreement_id=record.agreement_id,
+        process_id=record.process_id,
+        consumer_id=record.consumer_id,
+        dataset_id=record.dataset_id,
+        rows_count=record.rows_count,
+        bytes_count=record.bytes_count,
+        queries_count=record.queries_count,
+        result_sha256=record.result_sha256,
+        occurred_at=record.occurred_at,
+        sql_sha256=stored.sql_sha256,
+        charge_micro=stored.charge_micro,
+        vat_micro=stored.vat_micro,
     )
-    uow.session.flush()
 
 
-def _from_row(row: UsageRow) -> Stored:
+def _from_row(row: RowMapping) -> Stored:
     record = UsageRecord(
-        seq=row.seq,
-        act_id=row.act_id,
-        act=Act(row.act),
-        agreement_id=AgreementId(row.agreement_id),
-        process_id=ProcessId(row.process_id),
-        consumer_id=ParticipantId(row.consumer_id),
-        dataset_id=DatasetId(row.dataset_id),
-        rows_count=row.rows_count,
-        bytes_count=row.bytes_count,
-        queries_count=row.queries_count,
-        result_sha256=row.result_sha256,
-        occurred_at=row.occurred_at,
+        seq=row["seq"],
+        act_id=row["act_id"],
+        act=Act(row["act"]),
+        agreement_id=AgreementId(row["agreement_id"]),
+        process_id=ProcessId(row["process_id"]),
+        consumer_id=ParticipantId(row["consumer_id"]),
+        dataset_id=DatasetId(row["dataset_id"]),
+        rows_count=row["rows_count"],
+        bytes_count=row["bytes_count"],
+        queries_count=row["queries_count"],
+        result_sha256=row["result_sha256"],
+        occurred_at=row["occurred_at"],
     )
-    return Stored(record, row.sql_sha256, row.charge_micro, row.vat_micro)
+    return Stored(record, row["sql_sha256"], row["charge_micro"], row["vat_micro"])
+
+
+_FIND: Final = select(UsageRow).where(
+    col(UsageRow.agreement_id) == bindparam("agreement"), col(UsageRow.act_id) == bindparam("act")
+)
+_RECORDS: Final = (
+    select(UsageRow)
+    .where(col(UsageRow.seq) >= bindparam("first"), col(UsageRow.seq) <= bindparam("last"))
+    .order_by(col(UsageRow.seq))
+)
 
 
 def find(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> Stored | None:
     """Return the record of an act, if it was metered."""
-    query = select(UsageRow).where(UsageRow.agreement_id == agreement_id, UsageRow.act_id == act_id)
-    row = uow.session.exec(query).one_or_none()
+    row = uow.run(_FIND, agreement=agreement_id, act=act_id).mappings().one_or_none()
     return _from_row(row) if row else None
 
 
 def records(uow: UnitOfWork, first_seq: int, last_seq: int) -> list[UsageRecord]:
     """Return the records from ``first_seq`` to ``last_seq``, in order."""
-    query = (
-        select(UsageRow)
-        .where(col(UsageRow.seq) >= first_seq, col(UsageRow.seq) <= last_seq)
-        .order_by(col(UsageRow.seq))
-    )
-    return [_from_row(row).record for row in uow.session.exec(query)]
+    rows = uow.run(_RECORDS, first=first_seq, last=last_seq).mappings()
+    return [_from_row(row).record for row in rows]
+
+
+_TOTAL: Final = (
+    select(TotalRow).where(col(TotalRow.agreement_id) == bindparam("agreement")).with_for_update()
+)
+_ADD_TOTAL: Final = insert(TotalRow)
+_CHANGE_TOTAL: Final = update(TotalRow).where(col(TotalRow.agreement_id) == bindparam("agreement"))
 
 
 def total(uow: UnitOfWork, agreement_id: AgreementId) -> Total:
     """Return what an agreement has used; locked until the transaction ends."""
-    row = uow.session.get(TotalRow, agreement_id, with_for_update=True)
+    row = uow.run(_TOTAL, agreement=agreement_id).mappings().one_or_none()
     if row is None:
         return Total()
-    return Total(Usage(row.acts, row.queries, row.rows, row.bytes, row.months), row.last_month)
+    usage = Usage(row["acts"], row["queries"], row["rows"], row["bytes"], row["months"])
+    return Total(usage, row["last_month"])
 
 
 def put_total(uow: UnitOfWork, agreement_id: AgreementId, total: Total) -> None:
     """Store what an agreement has used."""
-    usage = total.usage
-    uow.session.merge(
-        TotalRow(
-            agreement_id=agreement_id,
-            acts=usage.acts,
-            queries=usage.queries,
-            rows=usage.rows,
-            bytes=usage.bytes,
-            months=usage.months,
-            last_month=total.last_month,
-        )
-    )
-    uow.session.flush()
+    values = {**asdict(total.usage), "last_month": total.last_month}
+    if uow.run(_CHANGE_TOTAL, agreement=agreement_id, **values).rowcount == 0:
+        uow.run(_ADD_TOTAL, agreement_id=agreement_id, **values)
+
+
+_COVERED: Final = select(CoveredRow.batch).where(col(CoveredRow.process_id) == bindparam("process"))
+_COVER: Final = insert(CoveredRow)
 
 
 def covered(uow: UnitOfWork, process_id: ProcessId) -> set[int]:
     """Return the batches that a transfer process has paid for."""
-    query = select(CoveredRow.batch).where(CoveredRow.process_id == process_id)
-    return set(uow.session.exec(query))
+    return set(uow.run(_COVERED, process=process_id).scalars())
 
 
 def cover(uow: UnitOfWork, process_id: ProcessId, batches: list[int], seq: int) -> None:
     """Note that record ``seq`` pays for these batches."""
-    uow.session.add_all(
-        CoveredRow(process_id=process_id, batch=batch, seq=seq) for batch in batches
-    )
-    uow.session.flush()
+    rows = [{"process_id": process_id, "batch": batch, "seq": seq} for batch in batches]
+    uow.run_each(_COVER, rows)
+
+
+_GRANT: Final = (
+    select(GrantRow).where(col(GrantRow.agreement_id) == bindparam("agreement")).with_for_update()
+)
+_ADD_GRANT: Final = insert(GrantRow)
+_CHANGE_GRANT: Final = update(GrantRow).where(col(GrantRow.agreement_id) == bindparam("agreement"))
+_DROP_GRANT: Final = delete(GrantRow).where(col(GrantRow.agreement_id) == bindparam("agreement"))
 
 
 def grant(uow: UnitOfWork, agreement_id: AgreementId) -> HeldGrant | None:
     """Return the agreement's grant; locked until the transaction ends."""
-    row = uow.session.get(GrantRow, agreement_id, with_for_update=True)
+    row = uow.run(_GRANT, agreement=agreement_id).mappings().one_or_none()
     if row is None:
         return None
     return HeldGrant(
-        row.grant_id, row.minimum_micro, row.wanted_micro, row.remaining_micro, row.expires_at
+        grant_id=row["grant_id"],
+        minimum_micro=row["minimum_micro"],
+        wanted_micro=row["wanted_micro"],
+        remaining_micro=row["remaining_micro"],
+        expires_at=row["expires_at"],
     )
 
 
 def put_grant(uow: UnitOfWork, agreement_id: AgreementId, held: HeldGrant) -> None:
     """Store the agreement's grant in place of an earlier one."""
-    uow.session.merge(
-        GrantRow(
-            agreement_id=agreement_id,
-            grant_id=held.grant_id,
-            minimum_micro=held.minimum_micro,
-            wanted_micro=held.wanted_micro,
-            remaining_micro=held.remaining_micro,
-            expires_at=held.expires_at,
-        )
-    )
-    uow.session.flush()
+    values = asdict(held)
+    if uow.run(_CHANGE_GRANT, agreement=agreement_id, **values).rowcount == 0:
+        uow.run(_ADD_GRANT, agreement_id=agreement_id, **values)
 
 
 def drop_grant(uow: UnitOfWork, agreement_id: AgreementId) -> None:
     """Forget the agreement's grant: it was refused."""
-    row = uow.session.get(GrantRow, agreement_id)
-    if row is not None:
-        uow.session.delete(row)
-        uow.session.flush()
+    uow.run(_DROP_GRANT, agreement=agreement_id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Row, Text, bindparam
 from sqlmodel import Field, SQLModel, col, func, select
 
 from connector.offering.model import Published
@@ -15,6 +16,8 @@ from schemas.dataset import Dataset
 from schemas.ids import DatasetId, OfferId
 from schemas.price import PricePlan
 from schemas.terms import Terms
+
+PARSED_KEPT: Final = 256
 
 
 class PublishedRow(SQLModel, table=True):
@@ -34,12 +37,23 @@ class PublishedRow(SQLModel, table=True):
     changes_count: int  # grows with every change of this row
 
 
-def _from_row(row: PublishedRow) -> Published:
+@lru_cache(maxsize=PARSED_KEPT)
+def _parse(dataset: str, terms: str, plan: str) -> tuple[Dataset, Terms, PricePlan]:
+    """Read the JSON of a row; every use of the data needs it, and it hardly ever changes."""
+    return (
+        Dataset.model_validate_json(dataset),
+        Terms.model_validate_json(terms),
+        PricePlan.model_validate_json(plan),
+    )
+
+
+def _from_row(row: PublishedRow | Row[Any]) -> Published:
+    dataset, terms, plan = _parse(row.dataset_json, row.terms_json, row.plan_json)
     return Published(
-        dataset=Dataset.model_validate_json(row.dataset_json),
+        dataset=dataset,
         offer_id=OfferId(row.offer_id),
-        terms=Terms.model_validate_json(row.terms_json),
-        plan=PricePlan.model_validate_json(row.plan_json),
+        terms=terms,
+        plan=plan,
         file_name=row.file_name,
         skipped_rows_count=row.skipped_rows_count,
         is_withdrawn=row.is_withdrawn,
@@ -86,9 +100,12 @@ def replace(uow: UnitOfWork, published: Published, *, now: datetime) -> None:
     uow.session.flush()
 
 
+_GET: Final = select(PublishedRow).where(PublishedRow.dataset_id == bindparam("dataset"))
+
+
 def get(uow: UnitOfWork, dataset_id: DatasetId) -> Published | None:
     """Return a published dataset, withdrawn or not."""
-    row = uow.session.get(PublishedRow, dataset_id)
+    row = uow.run(_GET, dataset=dataset_id).one_or_none()
     return _from_row(row) if row else None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Text, insert
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.policy.evaluate import Act, Decision
@@ -43,23 +44,24 @@ class Taken:
     decided_at: datetime
 
 
+_PUT: Final = insert(DecisionRow)
+
+
 def put(uow: UnitOfWork, taken: Taken) -> None:
     """Store a decision."""
-    uow.session.add(
-        DecisionRow(
-            decision_id=taken.decision_id,
-            act_id=taken.act_id,
-            agreement_id=taken.agreement_id,
-            consumer_id=taken.act.consumer_id,
-            mode=taken.act.mode.value,
-            is_allowed=taken.decision.is_allowed,
-            code=taken.decision.code.value,
-            reason_ko=taken.decision.reason.ko,
-            reason_en=taken.decision.reason.en,
-            decided_at=taken.decided_at,
-        )
+    uow.run(
+        _PUT,
+        decision_id=taken.decision_id,
+        act_id=taken.act_id,
+        agreement_id=taken.agreement_id,
+        consumer_id=taken.act.consumer_id,
+        mode=taken.act.mode.value,
+        is_allowed=taken.decision.is_allowed,
+        code=taken.decision.code.value,
+        reason_ko=taken.decision.reason.ko,
+        reason_en=taken.decision.reason.en,
+        decided_at=taken.decided_at,
     )
-    uow.session.flush()
 
 
 def newest(uow: UnitOfWork, agreement_id: AgreementId, *, limit: int) -> list[DecisionView]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Text, UniqueConstraint
+from sqlalchemy import Column, Row, Text, UniqueConstraint, bindparam
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.side import Side
@@ -57,7 +57,7 @@ def _values(process: TransferProcess) -> dict[str, Any]:
     }
 
 
-def _from_row(row: TransferRow) -> TransferProcess:
+def _from_row(row: TransferRow | Row[Any]) -> TransferProcess:
     return TransferProcess(
         side=Side(row.side),
         consumer_pid=ProcessId(row.consumer_pid),
@@ -95,9 +95,12 @@ def put(uow: UnitOfWork, process: TransferProcess) -> None:
     uow.session.flush()
 
 
+_GET: Final = select(TransferRow).where(TransferRow.pid == bindparam("pid")).with_for_update()
+
+
 def get(uow: UnitOfWork, pid: ProcessId) -> TransferProcess | None:
     """Return the process with this own pid; the row is locked until the transaction ends."""
-    row = uow.session.get(TransferRow, pid, with_for_update=True)
+    row = uow.run(_GET, pid=pid).one_or_none()
     return _from_row(row) if row else None
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Final
 
 from sqlalchemy import Column
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col, delete
 
-from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
+from databank.kit.db import UnitOfWork, UtcTime
 from schemas.token import Claims
 
 
@@ -21,15 +22,19 @@ class SeenTokenRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
 
 
+_REMEMBER: Final = {
+    dialect.dialect.name: dialect.insert(SeenTokenRow)
+    .on_conflict_do_nothing()
+    .execution_options(preserve_rowcount=True)
+    for dialect in (postgresql, sqlite)
+}
+
+
 def remember_token(uow: UnitOfWork, claims: Claims) -> bool:
     """Store that the token was used; return False if it was used before."""
-    row: Any = SeenTokenRow(issuer=claims.issuer, jti=claims.jti, expires_at=claims.expires_at)
-    try:
-        with uow.session.begin_nested():
-            uow.session.add(row)
-    except IntegrityError:
-        return False
-    return True
+    remember = _REMEMBER["postgresql" if uow.is_postgres else "sqlite"]
+    values = {"issuer": claims.issuer, "jti": claims.jti, "expires_at": claims.expires_at}
+    return uow.run(remember, **values).rowcount == 1
 
 
 def forget_expired_tokens(uow: UnitOfWork, now: datetime) -> None:

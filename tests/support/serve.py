@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from databank.up import listen
+
 START_SECONDS_MAX: Final = 30.0
 POLL_SECONDS: Final = 0.01
 
@@ -18,9 +19,7 @@ POLL_SECONDS: Final = 0.01
 @contextmanager
 def serve(app_factory: Callable[[int], FastAPI], *, port: int = 0) -> Iterator[str]:
     """Run the application that ``app_factory`` makes for a free, or this, port; yield its URL."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+    with listen("127.0.0.1", port) as listener:
         port = int(listener.getsockname()[1])
         config = uvicorn.Config(
             app_factory(port),

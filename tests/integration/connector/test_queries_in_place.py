@@ -99,6 +99,10 @@ def pool() -> Iterator[QueryPool]:
         yield running
 
 
+def ask(pool: QueryPool, asset: Path, sql: str, *, process_id: str = "urn:process:1") -> Result:
+    return pool.run(asset, process_id=process_id, dataset="asset", sql=sql)
+
+
 def read(result: Result) -> pa.Table:
     table = pa.ipc.open_stream(b"".join(result.pieces)).read_all()
     table.validate(full=True)
@@ -107,7 +111,7 @@ def read(result: Result) -> pa.Table:
 
 @pytest.mark.parametrize("sql", HONEST)
 def test_an_honest_query_runs_and_is_counted(pool: QueryPool, asset: Path, sql: str) -> None:
-    result = pool.run(asset, dataset="asset", sql=sql)
+    result = ask(pool, asset, sql)
     assert read(result).num_rows == result.rows_count
 
 
@@ -129,10 +133,10 @@ def test_every_escape_attempt_is_refused(pool: QueryPool, asset: Path, tmp_path:
     assert len(cases) >= 236
     for name, sql in cases.items():
         with pytest.raises((QueryRefusedError, QueryFailedError)) as refused:
-            pool.run(asset, dataset="asset", sql=sql)
+            ask(pool, asset, sql)
         assert SECRET not in str(refused.value.to_json()), name
     assert sorted(tmp_path.iterdir()) == before
-    assert pool.run(asset, dataset="asset", sql="SELECT 1 FROM asset LIMIT 1").rows_count == 1
+    assert ask(pool, asset, "SELECT 1 FROM asset LIMIT 1").rows_count == 1
 
 
 @pytest.mark.parametrize(
@@ -156,13 +160,13 @@ def test_every_escape_attempt_is_refused(pool: QueryPool, asset: Path, tmp_path:
 )
 def test_a_forbidden_construct_is_refused_and_named(pool: QueryPool, asset: Path, sql: str) -> None:
     with pytest.raises(QueryRefusedError) as refused:
-        pool.run(asset, dataset="asset", sql=sql)
+        ask(pool, asset, sql)
     assert refused.value.members["construct"]
 
 
 def test_the_engines_words_do_not_leave(pool: QueryPool, asset: Path) -> None:
     with pytest.raises(QueryFailedError) as failed:
-        pool.run(asset, dataset="asset", sql="SELECT no_such_column_xyz FROM asset")
+        ask(pool, asset, "SELECT no_such_column_xyz FROM asset")
     assert failed.value.members["code"] == "unknown_name"
     assert "xyz" not in str(failed.value.to_json())
 
@@ -174,9 +178,9 @@ def test_a_query_out_of_time_is_killed_and_the_next_one_works(asset: Path) -> No
     with closing(QueryPool(limits)) as pool:
         started = time.monotonic()
         with pytest.raises(QueryTimeoutError):
-            pool.run(asset, dataset="asset", sql=slow)
+            ask(pool, asset, slow)
         assert time.monotonic() - started < 10
-        assert pool.run(asset, dataset="asset", sql="SELECT n FROM asset").rows_count == 1000
+        assert ask(pool, asset, "SELECT n FROM asset").rows_count == 1000
 
 
 def test_a_query_out_of_memory_fails_and_the_worker_goes_on(asset: Path) -> None:
@@ -184,14 +188,14 @@ def test_a_query_out_of_memory_fails_and_the_worker_goes_on(asset: Path) -> None
     large = "SELECT count(*) FROM " + ", ".join(f"asset a{n}" for n in range(6))
     with closing(QueryPool(limits)) as pool:
         with pytest.raises(QueryFailedError) as failed:
-            pool.run(asset, dataset="asset", sql=large)
+            ask(pool, asset, large)
         assert failed.value.members["code"] == "out_of_memory"
-        assert pool.run(asset, dataset="asset", sql="SELECT n FROM asset").rows_count == 1000
+        assert ask(pool, asset, "SELECT n FROM asset").rows_count == 1000
 
 
 def test_a_result_over_the_limit_is_cut_off(asset: Path, pool: QueryPool) -> None:
     with pytest.raises(ResultTooLargeError):
-        pool.run(asset, dataset="asset", sql="SELECT a.n FROM asset a, asset b")
+        ask(pool, asset, "SELECT a.n FROM asset a, asset b")
 
 
 def test_the_settings_alone_keep_files_shut(tmp_path: Path) -> None:
@@ -206,3 +210,40 @@ def test_the_settings_alone_keep_files_shut(tmp_path: Path) -> None:
     ):
         with pytest.raises(duckdb.Error):
             connection.execute(sql)
+
+
+def test_no_transfer_process_meets_what_another_has_left(asset: Path) -> None:
+    databases = worker._Databases({"memory_bytes": LIMITS.memory_bytes, "seconds": LIMITS.seconds})
+    first = databases.of(process_id="first", dataset="asset", file=str(asset))
+    first.execute("CREATE TABLE left_behind AS SELECT 1")  # no gate: as if it had been passed
+    first.execute("CREATE MACRO sum(x) AS 0")
+    second = databases.of(process_id="second", dataset="asset", file=str(asset))
+    with pytest.raises(duckdb.CatalogException):
+        second.execute("FROM left_behind")
+    [[total]] = second.execute("SELECT sum(n) FROM asset").fetchall()
+    assert total == sum(range(1000))
+    with pytest.raises(duckdb.ConnectionException):
+        first.execute("SELECT 1")
+
+
+def test_a_worker_serves_several_transfer_processes_and_datasets(
+    pool: QueryPool, asset: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.arrow"
+    write_partial(pa.table({"n": [7]}), other)
+    for process_id, file, rows in (("a", asset, 1000), ("b", other, 1), ("a", other, 1)) * 2:
+        answer = ask(pool, file, "SELECT n FROM asset", process_id=process_id)
+        assert answer.rows_count == rows
+
+
+def test_a_worker_goes_on_after_queries_that_do_not_run(asset: Path) -> None:
+    limits = Limits(30, 10**6, 2**24, 1_250_000_000, workers=1, waiting=0)
+    with closing(QueryPool(limits)) as pool:
+        for _ in range(2):
+            assert ask(pool, asset, "SELECT n FROM asset").rows_count == 1000
+            with pytest.raises(QueryRefusedError):
+                ask(pool, asset, "DROP TABLE asset")
+            with pytest.raises(QueryFailedError):
+                ask(pool, asset, "SELECT no_such FROM asset")
+            with pytest.raises(QueryFailedError):
+                ask(pool, asset, "SELECT cast(plant AS INTEGER) FROM asset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,12 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from connector.dataplane.access import Access, PolicyDeniedError, load
+from connector.dataplane.service import SLICE_BYTES, stream_file
+from connector.transfer import store as transfers
+from databank.kit.app import Caller
 from databank.kit.clock import new_urn
+from schemas.ids import AgreementId
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.terms import Mode, Terms
 from tests.support.connectors import Registry, Running, connector
@@ -145,6 +151,43 @@ def test_a_resumed_download_is_the_file_and_is_paid_once(supplier: Running, buye
     assert "databank-rows" not in again.headers
     assert made.read(Range=f"bytes={whole_size}-").status_code == 416
     assert made.read(**{"If-Range": '"other"', "Range": "bytes=0-1"}).status_code == 200
+
+
+def access_of(made: Contract) -> Access:
+    """Return what the supplier knows when the buyer comes to its data address."""
+    buyer, supplier = made.buyer.runtime, made.supplier.runtime
+    with buyer.database.unit_of_work() as uow:
+        [process] = transfers.running(uow, AgreementId(made.agreement_id))
+    assert process.provider_pid is not None
+    assert process.data_address is not None
+    properties = {e["name"]: e["value"] for e in process.data_address["endpointProperties"]}
+    participant = supplier.directory.find(buyer.did)
+    assert participant is not None
+    with supplier.database.unit_of_work() as uow:
+        caller = Caller(participant, uow, properties["authorization"])
+        return load(uow, process.provider_pid, caller)
+
+
+def test_a_read_under_way_breaks_off_when_its_right_ends(supplier: Running, buyer: Running) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    assert made.read(Range="bytes=0-0").status_code == 206
+    access, content = access_of(made), memoryview(bytes(3 * SLICE_BYTES))
+
+    async def read_on() -> int:
+        pieces = stream_file(
+            supplier.runtime, access, content, start=0, end=len(content), check_seconds=0
+        )
+        count = 0
+        async for piece in pieces:
+            assert len(piece) == SLICE_BYTES
+            count += 1
+        return count
+
+    assert asyncio.run(read_on()) == 3
+    path = f"/transfers/{access.pid}/suspension"
+    assert supplier.manage("POST", path, json={"reason": "점검"}).is_success
+    with pytest.raises(PolicyDeniedError):
+        asyncio.run(read_on())
 
 
 def test_priced_data_need_a_deposit_and_cost_what_was_quoted(
