@@ -57,7 +57,9 @@ def create_app(
     calls = http or _make_http(settings, settings.http_timeout_seconds)
     notices = http or _make_http(settings, NOTICE_SECONDS_MAX)
     directory = _own_directory(database, clock)
-    parts = _make_parts(settings, identity, database, directory, clock, (calls, notices))
+    parts = _make_parts(
+        settings, identity, database, directory=directory, clock=clock, clients=(calls, notices)
+    )
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -100,6 +102,7 @@ def _make_parts(
     settings: BrokerSettings,
     identity: Identity,
     database: Database,
+    *,
     directory: Directory,
     clock: Clock,
     clients: tuple[httpx.Client, httpx.Client],

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from fastapi import Request
 
+from connector.identity.verifier import Verifier
 from connector.settings import ConnectorSettings
 from databank.kit.clock import Clock, IdMaker
 from databank.kit.db import Database
 from databank.kit.directory import Directory
 from databank.kit.http import Identity, ServiceClient
+from databank.kit.resolver import Resolver
 from schemas.ids import ParticipantId
 
 
@@ -46,7 +48,8 @@ class Runtime:
     """One connector's parts.
 
     ``outbox`` wakes the dispatcher, ``usage`` the shipper of usage records, ``processes``
-    those who wait for a negotiation or transfer process.
+    those who wait for a negotiation or transfer process, ``standing`` the keeper of our
+    credential, ``credentials`` those who wait for one.
     """
 
     settings: ConnectorSettings
@@ -56,9 +59,14 @@ class Runtime:
     client: ServiceClient
     clock: Clock
     make_id: IdMaker
+    resolver: Resolver
+    verifier: Verifier
     outbox: Signal = field(default_factory=Signal)
     usage: Signal = field(default_factory=Signal)
     processes: Signal = field(default_factory=Signal)
+    standing: Signal = field(default_factory=Signal)
+    credentials: Signal = field(default_factory=Signal)
+    rotating: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def did(self) -> ParticipantId:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from connector.identity.rotation import rotate
 from connector.management import service
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
@@ -30,16 +31,22 @@ WaitDep = Annotated[float, Query(ge=0, le=60, description="Wait so long for a fi
 Shown = dict[str, Any]
 
 
-@router.post("/join", status_code=201)
+@router.post("/join", status_code=201, response_model_exclude_none=True)
 def join(joining: Joining, runtime: RuntimeDep) -> Participant:
     """Register at the broker, or repeat an earlier registration."""
     return service.join(runtime, joining)
 
 
-@router.get("/participant")
+@router.get("/participant", response_model_exclude_none=True)
 def participant(runtime: RuntimeDep) -> Participant:
     """Return how the registry knows us."""
     return service.own_participant(runtime)
+
+
+@router.post("/key-rotation", response_model_exclude_none=True)
+def rotate_key(runtime: RuntimeDep) -> Participant:
+    """Replace our signing key; the old one verifies for a few minutes more."""
+    return rotate(runtime)
 
 
 @router.get("/services")

@@ -136,9 +136,23 @@ class Resolver:
             raise DidError(f"{did} names a {kind.value} outside its registered address"[:300])
         return url
 
-    def http_for(self, did: ParticipantId) -> httpx.Client:
-        """Return the client with which services of ``did`` may be called."""
-        return self._foreign_http if self._registered(did) is None else self._own_http
+    def is_registered(self, did: ParticipantId) -> bool:
+        """Return whether the registry knows ``did`` as an active participant.
+
+        Raises:
+            DidError: It knows it as one that is not active.
+        """
+        return self._registered(did) is not None
+
+    def http_at(self, did: ParticipantId, url: str) -> httpx.Client:
+        """Return the client with which ``url``, named by ``did``, may be fetched.
+
+        Only at its registered address is a participant called without the guard.
+        """
+        participant = self._registered(did)
+        if participant is not None and _origin(url) == _origin(participant.connector_url):
+            return self._own_http
+        return self._foreign_http
 
     def forget(self, did: ParticipantId) -> None:
         """Fetch the document anew before it is used again."""

@@ -91,7 +91,7 @@ def connector(
     apps: list[FastAPI] = []
 
     def make(port: int) -> FastAPI:
-        values = {"registry_max_age_seconds": 0.0, **settings}
+        values = {"registry_max_age_seconds": 0.0, "identity": "registry", **settings}
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
