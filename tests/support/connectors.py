@@ -79,24 +79,29 @@ class Running:
 @contextmanager
 def connector(
     folder: Path,
-    registry: Registry,
+    registry: Registry | None,
     handle: str,
     *,
     port: int = 0,
     http: httpx.Client | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again."""
+    """Run a connector whose data lie in ``folder``; ``port`` to have it again.
+
+    It stands in ``registry``; without one it asks the broker of its settings and shows credentials.
+    """
     calls = http
     apps: list[FastAPI] = []
 
     def make(port: int) -> FastAPI:
-        values = {"registry_max_age_seconds": 0.0, "identity": "registry", **settings}
+        kind = "dcp" if registry is None else "registry"
+        values = {"registry_max_age_seconds": 0.0, "identity": kind, **settings}
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
-        app = create_app(config, lookup=registry.find, http=calls)
-        registry.add(app.state.runtime, handle)
+        app = create_app(config, lookup=registry.find if registry else None, http=calls)
+        if registry is not None:
+            registry.add(app.state.runtime, handle)
         apps.append(app)
         return app
 

@@ -12,7 +12,7 @@ import pytest
 from databank.cli.program import default_language, read_common_options, run
 
 COMMANDS = (
-    "connector broker catalog clearing up health login join publish publications unpublish "
+    "connector broker catalog clearing up health login join rotate-key publish publications unpublish "
     "restore search show negotiate agreements quote sql read decisions balance passbook "
     "statement demo operator"
 )
