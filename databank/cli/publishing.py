@@ -60,7 +60,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     app.command(
         "rotate-key",
         help=say(
-            "커넥터의 서명 키를 새 키로 바꿉니다. 진행 중인 일은 끊기지 않고, 옛 키는 몇 분 뒤 끝납니다",
+            "커넥터의 서명 키를 바꿉니다. 하던 일은 끊기지 않고 옛 키는 몇 분 뒤 끝납니다",
             "Replace the connector's signing key; nothing breaks, the old key ends in minutes",
         ),
     )(rotate_key)
