@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
 ARGS ?=
 
 .PHONY: help setup demo test test-all check check-lock check-style check-imports check-types \
-	check-docs check-wheel fmt bench docs up lock clean
+	check-docs check-wheel fmt bench tck-dcp docs up lock clean
 
 help: ## Show these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 15
@@ -38,7 +38,10 @@ check-imports: $(READY) ## The layers hold
 check-types: $(READY) ## mypy --strict, tests included
 	$(BIN)/mypy
 
-check-docs: $(READY) ## Generated documents are current
+check-tck-dcp: $(READY) ## Fetch the DCP TCK with mvn and run it; print what does not pass
+	tools/tck-dcp/run
+
+docs: $(READY) ## Generated documents are current
 	$(BIN)/python tools/make_docs.py --check
 
 check-lock: $(READY) ## The locks follow from pyproject.toml
@@ -52,6 +55,9 @@ fmt: $(READY) ## Format, and mend what the linter can
 
 bench: $(READY) ## Measure, with ARGS=...
 	$(BIN)/pytest -m benchmark --numprocesses 0 -s $(ARGS)
+
+tck-dcp: $(READY) ## Fetch the DCP TCK with mvn and run it; print what does not pass
+	tools/tck-dcp/run
 
 docs: $(READY) ## Write the generated documents
 	$(BIN)/python tools/make_docs.py
