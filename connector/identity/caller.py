@@ -8,8 +8,9 @@ from connector.runtime import get_runtime
 from databank.kit.app import bearer, identify
 from databank.kit.holder import refused
 from databank.kit.store import was_used
+from schemas.ids import ParticipantId
 from schemas.participant import Participant
-from schemas.token import Claims
+from schemas.token import Claims, TokenError, claimed_issuer
 
 
 def verify_caller(request: Request) -> tuple[Participant, Claims]:
@@ -22,12 +23,20 @@ def verify_caller(request: Request) -> tuple[Participant, Claims]:
     runtime = get_runtime(request)
     if not runtime.settings.shows_credentials:
         return identify(request)
-    claims = runtime.verifier.check_token(bearer(request))
+    token = bearer(request)
+    participant = runtime.directory.find(_issuer(token))
+    if participant is None:  # before anything is fetched at a stranger's address
+        raise refused("not registered at our broker: contracts are between registered ones")
+    claims = runtime.verifier.check_token(token)
     with runtime.database.unit_of_work() as uow:
         if was_used(uow, claims):  # a replay must not cost a round trip
             raise refused("this token was used before")
     runtime.verifier.require_membership(claims)
-    participant = runtime.directory.find(claims.issuer)
-    if participant is None:  # contracts are delivered and settled between registered ones
-        raise refused(f"{claims.issuer} is not registered at our broker")
     return participant, claims
+
+
+def _issuer(token: str) -> ParticipantId:
+    try:
+        return claimed_issuer(token)
+    except TokenError as error:
+        raise refused(str(error)) from None

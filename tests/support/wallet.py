@@ -77,6 +77,7 @@ class Wallet:
     service_url: str | None = None  # instead of its own
     other_keys: list[PublicKey] = field(default_factory=list)
     queries: int = 0
+    document_reads: int = 0
     access_tokens: list[str] = field(default_factory=list)
     got: list[dict[str, Any]] = field(default_factory=list)
 
@@ -140,6 +141,7 @@ def _app(one: Wallet) -> FastAPI:
 
     @app.get("/.well-known/did.json")
     def document() -> dict[str, Any]:
+        one.document_reads += 1
         services = [(ServiceType.CREDENTIAL, one.service_url or f"{one.url}/wallet")]
         return DidDocument.of(one.did, [one.key.public, *one.other_keys], services).to_json()
 

@@ -14,6 +14,7 @@ import pytest
 from connector.identity import store
 from schemas.dcp.message import PresentationResponseMessage
 from schemas.ids import ParticipantId, did_web
+from schemas.problem import NotAuthenticatedError
 from schemas.signature import generate_key
 from tests.integration.identity.conftest import join, member
 from tests.support.connectors import Running, connector
@@ -299,15 +300,26 @@ def unregistered() -> Iterator[Wallet]:
         yield running
 
 
-def test_a_stranger_that_the_registry_does_not_know_is_verified_and_still_not_served(
+def test_a_stranger_that_the_registry_does_not_know_is_refused_before_anything_is_fetched(
     supplier: Running, unregistered: Wallet, issuer: Issuer
 ) -> None:
     unregistered.credentials = [issuer.issue(unregistered.did)]
     answer = ask(supplier, unregistered)
     assert answer.status_code == 401
     assert "not registered" in answer.json()["reason"][0]
-    assert unregistered.queries == 1
-    claims = supplier.runtime.verifier.check_token(
-        unregistered.token(supplier.runtime.did)["Authorization"].removeprefix("Bearer ")
-    )
-    assert claims.issuer == unregistered.did
+    assert (unregistered.queries, unregistered.document_reads) == (0, 0)
+
+
+def test_a_stranger_that_the_registry_does_not_know_can_be_verified(
+    supplier: Running, unregistered: Wallet, issuer: Issuer
+) -> None:
+    unregistered.credentials = [issuer.issue(unregistered.did)]
+    verifier = supplier.runtime.verifier
+    headers = unregistered.token(supplier.runtime.did)
+    claims = verifier.check_token(headers["Authorization"].removeprefix("Bearer "))
+    verifier.require_membership(claims)
+    assert (unregistered.queries, unregistered.document_reads) == (1, 1)
+    unregistered.credentials = []
+    verifier.forget(unregistered.did)
+    with pytest.raises(NotAuthenticatedError):
+        verifier.require_membership(claims)
