@@ -38,10 +38,7 @@ check-imports: $(READY) ## The layers hold
 check-types: $(READY) ## mypy --strict, tests included
 	$(BIN)/mypy
 
-check-tck-dcp: $(READY) ## Fetch the DCP TCK with mvn and run it; print what does not pass
-	tools/tck-dcp/run
-
-docs: $(READY) ## Generated documents are current
+check-docs: $(READY) ## Generated documents are current
 	$(BIN)/python tools/make_docs.py --check
 
 check-lock: $(READY) ## The locks follow from pyproject.toml

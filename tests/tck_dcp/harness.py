@@ -14,11 +14,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Final
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from fastapi import FastAPI, Form, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from connector.identity import store
@@ -48,20 +48,19 @@ def token_endpoint(app: FastAPI, ours: Running) -> None:
     """Add the STS: OAuth 2 client credentials, as the TCK calls it."""
 
     @app.post("/token")
-    def token(
-        client_id: Annotated[str, Form()],
-        client_secret: Annotated[str, Form()],
-        audience: Annotated[str, Form()],
-        bearer_access_scope: Annotated[str, Form()] = "",
-    ) -> JSONResponse:
-        if (client_id, client_secret) != CLIENT:
+    async def token(request: Request) -> JSONResponse:
+        form = {
+            name: values[0] for name, values in parse_qs((await request.body()).decode()).items()
+        }
+        if (form.get("client_id"), form.get("client_secret")) != CLIENT:
             return JSONResponse({"error": "invalid_client"}, 401)
+        audience, scopes = form["audience"], form.get("bearer_access_scope", "").split()
         runtime = ours.runtime
         access_token = issue_access_token(
             key=runtime.identity.key,
             own=runtime.did,
             verifier=audience,
-            scopes=bearer_access_scope.split(),
+            scopes=scopes,
             now=runtime.clock(),
             jti=new_secret(),
         )

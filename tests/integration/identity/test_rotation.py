@@ -19,8 +19,8 @@ from schemas.signature import SigningKey, generate_key, sign
 from schemas.token import issue
 from tests.integration.identity.conftest import join, member
 from tests.integration.identity.test_membership import ask, catalog
-from tests.support.connectors import Running, connector
-from tests.support.contracts import contract
+from tests.support.connectors import Running, connector, publish
+from tests.support.contracts import negotiate
 from tests.support.registry import wait_until
 from tests.support.wallet import Wallet
 
@@ -33,7 +33,12 @@ def registered(broker: str, participant: str) -> Any:
 def test_a_contract_before_and_after_a_rotation(
     supplier: Running, buyer: Running, broker: str
 ) -> None:
-    contract(buyer, supplier)
+    energy = publish(supplier.runtime, "energy")
+
+    def agree() -> None:
+        assert negotiate(buyer, supplier, energy)["state"] == "FINALIZED"
+
+    agree()
     early = buyer.runtime.client.authorization(supplier.runtime.did)
     answer = buyer.manage("POST", "/key-rotation")
     assert answer.status_code == 200, answer.text
@@ -45,9 +50,9 @@ def test_a_contract_before_and_after_a_rotation(
     document = buyer.http.get(f"{buyer.url}/.well-known/did.json").json()
     assert document["capabilityInvocation"] == [f"{own}#key-2", f"{own}#key-1"]
     assert catalog(supplier, early).status_code == 200  # signed by the old key just before
-    contract(buyer, supplier)
+    agree()
     assert buyer.manage("POST", "/key-rotation").json()["key_fragment"] == "key-3"
-    contract(buyer, supplier)
+    agree()
     assert join(buyer, "buyer").status_code == 201  # the same registration again
 
 

@@ -13,8 +13,8 @@ from databank.cli.program import default_language, read_common_options, run
 
 COMMANDS = (
     "connector broker catalog clearing up health login join rotate-key publish "
-    "publications unpublish restore search show negotiate agreements quote sql read decisions balance passbook "
-    "statement demo operator"
+    "publications unpublish restore search show negotiate agreements quote sql read "
+    "decisions balance passbook statement demo operator"
 )
 NOBODY = {"DATABANK_URL": "http://localhost:9", "DATABANK_TOKEN": "t", "LANG": "ko_KR.UTF-8"}
 
