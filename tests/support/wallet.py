@@ -21,6 +21,7 @@ from databank.kit.clock import new_secret, new_urn, system_clock
 from databank.kit.http import Identity, ServiceClient
 from databank.kit.keys import KEY_FILE
 from schemas.dcp.credential import (
+    KIND_OF,
     MEMBERSHIP,
     MEMBERSHIP_SCHEMA,
     Credential,
@@ -31,7 +32,6 @@ from schemas.dcp.did import DidDocument, ServiceType
 from schemas.dcp.jose import encode_base64url, read_jwt
 from schemas.dcp.message import PresentationResponseMessage, Profile
 from schemas.dcp.presentation import issue_presentation
-from schemas.dcp.status_list import StatusListKind
 from schemas.ids import ParticipantId, did_web
 from schemas.signature import PublicKey, SigningKey, generate_key
 from tests.support.serve import serve
@@ -73,6 +73,7 @@ class Wallet:
     credentials: list[str] = field(default_factory=list)
     answer: dict[str, Any] | None = None
     status: int = 200
+    profile: Profile = Profile.VC11
     shown_to: ParticipantId | None = None  # instead of who asks
     service_url: str | None = None  # instead of its own
     other_keys: list[PublicKey] = field(default_factory=list)
@@ -111,7 +112,7 @@ class Wallet:
             return self.answer
         presentation = issue_presentation(
             self.credentials,
-            profile=Profile.VC11,
+            profile=self.profile,
             key=self.key,
             holder=self.did,
             verifier=self.shown_to or verifier,
@@ -167,7 +168,7 @@ class Issuer:
 
     did: ParticipantId
     key: SigningKey
-    status_url: str | None = None
+    lists_url: str | None = None
 
     @classmethod
     def broker(cls, url: str, folder: Path) -> Issuer:
@@ -176,15 +177,16 @@ class Issuer:
         private = json.loads((folder / KEY_FILE).read_text(encoding="utf-8"))
         fragment = private.pop("kid")
         key = SigningKey(f"{did}#{fragment}", private)
-        return cls(did, key, f"{url}/issuer/status-lists/vc11/0")
+        return cls(did, key, f"{url}/issuer/status-lists")
 
     def issue(self, holder: ParticipantId, **changes: Any) -> str:
         """Return a membership credential; ``changes`` are of its fields."""
         now = datetime.now(UTC)  # noqa: TID251 - as an issuer of another make does
-        index = changes.pop("index", 100_000)
+        index, profile = changes.pop("index", 100_000), changes.pop("profile", Profile.VC11)
         statuses: tuple[StatusRef, ...] = ()
-        if self.status_url is not None:
-            statuses = (StatusRef(StatusListKind.SL2021, "revocation", self.status_url, index),)
+        if self.lists_url is not None:
+            url = f"{self.lists_url}/{'vc11' if profile is Profile.VC11 else 'vc20'}/0"
+            statuses = (StatusRef(KIND_OF[profile], "revocation", url, index),)
         subject = {"id": holder, "handle": "wallet", "name": "wallet", "memberOf": self.did}
         credential = Credential(
             id=new_urn(),
@@ -193,7 +195,7 @@ class Issuer:
             subject=subject,
             valid_from=now - timedelta(minutes=1),
             valid_until=now + timedelta(hours=1),
-            profile=Profile.VC11,
+            profile=profile,
             statuses=statuses,
             schemas=(MEMBERSHIP_SCHEMA,),
         )

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from connector.identity import store
-from schemas.dcp.message import PresentationResponseMessage
+from schemas.dcp.credential import read_credential
+from schemas.dcp.message import PresentationResponseMessage, Profile
 from schemas.ids import ParticipantId, did_web
 from schemas.problem import NotAuthenticatedError
 from schemas.signature import generate_key
@@ -72,6 +73,30 @@ def test_a_stranger_with_a_credential_is_answered_and_asked_once(
     assert ask(supplier, stranger).status_code == 200
     assert stranger.queries == 1
     assert stranger.access_tokens == ["opaque"]
+
+
+def test_credentials_of_both_profiles_count_and_are_revoked(
+    supplier: Running, stranger: Wallet, issuer: Issuer, buyer: Running, broker: str
+) -> None:
+    revoked = bits(buyer)
+    change(broker, buyer.runtime.did, "revocation")
+    for profile in Profile:
+        stranger.profile = profile
+        stranger.credentials = [issuer.issue(stranger.did, profile=profile)]
+        supplier.runtime.verifier.forget(stranger.did)
+        assert ask(supplier, stranger).status_code == 200, profile
+        stranger.credentials = [issuer.issue(stranger.did, profile=profile, index=revoked)]
+        supplier.runtime.verifier.forget(stranger.did)
+        refused = ask(supplier, stranger)
+        assert refused.status_code == 401, profile
+        assert "under revocation" in refused.json()["reason"][0]
+
+
+def bits(holder: Running) -> int:
+    payload = membership(holder)
+    assert payload is not None
+    [status] = read_credential(payload)[1].statuses
+    return status.index
 
 
 @dataclass(frozen=True)
