@@ -69,7 +69,10 @@ class Keeper:
     def _round(self) -> float:
         """Do what is due; return how long nothing else is, in seconds."""
         runtime = self._runtime
-        finish_rotation(runtime)
+        try:
+            finish_rotation(runtime)
+        except ProblemError as error:  # the credential must not wait for it
+            log.warning("rotation_not_finished", reason=error.detail.en)
         if not runtime.settings.shows_credentials:
             return CHECK_SECONDS
         own = runtime.directory.find(runtime.did)
