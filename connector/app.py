@@ -29,7 +29,7 @@ from connector.outbox.model import Kind
 from connector.outbox.notices import NoticeDelivery
 from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
-from connector.runtime import Runtime, get_runtime
+from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
 from connector.transfer.routes import router as transfer_router
 from connector.transfer.service import TransferDelivery
@@ -59,7 +59,12 @@ def registry_notice(
 
 
 def create_runtime(
-    settings: ConnectorSettings, *, clock: Clock, lookup: Lookup | None, http: httpx.Client
+    settings: ConnectorSettings,
+    *,
+    clock: Clock,
+    lookup: Lookup | None,
+    http: httpx.Client,
+    deciders: Deciders | None = None,
 ) -> Runtime:
     """Open the database, load the key, and put the connector's parts together."""
     database = Database(settings.database())
@@ -77,7 +82,16 @@ def create_runtime(
     )
     resolver, verifier = create_verifier(settings, client, directory, clock=clock, http=http)
     runtime = Runtime(
-        settings, identity, database, directory, client, clock, new_urn, resolver, verifier
+        settings,
+        identity,
+        database,
+        directory,
+        client,
+        clock,
+        new_urn,
+        resolver,
+        verifier,
+        deciders or Deciders(),
     )
     prepare_folders(runtime)
     return runtime
@@ -92,6 +106,19 @@ def query_limits(settings: ConnectorSettings) -> Limits:
         memory_bytes=settings.worker_memory_bytes,
         workers=settings.workers_max,
         waiting=settings.queries_waiting_max,
+    )
+
+
+def create_context(runtime: Runtime) -> Context:
+    """Return what the kit's routes and guards need of this connector."""
+    return Context(
+        did=runtime.did,
+        key=runtime.identity.key.public,
+        database=runtime.database,
+        directory=runtime.directory,
+        clock=runtime.clock,
+        admin_token=load_or_make_admin_token(runtime.settings),
+        document=partial(own_document, runtime),
     )
 
 
@@ -129,6 +156,7 @@ def create_app(
     clock: Clock = system_clock,
     lookup: Lookup | None = None,
     http: httpx.Client | None = None,
+    deciders: Deciders | None = None,
 ) -> FastAPI:
     """Return a connector's application.
 
@@ -137,9 +165,10 @@ def create_app(
         clock: The time.
         lookup: The registry; without it, the broker named in the settings.
         http: The client for all calls to others.
+        deciders: Who answers counterparties; without them, what is published.
     """
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
-    runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http)
+    runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = create_dispatcher(runtime)
     query_pool = QueryPool(query_limits(settings))
     threads = (dispatcher, Shipper(runtime), Keeper(runtime))
@@ -155,18 +184,9 @@ def create_app(
         http.close()
         runtime.database.close()
 
-    context = Context(
-        did=runtime.did,
-        key=runtime.identity.key.public,
-        database=runtime.database,
-        directory=runtime.directory,
-        clock=clock,
-        admin_token=load_or_make_admin_token(settings),
-        document=partial(own_document, runtime),
-    )
     app = create_base_app(
         "산업데이터은행 connector",
-        context,
+        create_context(runtime),
         body_bytes_max=settings.body_bytes_max,
         lifespan=background,
     )

@@ -9,7 +9,9 @@ from pathlib import Path
 from fastapi import Request
 
 from connector.identity.verifier import Verifier
+from connector.negotiation import decide as negotiating
 from connector.settings import ConnectorSettings
+from connector.transfer import decide as transferring
 from databank.kit.clock import Clock, IdMaker
 from databank.kit.db import Database
 from databank.kit.directory import Directory
@@ -44,6 +46,14 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Deciders:
+    """Who decides for the company; by default what it has published decides."""
+
+    negotiation: negotiating.Decider = field(default_factory=negotiating.AutomaticDecider)
+    transfer: transferring.Decider = field(default_factory=transferring.AutomaticDecider)
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """One connector's parts.
 
@@ -61,6 +71,7 @@ class Runtime:
     make_id: IdMaker
     resolver: Resolver
     verifier: Verifier
+    deciders: Deciders = field(default_factory=Deciders)
     outbox: Signal = field(default_factory=Signal)
     usage: Signal = field(default_factory=Signal)
     processes: Signal = field(default_factory=Signal)

@@ -75,6 +75,17 @@ def put(uow: UnitOfWork, published: Published) -> None:
     uow.session.flush()
 
 
+def replace(uow: UnitOfWork, published: Published, *, now: datetime) -> None:
+    """Store a changed title, terms or price of a dataset; its name and file stay."""
+    row = uow.session.get_one(PublishedRow, published.dataset.id)
+    row.offer_id = published.offer_id
+    row.dataset_json = _dump(published.dataset)
+    row.terms_json, row.plan_json = _dump(published.terms), _dump(published.plan)
+    row.changed_at = now
+    row.changes_count += 1
+    uow.session.flush()
+
+
 def get(uow: UnitOfWork, dataset_id: DatasetId) -> Published | None:
     """Return a published dataset, withdrawn or not."""
     row = uow.session.get(PublishedRow, dataset_id)

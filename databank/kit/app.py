@@ -291,8 +291,10 @@ def require_admin(request: Request) -> None:
     """
     if not hmac.compare_digest(bearer(request), get_context(request).admin_token):
         raise NotAuthenticatedError(
-            ko="관리 토큰이 맞지 않습니다. `databank connector token`으로 확인하세요.",
-            en="Wrong admin token.",
+            ko="관리 토큰이 맞지 않습니다. 이 서비스의 데이터 폴더에 있는 admin-token 파일이나 "
+            "ADMIN_TOKEN_FILE 설정이 가리키는 파일을 보세요.",
+            en="Wrong admin token. Look at the file admin-token in this service's data folder, "
+            "or the file that the setting ADMIN_TOKEN_FILE names.",
         )
 
 

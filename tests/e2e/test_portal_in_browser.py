@@ -84,7 +84,7 @@ def test_a_reader_searches_opens_a_dataset_and_changes_the_language(
     assert page.locator("#total").inner_text() == "‘압연’ 1건"
     page.get_by_role("link", name="압연 전력").click()
     page.wait_for_url("**/d/**")
-    for heading in ("이용 조건", "가격", "이용 방법"):
+    for heading in ("이용 조건", "요금", "이용 방법"):
         assert page.get_by_role("heading", name=heading, exact=True).is_visible()
     page.get_by_role("link", name="English").click()
     assert page.get_by_role("heading", name="Terms of use").is_visible()

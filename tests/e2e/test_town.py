@@ -216,9 +216,10 @@ def test_every_command_of_a_buyer_and_a_supplier_works(
     assert _ok(running, supplier, "publications")[0]["is_withdrawn"] is True
 
     def is_listed() -> bool:
-        return running.cli(curator, "show", ref).returncode == 0
+        return bool(_ok(running, curator, "show", ref)["is_listed"])
 
     wait_for(lambda: not is_listed() or None, what="the withdrawal in the catalog")
+    assert _ok(running, curator, "sql", ref, sql)["rows"]  # the agreement goes on
     _ok(running, supplier, "restore", story.process.name)
     wait_for(lambda: is_listed() or None, what="the restoration in the catalog")
     assert _ok(running, curator, "sql", ref, sql)["rows"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,9 +34,8 @@ from schemas.dcp.message import PresentationResponseMessage, Profile
 from schemas.dcp.presentation import issue_presentation
 from schemas.ids import ParticipantId, did_web
 from schemas.signature import PublicKey, SigningKey, generate_key
+from tests.support.registry import brn_of
 from tests.support.serve import serve
-
-BRN: Final = "220-81-62517"
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Wallet:
         body = {
             "handle": handle,
             "name": handle,
-            "brn": BRN,
+            "brn": brn_of(handle),
             "connector_url": self.url,
             "jwk": self.key.public.jwk,
         }

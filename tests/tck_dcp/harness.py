@@ -31,7 +31,7 @@ from schemas.ids import ParticipantId, did_web
 from schemas.problem import ProblemError
 from schemas.token import issue
 from tests.support.connectors import Running, connector
-from tests.support.registry import BRN, running_broker
+from tests.support.registry import brn_of, running_broker
 from tests.support.serve import serve
 
 CLIENT: Final = ("tck-client", new_secret())
@@ -140,7 +140,7 @@ def system(callback: str) -> Iterator[dict[str, dict[str, str]]]:
         ours = stack.enter_context(
             connector(folder / "connector", None, "tck", broker_url=broker, trusted_issuers=trusted)
         )
-        body = {"handle": "tck", "name": "tck", "brn": BRN}
+        body = {"handle": "tck", "name": "tck", "brn": brn_of("tck")}
         joined = ours.manage("POST", "/join", json=body)
         assert joined.status_code == httpx.codes.CREATED, joined.text
         expect_credentials(ours, callback)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.connectors import Running, connector
-from tests.support.registry import BRN, running_broker
+from tests.support.registry import brn_of, running_broker
 from tests.support.wallet import Issuer, Wallet, wallet
 
 
@@ -36,7 +36,7 @@ def member(folder: Path, broker: str, handle: str, **settings: Any) -> Iterator[
 
 
 def join(running: Running, handle: str) -> httpx.Response:
-    body = {"handle": handle, "name": handle, "brn": BRN}
+    body = {"handle": handle, "name": handle, "brn": brn_of(handle)}
     return running.manage("POST", "/join", json=body)
 
 
