@@ -6,8 +6,8 @@ READY := .venv/.ready
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
 ARGS ?=
 
-.PHONY: help setup demo test tck test-all check check-lock check-style check-imports check-types \
-	check-docs check-wheel fmt bench docs up lock clean
+.PHONY: help setup demo test tck tck-dcp test-all check check-lock check-style check-imports \
+	check-types check-docs check-wheel fmt bench docs up lock clean
 
 help: ## Show these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 15
@@ -55,6 +55,9 @@ fmt: $(READY) ## Format, and mend what the linter can
 
 bench: $(READY) ## Measure, with ARGS=...
 	$(BIN)/pytest -m benchmark --numprocesses 0 -s $(ARGS)
+
+tck-dcp: $(READY) ## Fetch the DCP TCK with mvn and run it; print what does not pass
+	tools/tck-dcp/run
 
 docs: $(READY) ## Write the generated documents
 	$(BIN)/python tools/make_docs.py

@@ -54,6 +54,11 @@ class BrokerSettings(ServiceSettings):
         description="Whether production admits and crawls connectors at private addresses and "
         "without TLS, as inside one container network.",
     )
+    membership_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a membership credential is valid, days; it is renewed before.",
+    )
     crawl_seconds: float = Field(
         default=60.0, gt=0, description="Time between crawls of an unchanged connector, seconds."
     )

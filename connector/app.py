@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Final
 
 import httpx
@@ -14,6 +15,10 @@ from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
 from connector.dsp.edge import DspError, on_dsp_error
+from connector.identity.document import own_document
+from connector.identity.keeper import Keeper
+from connector.identity.routes import router as identity_router
+from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
 from connector.metering.ship import Shipper
 from connector.negotiation.routes import router as negotiation_router
@@ -49,19 +54,8 @@ def registry_notice(
     if caller.participant.id != did_web(runtime.settings.broker_url):
         raise ForbiddenError(ko="브로커만 보낼 수 있습니다.", en="Only the broker may send this.")
     runtime.directory.forget(notice.participant_id)
+    runtime.verifier.forget(notice.participant_id)
     return {"status": "ok"}
-
-
-ROUTERS: Final = (
-    registry_router,
-    offering_router,
-    negotiation_router,
-    transfer_router,
-    publish_router,
-    management_router,
-    use_router,
-    data_router,
-)
 
 
 def create_runtime(
@@ -76,15 +70,28 @@ def create_runtime(
     database = Database(settings.database())
     database.migrate("connector")
     identity = Identity(settings.did, load_or_make_key(settings))
-    client = ServiceClient(identity, clock=clock, make_jti=new_secret, http=http)
+    shown = access_tokens(identity, clock) if settings.shows_credentials else None
+    client = ServiceClient(
+        identity, clock=clock, make_jti=new_secret, http=http, make_access_token=shown
+    )
     directory = Directory(
         lookup or broker_lookup(client, settings.broker_url),
         clock=clock,
         max_age_seconds=settings.registry_max_age_seconds,
         grace_seconds=settings.registry_grace_seconds,
     )
+    resolver, verifier = create_verifier(settings, client, directory, clock=clock, http=http)
     runtime = Runtime(
-        settings, identity, database, directory, client, clock, new_urn, deciders or Deciders()
+        settings,
+        identity,
+        database,
+        directory,
+        client,
+        clock,
+        new_urn,
+        resolver,
+        verifier,
+        deciders or Deciders(),
     )
     prepare_folders(runtime)
     return runtime
@@ -111,6 +118,7 @@ def create_context(runtime: Runtime) -> Context:
         directory=runtime.directory,
         clock=runtime.clock,
         admin_token=load_or_make_admin_token(runtime.settings),
+        document=partial(own_document, runtime),
     )
 
 
@@ -127,6 +135,19 @@ def create_dispatcher(runtime: Runtime) -> Dispatcher:
             Kind.CRAWL_REQUEST: notices,
         },
     )
+
+
+ROUTERS: Final = (
+    registry_router,
+    identity_router,
+    offering_router,
+    negotiation_router,
+    transfer_router,
+    publish_router,
+    management_router,
+    use_router,
+    data_router,
+)
 
 
 def create_app(
@@ -149,16 +170,16 @@ def create_app(
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = create_dispatcher(runtime)
-    shipper = Shipper(runtime)
     query_pool = QueryPool(query_limits(settings))
+    threads = (dispatcher, Shipper(runtime), Keeper(runtime))
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
-        dispatcher.start()
-        shipper.start()
+        for thread in threads:
+            thread.start()
         yield
-        shipper.stop()
-        dispatcher.stop()
+        for thread in reversed(threads):
+            thread.stop()
         query_pool.close()
         http.close()
         runtime.database.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import Request
 
+from connector.identity.verifier import Verifier
 from connector.negotiation import decide as negotiating
 from connector.settings import ConnectorSettings
 from connector.transfer import decide as transferring
@@ -15,6 +16,7 @@ from databank.kit.clock import Clock, IdMaker
 from databank.kit.db import Database
 from databank.kit.directory import Directory
 from databank.kit.http import Identity, ServiceClient
+from databank.kit.resolver import Resolver
 from schemas.ids import ParticipantId
 
 
@@ -56,7 +58,8 @@ class Runtime:
     """One connector's parts.
 
     ``outbox`` wakes the dispatcher, ``usage`` the shipper of usage records, ``processes``
-    those who wait for a negotiation or transfer process.
+    those who wait for a negotiation or transfer process, ``standing`` the keeper of our
+    credential, ``credentials`` those who wait for one.
     """
 
     settings: ConnectorSettings
@@ -66,10 +69,15 @@ class Runtime:
     client: ServiceClient
     clock: Clock
     make_id: IdMaker
+    resolver: Resolver
+    verifier: Verifier
     deciders: Deciders = field(default_factory=Deciders)
     outbox: Signal = field(default_factory=Signal)
     usage: Signal = field(default_factory=Signal)
     processes: Signal = field(default_factory=Signal)
+    standing: Signal = field(default_factory=Signal)
+    credentials: Signal = field(default_factory=Signal)
+    rotating: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def did(self) -> ParticipantId:

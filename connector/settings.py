@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Final
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from databank.kit.settings import ServiceSettings
+from databank.kit.settings import Environment, ServiceSettings
+from schemas.ids import did_web
+
+DCP_PATH: Final = "/dcp"  # where our credential service is
+
+
+class IdentityCheck(StrEnum):
+    """What a caller of the protocol routes has to show."""
+
+    DCP = "dcp"
+    REGISTRY = "registry"
 
 
 class ConnectorSettings(ServiceSettings):
@@ -21,6 +34,33 @@ class ConnectorSettings(ServiceSettings):
     )
     clearing_url: str = Field(
         default="http://localhost:8300", description="URL of the clearing service."
+    )
+    identity: IdentityCheck = Field(
+        default=IdentityCheck.DCP,
+        description="What callers of protocol routes have to show: `dcp`, a membership credential "
+        "of a trusted issuer; `registry`, only a token under the key that the registry has.",
+    )
+    trusted_issuers: tuple[str, ...] = Field(
+        default=(),
+        description="DIDs whose membership credentials count, as a JSON list; empty means the "
+        "broker's.",
+    )
+    membership_max_age_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        description="How long a verified membership is believed unasked, seconds; a revocation "
+        "notice ends it at once.",
+    )
+    document_max_age_seconds: float = Field(
+        default=300.0, ge=0, description="How long a fetched DID document is used, seconds."
+    )
+    status_list_max_age_seconds: float = Field(
+        default=60.0, ge=0, description="How long a fetched status list is used, seconds."
+    )
+    allow_private_networks: bool = Field(
+        default=False,
+        description="Whether production fetches DID documents and status lists of strangers from "
+        "private addresses, as inside one container network.",
     )
     catalog_page_size: int = Field(
         default=100, ge=1, le=1000, description="Datasets on one page of the DSP catalog."
@@ -68,3 +108,23 @@ class ConnectorSettings(ServiceSettings):
     start_wait_seconds: float = Field(
         default=15.0, gt=0, le=60, description="Longest wait for a transfer to start, seconds."
     )
+
+    @property
+    def shows_credentials(self) -> bool:
+        """Whether callers, and we as a caller, show credentials."""
+        return self.identity is IdentityCheck.DCP
+
+    @property
+    def issuers(self) -> frozenset[str]:
+        """The DIDs whose membership credentials count."""
+        return frozenset(self.trusted_issuers) or frozenset({did_web(self.broker_url)})
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether strangers are fetched from the open internet only."""
+        return self.env is Environment.PRODUCTION and not self.allow_private_networks
+
+    @property
+    def dcp_url(self) -> str:
+        """Where our credential service is."""
+        return f"{self.url}{DCP_PATH}"

@@ -2,6 +2,7 @@
 
 from connector.agreement import store as agreement_store
 from connector.dsp import store as dsp_store
+from connector.identity import store as identity_store
 from connector.metering import store as metering_store
 from connector.negotiation import store as negotiation_store
 from connector.offering import store as offering_store
@@ -14,6 +15,7 @@ from databank.kit import store as kit_store
 __all__ = [
     "agreement_store",
     "dsp_store",
+    "identity_store",
     "kit_store",
     "metering_store",
     "negotiation_store",

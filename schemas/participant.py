@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -62,6 +63,28 @@ class Jwk(OwnWire):
     x: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$")
 
 
+Fragment = Annotated[str, StringConstraints(pattern=r"^key-[1-9][0-9]{0,5}$")]
+
+
+class RetiringKey(OwnWire):
+    """A key that was replaced and still verifies what was signed just before."""
+
+    fragment: Fragment
+    jwk: Jwk
+    until: Time
+
+
+class KeyChange(OwnWire):
+    """A participant replaces its key; the call is signed by the old one.
+
+    ``proof`` is a JWS of the participant's id by the new key: it is really in its hands.
+    """
+
+    fragment: Fragment
+    jwk: Jwk
+    proof: str = Field(max_length=2000)
+
+
 class JoinRequest(OwnWire):
     """Ask to be registered.
 
@@ -74,6 +97,7 @@ class JoinRequest(OwnWire):
     brn: Brn
     connector_url: ServiceUrl
     jwk: Jwk
+    key_fragment: Fragment = KEY_FRAGMENT
     role: Role = Role.COMPANY
 
     @property
@@ -94,11 +118,24 @@ class Participant(OwnWire):
     role: Role
     status: Status
     registered_at: Time
+    key_fragment: Fragment = KEY_FRAGMENT
+    retiring: RetiringKey | None = None
 
     @property
     def key(self) -> PublicKey:
         """The key that this party's tokens and signatures verify under."""
-        return PublicKey(f"{self.id}#{KEY_FRAGMENT}", self.jwk.to_json())
+        return PublicKey(f"{self.id}#{self.key_fragment}", self.jwk.to_json())
+
+    def keys(self, now: datetime) -> tuple[PublicKey, ...]:
+        """Return the keys that verify now: the present one, and the one before for a while."""
+        old = self.retiring
+        if old is None or old.until <= now:
+            return (self.key,)
+        return (self.key, PublicKey(f"{self.id}#{old.fragment}", old.jwk.to_json()))
+
+    def key_named(self, kid: object, now: datetime) -> PublicKey:
+        """Return the key that a token names, or the present one, under which it will not verify."""
+        return next((key for key in self.keys(now) if key.kid == kid), self.key)
 
     @property
     def dsp_url(self) -> str:

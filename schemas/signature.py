@@ -52,11 +52,11 @@ class SigningKey:
         return PublicKey(self.kid, jwk)
 
 
-def generate_key(owner: str) -> SigningKey:
+def generate_key(owner: str, fragment: str = KEY_FRAGMENT) -> SigningKey:
     """Make a new key for the participant or service with the DID ``owner``."""
     key = OKPKey.generate_key("Ed25519")
     private = {str(name): str(value) for name, value in key.as_dict(private=True).items()}
-    return SigningKey(f"{owner}#{KEY_FRAGMENT}", {n: private[n] for n in ("kty", "crv", "x", "d")})
+    return SigningKey(f"{owner}#{fragment}", {n: private[n] for n in ("kty", "crv", "x", "d")})
 
 
 def sign(payload: bytes, *, key: SigningKey, typ: str) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from schemas.participant import JoinRequest, Participant, Role, Status
+from typing import Final
+
+from schemas.participant import JoinRequest, KeyChange, Participant, Role, Status
 from schemas.problem import ConflictError, ForbiddenError, ProblemError
+from schemas.signature import BadSignatureError, PublicKey, verify
 from schemas.wire import Text
+
+PROOF_TYPE: Final = "key-change+jws"
 
 
 class JoinConflictError(ConflictError):
@@ -38,7 +43,7 @@ class UnreachableUrlError(ProblemError):
 
 def first_difference(stored: Participant, request: JoinRequest) -> str | None:
     """Return the first field in which a repeated request differs from the registry."""
-    fields = ("handle", "name", "brn", "connector_url", "jwk", "role")
+    fields = ("handle", "name", "brn", "connector_url", "jwk", "key_fragment", "role")
     return next((f for f in fields if getattr(stored, f) != getattr(request, f)), None)
 
 
@@ -60,6 +65,43 @@ def check_repeat(stored: Participant, request: JoinRequest) -> None:
             en=f"{stored.id} is registered with another {field}. Contact the operator.",
             field=field,
         )
+
+
+class KeyChangeError(ForbiddenError):
+    """A key change that its participant has not proved to be its own."""
+
+    slug = "key-change"
+    title = Text(ko="키를 바꿀 수 없습니다", en="The key cannot be changed")
+
+
+def check_change(stored: Participant, change: KeyChange, *, caller_kid: str) -> bool:
+    """Return whether a key change is new; the same one again is not.
+
+    Raises:
+        KeyChangeError: Not signed by the present key, no proof of the new key's possession, or
+            the key's name is not a later one.
+    """
+    kid = f"{stored.id}#{change.fragment}"
+    try:
+        payload = verify(change.proof, key=PublicKey(kid, change.jwk.to_json()), typ=PROOF_TYPE)
+    except BadSignatureError as error:
+        raise _no_change(str(error)) from None
+    if payload != stored.id.encode():
+        raise _no_change("the proof is another participant's")
+    if (stored.key_fragment, stored.jwk) == (change.fragment, change.jwk):
+        return False
+    if caller_kid != stored.key.kid:
+        raise _no_change("the call is not signed by the present key")
+    if int(change.fragment.rpartition("-")[2]) <= int(stored.key_fragment.rpartition("-")[2]):
+        raise _no_change(f"{change.fragment} is not later than {stored.key_fragment}")
+    return True
+
+
+def _no_change(reason: str) -> KeyChangeError:
+    return KeyChangeError(
+        ko=f"`databank rotate-key`로 다시 시도하세요. {reason}",
+        en=f"Try again with `databank rotate-key`. {reason}",
+    )
 
 
 def handle_taken(handle: str) -> JoinConflictError:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from broker.crawler.guard import is_callable, resolve
 from broker.parts import Parts, get_parts
 from broker.registry import service, store
 from broker.registry.client import notify
@@ -15,21 +14,30 @@ from broker.registry.model import OperatorSecretError, UnreachableUrlError
 from broker.settings import Admission
 from databank.kit.app import (
     AdminDep,
+    CallerDep,
     UowDep,
     bearer,
     consume_token,
     get_context,
     verify_claims,
 )
+from databank.kit.guard import is_callable, resolve
 from databank.kit.settings import Environment
 from schemas.ids import ParticipantId
-from schemas.participant import JoinRequest, Participant, ParticipantList, Role, StatusChange
-from schemas.signature import KEY_FRAGMENT, PublicKey
+from schemas.participant import (
+    JoinRequest,
+    KeyChange,
+    Participant,
+    ParticipantList,
+    Role,
+    StatusChange,
+)
+from schemas.signature import PublicKey, peek_header
 
 router = APIRouter(tags=["registry"])
 
 
-@router.post("/participants", status_code=201, summary="Join")
+@router.post("/participants", status_code=201, summary="Join", response_model_exclude_none=True)
 def join(
     request: Request,
     body: JoinRequest,
@@ -39,7 +47,7 @@ def join(
 ) -> Participant:
     """Register the sender, whose token must verify under the key in the body."""
     context, parts = get_context(request), get_parts(request)
-    key = PublicKey(f"{body.participant_id}#{KEY_FRAGMENT}", body.jwk.to_json())
+    key = PublicKey(f"{body.participant_id}#{body.key_fragment}", body.jwk.to_json())
     claims = verify_claims(context, bearer(request), key)
     consume_token(uow, claims)
     if body.role is Role.OPERATOR:
@@ -84,7 +92,7 @@ def _check_url(parts: Parts, url: str) -> None:
         )
 
 
-@router.get("/participants", summary="Who is registered")
+@router.get("/participants", summary="Who is registered", response_model_exclude_none=True)
 def list_participants(
     uow: UowDep,
     participant_id: Annotated[str | None, Query(alias="id", max_length=400)] = None,
@@ -101,7 +109,30 @@ def list_participants(
     return ParticipantList(participants=tuple(matching))
 
 
-@router.post("/participants/approval", summary="Make active", dependencies=[AdminDep])
+@router.post("/participants/key", summary="Replace a key", response_model_exclude_none=True)
+def change_key(request: Request, body: KeyChange, caller: CallerDep) -> Participant:
+    """Take a participant's new key, when the call is signed by its old one; tell everyone."""
+    context, parts = get_context(request), get_parts(request)
+    kid = str(peek_header(bearer(request)).get("kid"))
+    changed, is_new = service.change_key(
+        caller.uow, caller.participant, body, caller_kid=kid, now=context.clock()
+    )
+    if is_new:
+        receivers = [
+            one
+            for one in store.list_active(caller.uow)
+            if one.id not in {context.did, caller.participant.id}
+        ]
+        caller.uow.after_commit(lambda: notify(parts.notices, receivers, changed.id))
+    return changed
+
+
+@router.post(
+    "/participants/approval",
+    summary="Make active",
+    dependencies=[AdminDep],
+    response_model_exclude_none=True,
+)
 def approve(request: Request, body: StatusChange, uow: UowDep) -> Participant:
     """Approve a pending participant, or take a revocation back."""
     parts = get_parts(request)
@@ -111,7 +142,12 @@ def approve(request: Request, body: StatusChange, uow: UowDep) -> Participant:
     )
 
 
-@router.post("/participants/revocation", summary="Revoke", dependencies=[AdminDep])
+@router.post(
+    "/participants/revocation",
+    summary="Revoke",
+    dependencies=[AdminDep],
+    response_model_exclude_none=True,
+)
 def revoke(request: Request, body: StatusChange, uow: UowDep) -> Participant:
     """Refuse a participant from now on and tell every process."""
     context, parts = get_context(request), get_parts(request)

@@ -6,12 +6,14 @@ from datetime import datetime
 
 from broker.crawler import store as crawler_store
 from broker.federation import store as federation_store
+from broker.membership import store as membership_store
 from broker.registry import store
-from broker.registry.model import check_repeat, first_status, handle_taken
+from broker.registry.model import check_change, check_repeat, first_status, handle_taken
 from databank.kit.db import IntegrityError, UnitOfWork
 from schemas.ids import ParticipantId
-from schemas.participant import JoinRequest, Participant, Role, Status
+from schemas.participant import JoinRequest, KeyChange, Participant, Role, Status
 from schemas.problem import ConflictError, NotFoundError
+from schemas.token import LIFE_MAX, SKEW
 
 
 def join(
@@ -75,7 +77,7 @@ def approve(
 def revoke(
     uow: UnitOfWork, participant_id: ParticipantId, *, own_id: str, reason: str, now: datetime
 ) -> Participant:
-    """Refuse a participant from now on and take its listings out of the feed.
+    """Refuse a participant from now on, revoke its credential, take its listings out of the feed.
 
     Raises:
         NotFoundError: There is no such participant.
@@ -89,7 +91,22 @@ def revoke(
     if participant.status is Status.REVOKED:
         return participant
     federation_store.remove_all(uow, participant_id, now=now)
+    membership_store.revoke(uow, participant_id, now)
     return store.set_status(uow, participant_id, Status.REVOKED, reason=reason, now=now)
+
+
+def change_key(
+    uow: UnitOfWork, caller: Participant, change: KeyChange, *, caller_kid: str, now: datetime
+) -> tuple[Participant, bool]:
+    """Replace the caller's key; return the participant and whether something changed.
+
+    Raises:
+        KeyChangeError: The caller has not proved that it may.
+    """
+    if not check_change(caller, change, caller_kid=caller_kid):
+        return caller, False
+    until = now + LIFE_MAX + SKEW
+    return store.set_key(uow, caller.id, change.fragment, change.jwk, until=until), True
 
 
 def _require(uow: UnitOfWork, participant_id: ParticipantId) -> Participant:

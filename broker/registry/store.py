@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Column
 from sqlmodel import Field, SQLModel, col, select
 
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.ids import ParticipantId
-from schemas.participant import Jwk, Participant, Role, Status
+from schemas.participant import Jwk, Participant, RetiringKey, Role, Status
+from schemas.signature import KEY_FRAGMENT
 
 PARTICIPANTS_MAX = 10_000  # of one answer
+_FIRST_KEY: Final = {"server_default": KEY_FRAGMENT}  # rows older than key rotation
 
 
 class ParticipantRow(SQLModel, table=True):
@@ -29,6 +32,10 @@ class ParticipantRow(SQLModel, table=True):
     reason: str = ""
     registered_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
     changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    key_fragment: str = Field(default=KEY_FRAGMENT, sa_column_kwargs=_FIRST_KEY)
+    retiring_fragment: str | None = None
+    retiring_jwk_x: str | None = None
+    retiring_until: datetime | None = Field(default=None, sa_column=Column(UtcTime))
 
 
 def find(uow: UnitOfWork, participant_id: ParticipantId) -> Participant | None:
@@ -85,6 +92,7 @@ def add(uow: UnitOfWork, participant: Participant) -> None:
                 brn=participant.brn,
                 connector_url=participant.connector_url,
                 jwk_x=participant.jwk.x,
+                key_fragment=participant.key_fragment,
                 role=participant.role.value,
                 status=participant.status.value,
                 registered_at=participant.registered_at,
@@ -99,6 +107,19 @@ def set_status(
     """Change the status of a participant that exists."""
     row = uow.session.get_one(ParticipantRow, participant_id)
     row.status, row.reason, row.changed_at = status.value, reason, now
+    uow.session.add(row)
+    uow.session.flush()
+    return _from_row(row)
+
+
+def set_key(
+    uow: UnitOfWork, participant_id: ParticipantId, fragment: str, jwk: Jwk, *, until: datetime
+) -> Participant:
+    """Replace the key of a participant that exists; the old one verifies ``until`` then."""
+    row = uow.session.get_one(ParticipantRow, participant_id)
+    row.retiring_fragment, row.retiring_jwk_x = row.key_fragment, row.jwk_x
+    row.retiring_until = until
+    row.key_fragment, row.jwk_x = fragment, jwk.x
     uow.session.add(row)
     uow.session.flush()
     return _from_row(row)
@@ -122,4 +143,15 @@ def _from_row(row: ParticipantRow) -> Participant:
         role=Role(row.role),
         status=Status(row.status),
         registered_at=row.registered_at,
+        key_fragment=row.key_fragment,
+        retiring=_retiring(row),
     )
+
+
+def _retiring(row: ParticipantRow) -> RetiringKey | None:
+    if row.retiring_fragment is None:
+        return None
+    assert row.retiring_jwk_x is not None
+    assert row.retiring_until is not None
+    jwk = Jwk(x=row.retiring_jwk_x)
+    return RetiringKey(fragment=row.retiring_fragment, jwk=jwk, until=row.retiring_until)

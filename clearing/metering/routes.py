@@ -50,11 +50,12 @@ def take_batch(
     """Book a batch of usage records, exactly once."""
     context = get_context(request)
     participant, claims = identify(request)
-    batch = service.read(jws, body, participant)  # before the transaction opens
+    now = context.clock()
+    batch = service.read(jws, body, participant, now=now)  # before the transaction opens
     signer = service.Signer(clearing.signing_key, clearing.make_nonce)
     with context.database.unit_of_work() as uow:
         consume_token(uow, claims)
-        answer = service.take(uow, batch, signer, now=context.clock())
+        answer = service.take(uow, batch, signer, now=now)
     return ReceiptAnswer(receipt=answer) if isinstance(answer, str) else problem_response(answer)
 
 

@@ -22,7 +22,7 @@ from databank.kit.db import UnitOfWork
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
 from schemas.problem import ConflictError, ForbiddenError, InvalidRequestError
-from schemas.signature import BadSignatureError, SigningKey
+from schemas.signature import BadSignatureError, SigningKey, peek_header
 from schemas.usage import (
     BadBatchError,
     Receipt,
@@ -98,15 +98,16 @@ class Signer:
     make_nonce: IdMaker
 
 
-def read(jws: str, body: bytes, caller: Participant) -> Batch:
-    """Check a batch by itself, under the key that the registry has for its sender.
+def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
+    """Check a batch by itself, under a key that the registry has for its sender.
 
     Raises:
         ForbiddenError: The header names another provider.
         InvalidBatchError: Signature, hash or form are wrong.
     """
     try:
-        header = verify_header(jws, caller.key)
+        key = caller.key_named(peek_header(jws).get("kid"), now)
+        header = verify_header(jws, key)
         if header.provider_id != caller.id:
             raise ForbiddenError(
                 ko="자기 회사의 사용 기록만 보낼 수 있습니다.",

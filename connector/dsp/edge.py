@@ -17,8 +17,9 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 from connector.dsp.redelivery import Received, received_from
+from connector.identity.caller import verify_caller
 from connector.side import IllegalTransitionError, Side
-from databank.kit.app import Caller, consume_token, get_context, identify
+from databank.kit.app import Caller, consume_token, get_context
 from schemas.dsp.message import CONTEXT, Message
 from schemas.dsp.parse import MalformedMessageError, parse_message
 from schemas.problem import NotAuthenticatedError
@@ -113,7 +114,7 @@ def get_dsp_caller(request: Request) -> Iterator[Caller]:
     if "\0" in path or b"%00" in request.scope["query_string"]:  # no database holds such a pid
         raise _hidden(error_type, "no such thing")
     try:
-        participant, claims = identify(request)
+        participant, claims = verify_caller(request)
         with get_context(request).database.unit_of_work() as uow:
             consume_token(uow, claims)
             yield Caller(participant, uow, claims.access_token)

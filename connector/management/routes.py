@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
+from connector.identity.rotation import rotate
 from connector.management import service
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
@@ -32,16 +33,22 @@ Shown = dict[str, Any]
 NEGOTIATE_BYTES_MAX = 4 * 2**20  # it carries the columns of a whole dataset
 
 
-@router.post("/join", status_code=201)
+@router.post("/join", status_code=201, response_model_exclude_none=True)
 def join(joining: Joining, runtime: RuntimeDep) -> Participant:
     """Register at the broker, or repeat an earlier registration."""
     return service.join(runtime, joining)
 
 
-@router.get("/participant")
+@router.get("/participant", response_model_exclude_none=True)
 def participant(runtime: RuntimeDep) -> Participant:
     """Return how the registry knows us."""
     return service.own_participant(runtime)
+
+
+@router.post("/key-rotation", response_model_exclude_none=True)
+def rotate_key(runtime: RuntimeDep) -> Participant:
+    """Replace our signing key; the old one verifies for a few minutes more."""
+    return rotate(runtime)
 
 
 @router.get("/services")

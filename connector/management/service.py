@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement, KnownDataset
+from connector.identity.keeper import wait_for_membership
 from connector.negotiation import service as negotiating
 from connector.negotiation import store as negotiation_store
 from connector.negotiation.decide import Move, Refusal
@@ -49,8 +50,16 @@ from schemas.problem import (
 )
 from schemas.wire import Text
 
+MEMBERSHIP_SECONDS_MAX: Final = 10.0  # from asking the broker to holding the credential
 PERIOD: Final = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 ValueT = TypeVar("ValueT")
+
+
+class MembershipPendingError(ConflictError):
+    """We cannot show others yet that we are a member."""
+
+    slug = "membership-pending"
+    title = Text(ko="참여 증명서를 기다리고 있습니다", en="Waiting for the membership credential")
 
 
 class NotJoinedError(ForbiddenError):
@@ -96,13 +105,18 @@ def join(runtime: Runtime, joining: Joining) -> Participant:
         brn=joining.brn,
         connector_url=runtime.settings.url,
         jwk=Jwk.model_validate(runtime.identity.key.public.jwk),
+        key_fragment=runtime.identity.key.kid.rpartition("#")[2],
     )
     broker = runtime.settings.broker_url.rstrip("/")
     answer = runtime.client.call_json(
         "POST", f"{broker}/participants", audience=did_web(broker), json=request.to_json()
     )
     runtime.directory.forget(runtime.did)
-    return Participant.model_validate(answer)
+    runtime.standing.give()
+    participant = Participant.model_validate(answer)
+    if participant.status is Status.ACTIVE:
+        wait_for_membership(runtime, MEMBERSHIP_SECONDS_MAX)
+    return participant
 
 
 def own_participant(runtime: Runtime) -> Participant:
@@ -165,6 +179,18 @@ def _active(runtime: Runtime, participant_id: ParticipantId) -> Participant:
     return participant
 
 
+def _require_membership(runtime: Runtime) -> None:
+    if not wait_for_membership(runtime, MEMBERSHIP_SECONDS_MAX):
+        runtime.standing.give()
+        raise MembershipPendingError(
+            ko="참여 증명서를 아직 받지 못했습니다. 운영기관의 승인을 확인하고 "
+            "잠시 뒤 다시 시도하세요.",
+            en="The membership credential has not arrived yet. Check that the operator has "
+            "approved you, and try again later.",
+            retryable=True,
+        )
+
+
 def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
     """Start a negotiation.
 
@@ -174,6 +200,7 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
         SupplierSuspendedError: The provider is not active.
         InvalidRequestError: The policy is not an offer, the dataset is another one, or the
             provider is ourselves.
+        MembershipPendingError: We have no credential to show yet.
     """
     if request.provider_id == runtime.did:
         raise InvalidRequestError(
@@ -181,6 +208,7 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
             en="This dataset is your own company's: there is nobody to agree with.",
         )
     check_joined(runtime)
+    _require_membership(runtime)
     provider = _active(runtime, request.provider_id)
     if request.dataset is not None and request.dataset.id != request.dataset_id:
         raise InvalidRequestError(

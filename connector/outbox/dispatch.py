@@ -157,6 +157,7 @@ class Dispatcher:
                 handler.delivered(uow, runtime, message, outcome.answer)
             else:
                 log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
+                runtime.standing.give()  # perhaps our credential is not good any more
                 handler.refused(uow, runtime, message, outcome.reason)
 
 

@@ -1,4 +1,4 @@
-"""Commands of a supplier: join, publish, withdraw."""
+"""Commands of a supplier: join, publish, withdraw, replace the key."""
 
 from __future__ import annotations
 
@@ -85,6 +85,13 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     )
     app.command("join", help=say("참여자로 등록합니다", "Register as a participant"))(join)
     app.command(
+        "rotate-key",
+        help=say(
+            "커넥터의 서명 키를 바꿉니다. 하던 일은 끊기지 않고 옛 키는 몇 분 뒤 끝납니다",
+            "Replace the connector's signing key; nothing breaks, the old key ends in minutes",
+        ),
+    )(rotate_key)
+    app.command(
         "publish",
         help=say(
             "파일(CSV, Excel, Parquet, Arrow)을 데이터셋으로 공개합니다",
@@ -157,6 +164,25 @@ def join(
         participant.to_json(),
         f"{participant.name} ({participant.handle}) · {format_brn(digits)} · {said}\n"
         f"{participant.id}",
+    )
+
+
+def rotate_key(context: typer.Context) -> None:
+    """Replace the connector's signing key; run it again if it was interrupted."""
+    from schemas.participant import Participant
+
+    surface = surface_of(context)
+    with surface.session() as session:
+        answer = session.management.post("/management/key-rotation")
+    participant = Participant.model_validate(answer)
+    ends = participant.retiring.until.isoformat(timespec="seconds") if participant.retiring else "-"
+    surface.result(
+        participant.to_json(),
+        surface.say(
+            f"새 키 {participant.key.kid}\n지문 {participant.key.fingerprint}\n옛 키는 {ends}까지",
+            f"New key {participant.key.kid}\nFingerprint {participant.key.fingerprint}\n"
+            f"The old key verifies until {ends}",
+        ),
     )
 
 

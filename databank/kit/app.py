@@ -27,10 +27,11 @@ from databank.kit.clock import Clock, new_urn
 from databank.kit.db import Database, DataError, UnitOfWork
 from databank.kit.directory import Directory
 from databank.kit.store import remember_token
+from schemas.dcp.did import DidDocument
 from schemas.ids import ParticipantId
 from schemas.participant import Participant, Status
 from schemas.problem import InvalidRequestError, NotAuthenticatedError, ProblemError
-from schemas.signature import PublicKey
+from schemas.signature import PublicKey, peek_header
 from schemas.token import Claims, TokenError, check, claimed_issuer
 
 PROBLEM: Final = "application/problem+json"
@@ -42,7 +43,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What requests of one service need; stands in ``app.state.context``."""
+    """What requests of one service need; stands in ``app.state.context``.
+
+    ``document`` is the service's DID document where it says more than one key.
+    """
 
     did: ParticipantId
     key: PublicKey
@@ -50,6 +54,7 @@ class Context:
     directory: Directory
     clock: Clock
     admin_token: str
+    document: Callable[[], DidDocument] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +120,9 @@ def _add_common_routes(app: FastAPI, context: Context) -> None:
 
     @app.get("/.well-known/did.json", tags=["identity"], summary="This service's DID document")
     async def did_document() -> dict[str, Any]:
-        return {
-            "@context": ["https://www.w3.org/ns/did/v1"],
-            "id": context.did,
-            "verificationMethod": [
-                {
-                    "id": context.key.kid,
-                    "type": "JsonWebKey2020",
-                    "controller": context.did,
-                    "publicKeyJwk": context.key.jwk,
-                }
-            ],
-            "authentication": [context.key.kid],
-            "assertionMethod": [context.key.kid],
-            "capabilityInvocation": [context.key.kid],
-        }
+        if context.document is not None:
+            return context.document().to_json()
+        return DidDocument.of(context.did, [context.key]).to_json()
 
 
 def problem_response(problem: ProblemError) -> JSONResponse:
@@ -303,7 +296,10 @@ def identify(request: Request) -> tuple[Participant, Claims]:
     participant = context.directory.find(issuer)
     if participant is None or participant.status is not Status.ACTIVE:
         raise _refused(f"{issuer} is not an active participant")
-    return participant, verify_claims(context, token, participant.key)
+    kid, now = peek_header(token).get("kid"), context.clock()
+    if participant.key_named(kid, now).kid != kid:  # perhaps replaced since we last asked
+        participant = context.directory.find_anew(issuer) or participant
+    return participant, verify_claims(context, token, participant.key_named(kid, now))
 
 
 def get_caller(request: Request) -> Iterator[Caller]:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from databank.kit.clock import Clock
 from databank.kit.http import RemoteRefusedError, ServiceClient
@@ -19,6 +19,7 @@ from schemas.ids import ParticipantId
 from schemas.participant import Participant, ParticipantList
 from schemas.problem import RemoteUnavailableError
 
+RETRY_AGE: Final = timedelta(seconds=1)
 Lookup: TypeAlias = Callable[[ParticipantId], Participant | None]
 
 
@@ -72,6 +73,17 @@ class Directory:
         with self._lock:
             self._entries[participant_id] = _Entry(participant, now)
         return participant
+
+    def find_anew(self, participant_id: ParticipantId) -> Participant | None:
+        """Return the participant as it is now, unless the answer is only a moment old.
+
+        For a key that we do not know yet: its owner may just have replaced it.
+        """
+        with self._lock:
+            entry = self._entries.get(participant_id)
+            if entry is not None and self._clock() - entry.asked_at >= RETRY_AGE:
+                del self._entries[participant_id]
+        return self.find(participant_id)
 
     def forget(self, participant_id: ParticipantId) -> None:
         """Ask the broker again before this participant is answered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -38,9 +38,9 @@ class RemoteRefusedError(ProblemError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Identity:
-    """Who we are when we call others."""
+    """Who we are when we call others; ``key`` is replaced when it is rotated."""
 
     did: ParticipantId
     key: SigningKey
@@ -56,14 +56,22 @@ class ServiceClient:
         clock: Clock,
         make_jti: Any,  # noqa: ANN401 - IdMaker; pydantic-free alias kept short
         http: httpx.Client,
+        make_access_token: Callable[[str], str] | None = None,
     ) -> None:
         self.identity = identity
+        self._make_access_token = make_access_token
         self._clock = clock
         self._make_jti = make_jti
         self._http = http
 
     def authorization(self, audience: str, *, access_token: str | None = None) -> dict[str, str]:
-        """Return the header that identifies us to ``audience`` once."""
+        """Return the header that identifies us to ``audience`` once.
+
+        Without an access token of a data address, the token carries one for our credential
+        service if we have that service.
+        """
+        if access_token is None and self._make_access_token is not None:
+            access_token = self._make_access_token(audience)
         token = issue(
             key=self.identity.key,
             issuer=self.identity.did,

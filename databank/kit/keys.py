@@ -1,17 +1,26 @@
-"""A service's own secrets on disk: its signing key and its admin token."""
+"""A service's own secrets on disk: its signing key and its admin token.
+
+A key is replaced in steps that survive a crash: the next key is written before anybody hears
+of it, takes the present one's place in one rename, and the old one stays known until what it
+signed has expired.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from databank.kit.clock import new_secret
 from databank.kit.settings import Environment, ServiceSettings
-from schemas.signature import SigningKey, generate_key
+from schemas.signature import KEY_FRAGMENT, PublicKey, SigningKey, generate_key
 
 KEY_FILE: Final = "signing-key.json"
+NEXT_KEY_FILE: Final = "next-key.json"
+RETIRED_KEY_FILE: Final = "retired-key.json"
 ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105 - a file name
 
 
@@ -27,9 +36,64 @@ def load_or_make_key(settings: ServiceSettings) -> SigningKey:
     """
     path = settings.data_dir / KEY_FILE
     if not path.exists():
-        _write_secret(path, json.dumps(generate_key(settings.did).private_jwk))
+        _write_key(path, generate_key(settings.did))
+    return _read_key(path, settings.did)
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredKey:
+    """The public half of a key that was replaced; not used after ``until``."""
+
+    key: PublicKey
+    until: datetime
+
+
+class KeyFiles:
+    """The key files of the service with the DID ``did``."""
+
+    def __init__(self, folder: Path, did: str) -> None:
+        self._folder = folder
+        self._did = did
+
+    def next_key(self) -> SigningKey | None:
+        """Return the key that is to take the present one's place, if there is one."""
+        path = self._folder / NEXT_KEY_FILE
+        return _read_key(path, self._did) if path.exists() else None
+
+    def make_next(self) -> SigningKey:
+        """Return the next key; make it if no rotation is under way."""
+        if (found := self.next_key()) is not None:
+            return found
+        present = _read_key(self._folder / KEY_FILE, self._did)
+        number = int(present.kid.rpartition("-")[2]) + 1
+        _write_key(self._folder / NEXT_KEY_FILE, generate_key(self._did, f"key-{number}"))
+        return self.make_next()
+
+    def promote(self, until: datetime) -> SigningKey:
+        """Put the next key in the present one's place; the old one is known until ``until``."""
+        present = _read_key(self._folder / KEY_FILE, self._did)
+        retired = {"kid": present.kid, "jwk": present.public.jwk, "until": until.isoformat()}
+        _write_secret(self._folder / RETIRED_KEY_FILE, json.dumps(retired))
+        (self._folder / NEXT_KEY_FILE).rename(self._folder / KEY_FILE)
+        return _read_key(self._folder / KEY_FILE, self._did)
+
+    def retired(self) -> RetiredKey | None:
+        """Return the key before the present one, if there was one."""
+        path = self._folder / RETIRED_KEY_FILE
+        if not path.exists():
+            return None
+        said = json.loads(_read_secret(path))
+        key = PublicKey(said["kid"], said["jwk"])
+        return RetiredKey(key, datetime.fromisoformat(said["until"]))
+
+
+def _write_key(path: Path, key: SigningKey) -> None:
+    _write_secret(path, json.dumps({**key.private_jwk, "kid": key.kid.rpartition("#")[2]}))
+
+
+def _read_key(path: Path, did: str) -> SigningKey:
     private = json.loads(_read_secret(path))
-    return SigningKey(f"{settings.did}#key-1", private)
+    return SigningKey(f"{did}#{private.pop('kid', KEY_FRAGMENT)}", private)
 
 
 def load_or_make_admin_token(settings: ServiceSettings) -> str:

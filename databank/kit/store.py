@@ -37,6 +37,11 @@ def remember_token(uow: UnitOfWork, claims: Claims) -> bool:
     return uow.run(remember, **values).rowcount == 1
 
 
+def was_used(uow: UnitOfWork, claims: Claims) -> bool:
+    """Return whether the token was used, without using it up."""
+    return uow.session.get(SeenTokenRow, (claims.issuer, claims.jti)) is not None
+
+
 def forget_expired_tokens(uow: UnitOfWork, now: datetime) -> None:
     """Delete tokens that could not be replayed any more."""
     uow.session.exec(delete(SeenTokenRow).where(col(SeenTokenRow.expires_at) < now))

@@ -42,7 +42,7 @@ def test_ingest(database_url: str, batch_size: int) -> None:
 
     started = time.perf_counter()
     for jws, body in batches:
-        batch = read(jws, body, steel.participant)
+        batch = read(jws, body, steel.participant, now=NOON)
         with database.unit_of_work() as uow:
             take(uow, batch, signer, now=NOON)
     seconds = time.perf_counter() - started

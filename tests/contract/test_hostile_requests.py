@@ -31,7 +31,7 @@ from catalog.settings import CatalogSettings
 from clearing.app import create_app as create_clearing
 from clearing.settings import ClearingSettings
 from connector.app import create_app as create_connector
-from connector.settings import ConnectorSettings
+from connector.settings import ConnectorSettings, IdentityCheck
 from databank.kit.app import Context
 from databank.kit.clock import new_secret, system_clock
 from schemas.ids import ParticipantId
@@ -106,7 +106,8 @@ def _app(service: str, folder: Path, port: int, caller: Company) -> FastAPI:
             return create_clearing(ClearingSettings(**elsewhere), lookup=lookup)
         case _:
             urls: dict[str, Any] = {"catalog_url": NOBODY, "clearing_url": NOBODY}
-            return create_connector(ConnectorSettings(**elsewhere, **urls), lookup=lookup)
+            settings = ConnectorSettings(**elsewhere, **urls, identity=IdentityCheck.REGISTRY)
+            return create_connector(settings, lookup=lookup)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import httpx
 from fastapi import FastAPI
 
 from connector.app import create_app
-from connector.settings import ConnectorSettings
+from connector.settings import ConnectorSettings, IdentityCheck
 from databank.kit.keys import ADMIN_TOKEN_FILE
 from schemas.ids import ParticipantId
 from schemas.participant import Participant
@@ -70,6 +70,7 @@ def _serve(folder: Path, registry: Path, port: int, pipe: Any) -> None:
             public_url=f"http://localhost:{port}",
             clearing_url=NOBODY,
             broker_url=NOBODY,
+            identity=IdentityCheck.REGISTRY,
         )
         apps.append(create_app(settings, lookup=find))
         return apps[0]

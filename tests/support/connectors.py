@@ -79,7 +79,7 @@ class Running:
 @contextmanager
 def connector(
     folder: Path,
-    registry: Registry,
+    registry: Registry | None,
     handle: str,
     *,
     port: int = 0,
@@ -88,20 +88,24 @@ def connector(
     deciders: Deciders | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again.
+    """Run a connector whose data lie in ``folder``; ``port`` to have it again.
 
+    It stands in ``registry``; without one it asks the broker of its settings and shows credentials.
     ``prepare`` sees the application before it is served.
     """
     calls = http
     apps: list[FastAPI] = []
 
     def make(port: int) -> FastAPI:
-        values = {"registry_max_age_seconds": 0.0, **settings}
+        kind = "dcp" if registry is None else "registry"
+        values = {"registry_max_age_seconds": 0.0, "identity": kind, **settings}
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
-        app = create_app(config, lookup=registry.find, http=calls, deciders=deciders)
-        registry.add(app.state.runtime, handle)
+        lookup = registry.find if registry else None
+        app = create_app(config, lookup=lookup, http=calls, deciders=deciders)
+        if registry is not None:
+            registry.add(app.state.runtime, handle)
         if prepare is not None:
             prepare(app)
         apps.append(app)

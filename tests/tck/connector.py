@@ -16,7 +16,7 @@ from connector.app import create_app
 from connector.dsp.edge import get_dsp_caller
 from connector.negotiation import service as negotiating
 from connector.runtime import Deciders, Runtime, get_runtime
-from connector.settings import ConnectorSettings
+from connector.settings import ConnectorSettings, IdentityCheck
 from connector.transfer import service as transferring
 from databank.kit.app import Caller, get_context
 from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId
@@ -91,6 +91,7 @@ def make_app(folder: Path, *, port: int, peer_url: str, pause_seconds: float) ->
         broker_url=NOBODY,
         catalog_url=NOBODY,
         clearing_url=NOBODY,
+        identity=IdentityCheck.REGISTRY,
     )
     known: dict[ParticipantId, Participant] = {}
     app = create_app(

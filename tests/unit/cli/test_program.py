@@ -14,9 +14,9 @@ from databank.cli.program import default_language, read_common_options, run
 from databank.cli.surface import Surface
 
 COMMANDS = (
-    "connector broker catalog clearing up health login join publish publications unpublish "
-    "restore revise search show negotiate agreements quote sql read decisions balance passbook "
-    "statement demo operator"
+    "connector broker catalog clearing up health login join rotate-key publish publications "
+    "unpublish restore revise search show negotiate agreements quote sql read decisions balance "
+    "passbook statement demo operator"
 )
 NOBODY = {"DATABANK_URL": "http://localhost:9", "DATABANK_TOKEN": "t", "LANG": "ko_KR.UTF-8"}
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from broker.crawler.guard import is_callable, is_public
+from databank.kit.guard import is_callable, is_public
 from tests.support.shared import shared
 
 

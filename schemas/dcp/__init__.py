@@ -1,0 +1,1 @@
+"""Decentralized Claims Protocol 1.0.1: messages, credentials, DID documents. Pure."""

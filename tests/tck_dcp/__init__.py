@@ -1,0 +1,1 @@
+"""Runs the released DCP TCK against our connector and broker, started in a process of its own."""
