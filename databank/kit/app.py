@@ -36,6 +36,8 @@ from schemas.token import Claims, TokenError, check, claimed_issuer
 
 PROBLEM: Final = "application/problem+json"
 REQUESTS_MAX: Final = 128  # at once, each with a thread of its own; the others wait their turn
+NESTED: Final = "/dcp/"  # asked while the asker holds a place of another's: has its own places
+NESTED_MAX: Final = 32
 THREADS_SPARE: Final = 8  # for work that is not a request's
 ALWAYS_ANSWERED: Final = frozenset({"/healthz"})
 log = structlog.get_logger()
@@ -81,7 +83,7 @@ def create_base_app(
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
         limiter = anyio.to_thread.current_default_thread_limiter()
-        limiter.total_tokens = REQUESTS_MAX + THREADS_SPARE
+        limiter.total_tokens = REQUESTS_MAX + NESTED_MAX + THREADS_SPARE
         if lifespan is None:
             yield
             return
@@ -202,12 +204,14 @@ class _Admission:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._places = asyncio.Semaphore(REQUESTS_MAX)
+        self._nested = asyncio.Semaphore(NESTED_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
-        async with self._places:
+        is_nested = scope["path"].startswith(NESTED)
+        async with self._nested if is_nested else self._places:
             await self._app(scope, receive, send)
 
 
