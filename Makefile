@@ -50,8 +50,8 @@ check-wheel: $(READY) ## The wheel installs into an empty environment and runs
 fmt: $(READY) ## Format, and mend what the linter can
 	$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
-bench: $(READY) ## Measure, with ARGS=...
-	$(BIN)/pytest -m benchmark --numprocesses 0 -s $(ARGS)
+bench: $(READY) ## Measure against limits of the same run into var/bench, with ARGS=...
+	$(BIN)/pytest -m benchmark --numprocesses 0 -p no:randomly $(ARGS)
 
 docs: $(READY) ## Write the generated documents
 	$(BIN)/python tools/make_docs.py
