@@ -6,7 +6,7 @@ READY := .venv/.ready
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
 ARGS ?=
 
-.PHONY: help setup demo test test-all check check-lock check-style check-imports check-types \
+.PHONY: help setup demo test tck test-all check check-lock check-style check-imports check-types \
 	check-docs check-wheel fmt bench docs up lock clean
 
 help: ## Show these targets
@@ -23,6 +23,9 @@ up: $(READY) ## Start all services in one process, with ARGS=...
 
 test: $(READY) ## Run all tests but the benchmarks, with ARGS=...
 	$(PYTEST) -m "not benchmark" $(ARGS)
+
+tck: $(READY) ## Run the official DSP 2025-1 kit (Java, Maven) against our connector
+	$(BIN)/python -m tests.tck
 
 test-all: ## Do what CI does: install what is missing, every gate, every test
 	CI=true bash .ci/run

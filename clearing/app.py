@@ -122,7 +122,9 @@ def _outside(
     make_id: IdMaker,
     is_registering: bool,
 ) -> _Outside:
-    http = httpx.Client(timeout=settings.http_timeout_seconds)
+    http = httpx.Client(
+        timeout=settings.http_timeout_seconds, follow_redirects=False, trust_env=False
+    )
     identity = Identity(settings.did, key)
     client = ServiceClient(identity, clock=clock, make_jti=make_id, http=http)
     if not is_registering:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 import httpx
 from fastapi import APIRouter, Depends, FastAPI
@@ -24,7 +24,7 @@ from connector.outbox.model import Kind
 from connector.outbox.notices import NoticeDelivery
 from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
-from connector.runtime import Runtime, get_runtime
+from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
 from connector.transfer.routes import router as transfer_router
 from connector.transfer.service import TransferDelivery
@@ -52,8 +52,25 @@ def registry_notice(
     return {"status": "ok"}
 
 
+ROUTERS: Final = (
+    registry_router,
+    offering_router,
+    negotiation_router,
+    transfer_router,
+    publish_router,
+    management_router,
+    use_router,
+    data_router,
+)
+
+
 def create_runtime(
-    settings: ConnectorSettings, *, clock: Clock, lookup: Lookup | None, http: httpx.Client
+    settings: ConnectorSettings,
+    *,
+    clock: Clock,
+    lookup: Lookup | None,
+    http: httpx.Client,
+    deciders: Deciders | None = None,
 ) -> Runtime:
     """Open the database, load the key, and put the connector's parts together."""
     database = Database(settings.database())
@@ -66,7 +83,9 @@ def create_runtime(
         max_age_seconds=settings.registry_max_age_seconds,
         grace_seconds=settings.registry_grace_seconds,
     )
-    runtime = Runtime(settings, identity, database, directory, client, clock, new_urn)
+    runtime = Runtime(
+        settings, identity, database, directory, client, clock, new_urn, deciders or Deciders()
+    )
     prepare_folders(runtime)
     return runtime
 
@@ -80,6 +99,18 @@ def query_limits(settings: ConnectorSettings) -> Limits:
         memory_bytes=settings.worker_memory_bytes,
         workers=settings.workers_max,
         waiting=settings.queries_waiting_max,
+    )
+
+
+def create_context(runtime: Runtime) -> Context:
+    """Return what the kit's routes and guards need of this connector."""
+    return Context(
+        did=runtime.did,
+        key=runtime.identity.key.public,
+        database=runtime.database,
+        directory=runtime.directory,
+        clock=runtime.clock,
+        admin_token=load_or_make_admin_token(runtime.settings),
     )
 
 
@@ -104,6 +135,7 @@ def create_app(
     clock: Clock = system_clock,
     lookup: Lookup | None = None,
     http: httpx.Client | None = None,
+    deciders: Deciders | None = None,
 ) -> FastAPI:
     """Return a connector's application.
 
@@ -112,9 +144,10 @@ def create_app(
         clock: The time.
         lookup: The registry; without it, the broker named in the settings.
         http: The client for all calls to others.
+        deciders: Who answers counterparties; without them, what is published.
     """
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
-    runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http)
+    runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = create_dispatcher(runtime)
     shipper = Shipper(runtime)
     query_pool = QueryPool(query_limits(settings))
@@ -130,17 +163,9 @@ def create_app(
         http.close()
         runtime.database.close()
 
-    context = Context(
-        did=runtime.did,
-        key=runtime.identity.key.public,
-        database=runtime.database,
-        directory=runtime.directory,
-        clock=clock,
-        admin_token=load_or_make_admin_token(settings),
-    )
     app = create_base_app(
         "산업데이터은행 connector",
-        context,
+        create_context(runtime),
         body_bytes_max=settings.body_bytes_max,
         lifespan=background,
     )
@@ -149,15 +174,6 @@ def create_app(
     app.state.query_pool = query_pool
     app.add_exception_handler(DspError, on_dsp_error)
     app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
-    for router in (
-        registry_router,
-        offering_router,
-        negotiation_router,
-        transfer_router,
-        publish_router,
-        management_router,
-        use_router,
-        data_router,
-    ):
+    for router in ROUTERS:
         app.include_router(router)
     return app

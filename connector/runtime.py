@@ -8,7 +8,9 @@ from pathlib import Path
 
 from fastapi import Request
 
+from connector.negotiation import decide as negotiating
 from connector.settings import ConnectorSettings
+from connector.transfer import decide as transferring
 from databank.kit.clock import Clock, IdMaker
 from databank.kit.db import Database
 from databank.kit.directory import Directory
@@ -42,6 +44,14 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Deciders:
+    """Who decides for the company; by default what it has published decides."""
+
+    negotiation: negotiating.Decider = field(default_factory=negotiating.AutomaticDecider)
+    transfer: transferring.Decider = field(default_factory=transferring.AutomaticDecider)
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """One connector's parts.
 
@@ -56,6 +66,7 @@ class Runtime:
     client: ServiceClient
     clock: Clock
     make_id: IdMaker
+    deciders: Deciders = field(default_factory=Deciders)
     outbox: Signal = field(default_factory=Signal)
     usage: Signal = field(default_factory=Signal)
     processes: Signal = field(default_factory=Signal)

@@ -72,8 +72,8 @@ def server_config(app: Any, settings: ServiceSettings) -> uvicorn.Config:  # noq
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; port 0 takes a free one.
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """Return a listening socket; port 0 takes a free one. ``option`` is how to name another.
 
     Raises:
         StartError: The port is taken.
@@ -87,7 +87,8 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise StartError(
-            f"{host}:{port} 포트를 쓸 수 없습니다 (port not available): {error}"
+            f"{host}:{port} 포트를 쓸 수 없습니다. {option} 번호로 다른 포트를 고르세요 "
+            f"(port not available, choose another with {option}): {error}"
         ) from None
     listener.listen(BACKLOG)
     return listener
@@ -138,7 +139,8 @@ class Bank:
     Args:
         folder: Each service gets a folder in it.
         connectors: Names of the connectors' folders.
-        has_fixed_ports: Whether to take the usual ports; else free ones.
+        first_port: The broker's; the others take those that follow. 0 takes free ones, None
+            the usual ones.
         overrides: Further settings, by kind of service.
     """
 
@@ -147,13 +149,13 @@ class Bank:
         folder: Path,
         connectors: list[str],
         *,
-        has_fixed_ports: bool,
+        first_port: int | None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self._folder = folder
         self._names = {name: name for name in ("broker", "catalog", "clearing")}
         self._names |= dict.fromkeys(connectors, "connector")
-        self._has_fixed_ports = has_fixed_ports
+        self._first_port = first_port
         self._overrides = overrides or {}
         self._threads: list[_ServiceThread] = []
         self.members: dict[str, Member] = {}
@@ -164,7 +166,14 @@ class Bank:
         Raises:
             StartError: One does not start.
         """
-        listeners = {name: listen("127.0.0.1", port) for name, port in self._ports().items()}
+        listeners: dict[str, socket.socket] = {}
+        try:
+            for name, port in self._ports().items():
+                listeners[name] = listen("127.0.0.1", port, option="--first-port")
+        except StartError:
+            for listener in listeners.values():
+                listener.close()
+            raise
         urls = {
             name: f"http://localhost:{listener.getsockname()[1]}"
             for name, listener in listeners.items()
@@ -191,8 +200,10 @@ class Bank:
         return bool(self._threads) and all(thread.is_alive for thread in self._threads)
 
     def _ports(self) -> dict[str, int]:
-        if not self._has_fixed_ports:
+        if self._first_port == 0:
             return dict.fromkeys(self._names, 0)
+        if self._first_port is not None:
+            return {name: self._first_port + n for n, name in enumerate(self._names)}
         ports, next_port = {}, dict(FIRST_PORTS)
         for name, service in self._names.items():
             ports[name] = next_port[service]

@@ -97,21 +97,33 @@ class Balance(OwnWire):
     receivable_micro: MicroWon = 0  # delivered beyond the deposit: the next deposit pays it first
 
 
+class PassbookAccount(StrEnum):
+    """Which money of a participant a passbook line is about."""
+
+    DEPOSIT = "deposit"  # prepaid, to buy with
+    EARNED = "earned"  # for what was sold, with VAT and after the fee
+
+
 class PassbookLine(OwnWire):
-    """One line of the 통장; ``amount_micro`` is signed, ``balance_micro`` is after it."""
+    """One line of the 통장; ``amount_micro`` is signed, ``balance_micro`` of its account after it.
+
+    Of a sale ``fee_micro`` is the operator's fee with its VAT, already taken off the amount.
+    """
 
     entry_id: str
+    account: PassbookAccount = PassbookAccount.DEPOSIT
     kind: str
     occurred_at: Time
     recorded_at: Time
     counterparty: str
     memo: str
     amount_micro: MicroWon
+    fee_micro: MicroWon = 0
     balance_micro: MicroWon
 
 
 class Passbook(OwnWire):
-    """통장: movements of a participant's deposit account, oldest first."""
+    """통장: movements of a participant's deposit and of its income, oldest first."""
 
     participant_id: ParticipantId
     lines: tuple[PassbookLine, ...]

@@ -15,11 +15,16 @@ from pydantic import Field, field_validator
 
 from schemas.ids import DATASET_NAME, DatasetId, OfferId, ParticipantId
 from schemas.price import PricePlan
+from schemas.sql_words import SQL_WORDS
 from schemas.wire import OwnWire, Sha256, Text, Time
 
 BATCH_ROWS_MAX: Final = 65_536
 COLUMNS_MAX: Final = 512
 SAMPLE_ROWS_MAX: Final = 20
+_STATEMENT_WORDS: Final = """
+alter between drop force grant insert install revoke rollback values
+"""  # words that the buyer's parser takes for statements, though the engine does not reserve them
+RESERVED_NAMES: Final = SQL_WORDS | frozenset(_STATEMENT_WORDS.split())
 _COLUMN_NAME: Final = re.compile(r"^[^\W\d]\w{0,62}$")  # letters of any script: 전력량 is a name
 
 
@@ -43,7 +48,7 @@ class Industry(StrEnum):
 
 
 class Sensitivity(StrEnum):
-    """How much a column gives away; samples show ``public`` and ``partner`` columns only."""
+    """How much a column gives away; the sample shows ``public`` columns only."""
 
     PUBLIC = "public"
     PARTNER = "partner"

@@ -6,6 +6,9 @@ import re
 from typing import Final, NewType
 from urllib.parse import quote, unquote, urlsplit
 
+from schemas.problem import InvalidRequestError
+from schemas.wire import Text
+
 ParticipantId = NewType("ParticipantId", str)  # a did:web
 DatasetId = NewType("DatasetId", str)
 OfferId = NewType("OfferId", str)
@@ -15,6 +18,16 @@ ProcessId = NewType("ProcessId", str)  # consumerPid or providerPid of DSP
 HANDLE: Final = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
 DATASET_NAME: Final = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _BRN_WEIGHTS: Final = (1, 3, 7, 1, 3, 7, 1, 3, 5)
+
+
+class InvalidBrnError(InvalidRequestError, ValueError):
+    """A 사업자등록번호 that cannot be one."""
+
+    slug = "invalid-brn"
+    title = Text(ko="사업자등록번호가 올바르지 않습니다", en="Not a business registration number")
+
+    def __str__(self) -> str:
+        return f"{self.detail.ko} ({self.detail.en})"  # as part of another message
 
 
 def did_web(url: str) -> ParticipantId:
@@ -53,15 +66,21 @@ def parse_brn(text: str) -> str:
     nine digits plus the tens of five times the ninth.
 
     Raises:
-        ValueError: Not ten digits, or the check digit is wrong.
+        InvalidBrnError: Not ten digits, or the check digit is wrong.
     """
     digits = re.sub(r"[\s-]", "", text)
     if not re.fullmatch(r"[0-9]{10}", digits):
-        raise ValueError("사업자등록번호는 숫자 10자리입니다 (a business number has ten digits)")
+        raise InvalidBrnError(
+            ko="사업자등록번호는 숫자 10자리입니다. 예: 120-81-47521",
+            en="A business number has ten digits, for example 120-81-47521.",
+        )
     numbers = [int(digit) for digit in digits]
     total = sum(n * w for n, w in zip(numbers, _BRN_WEIGHTS, strict=False)) + numbers[8] * 5 // 10
     if (10 - total % 10) % 10 != numbers[9]:
-        raise ValueError("사업자등록번호 검증 숫자가 맞지 않습니다 (wrong check digit)")
+        raise InvalidBrnError(
+            ko="사업자등록번호의 마지막 검증 숫자가 맞지 않습니다. 번호를 다시 확인하세요.",
+            en="The business number's check digit is wrong. Look the number up again.",
+        )
     return digits
 
 

@@ -6,17 +6,56 @@ Called with the connector's admin token by the CLI, the curator's SDK and the po
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from schemas.dataset import Column, ColumnType, Dataset, Domain, Industry, Sensitivity
-from schemas.ids import AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
+from schemas.dataset import (
+    SAMPLE_ROWS_MAX,
+    Column,
+    ColumnType,
+    Dataset,
+    Domain,
+    Industry,
+    Sensitivity,
+)
+from schemas.ids import DATASET_NAME, AgreementId, DatasetId, OfferId, ParticipantId, ProcessId
 from schemas.money import MicroWon
-from schemas.participant import Brn, Handle
+from schemas.participant import Brn, Name, NewHandle
 from schemas.price import PricePlan
-from schemas.terms import Terms
+from schemas.terms import Mode, Terms
 from schemas.wire import OwnWire, Text, Time
+
+TITLE_CHARS_MAX: Final = 200
+DESCRIPTION_CHARS_MAX: Final = 5_000
+KEYWORD_CHARS_MAX: Final = 50
+SAMPLE_ROWS_DEFAULT: Final = 3
+
+
+def check_line(text: str, chars_max: int) -> str:
+    """Return a text without spaces around it.
+
+    Raises:
+        ValueError: Nothing is left, or more than ``chars_max`` characters.
+    """
+    text = text.strip()
+    if not text or len(text) > chars_max:
+        raise ValueError(f"1–{chars_max:,}자로 적으세요 (1 to {chars_max:,} characters)")
+    return text
+
+
+def _title(text: Text) -> Text:
+    return Text(ko=check_line(text.ko, TITLE_CHARS_MAX), en=check_line(text.en, TITLE_CHARS_MAX))
+
+
+def _description(text: Text) -> Text:
+    ko, en = (check_line(said, DESCRIPTION_CHARS_MAX) for said in (text.ko, text.en))
+    return Text(ko=ko, en=en)
+
+
+Title = Annotated[Text, AfterValidator(_title)]
+Description = Annotated[Text, AfterValidator(_description)]
+Keyword = Annotated[str, Field(min_length=1, max_length=KEYWORD_CHARS_MAX)]
 
 
 class BadCell(OwnWire):
@@ -32,17 +71,21 @@ class UploadReport(OwnWire):
     """What an uploaded file holds, before anything is published.
 
     ``bad_cells`` lists the first hundred; ``bad_rows_count`` counts all rows that hold one.
+    ``personal_columns`` look like personal data. ``sheet`` is the one that was read of a book.
     """
 
     upload_id: str
     filename: str
     format: str
     encoding: str | None = None
+    sheet: str | None = None
     rows_count: int
     bad_rows_count: int
     bad_cells: tuple[BadCell, ...]
     columns: tuple[Column, ...]
     warnings: tuple[Text, ...] = ()
+    personal_columns: tuple[str, ...] = ()
+    is_published: bool = False  # its file is gone: the dataset is there
 
 
 class ColumnChange(OwnWire):
@@ -56,21 +99,47 @@ class ColumnChange(OwnWire):
 
 
 class PublishRequest(OwnWire):
-    """Publish an upload as a dataset with its terms and price."""
+    """Publish an upload as a dataset with its terms and price.
+
+    ``allow_personal`` answers for the columns that look like personal data; without it the
+    connector refuses them. They are in no sample either way.
+    """
 
     upload_id: str
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
-    title: Text
-    description: Text
+    name: str = Field(pattern=DATASET_NAME.pattern)
+    title: Title
+    description: Description
     domain: Domain
     industry: Industry
-    keywords: tuple[str, ...] = Field(default=(), max_length=30)
+    keywords: tuple[Keyword, ...] = Field(default=(), max_length=30)
     columns: tuple[ColumnChange, ...] = ()
     terms: Terms
     plan: PricePlan
     skip_bad_rows: bool = False
-    sample_rows: int = Field(default=5, ge=0, le=20)
+    allow_personal: bool = False
+    sample_rows: int | None = Field(default=None, ge=0, le=SAMPLE_ROWS_MAX)
     is_generated: bool = False
+
+    @property
+    def sample_rows_count(self) -> int:
+        """Rows that everybody sees; none by default where every row is sold by query."""
+        if self.sample_rows is not None:
+            return self.sample_rows
+        is_sold_by_query = not self.plan.is_free and Mode.READ not in self.terms.modes
+        return 0 if is_sold_by_query else SAMPLE_ROWS_DEFAULT
+
+
+class ReviseRequest(OwnWire):
+    """Change what a dataset says of itself or how it is offered; what is left out stays.
+
+    Other terms or another price make a new offer: agreements made before keep theirs.
+    """
+
+    title: Title | None = None
+    description: Description | None = None
+    keywords: tuple[Keyword, ...] | None = Field(default=None, max_length=30)
+    terms: Terms | None = None
+    plan: PricePlan | None = None
 
 
 class PolicyTemplate(OwnWire):
@@ -106,20 +175,24 @@ class PublicationList(OwnWire):
 
 
 class NegotiateRequest(OwnWire):
-    """Start a negotiation for a listed dataset, taking its offer as it stands."""
+    """Start a negotiation for a listed dataset, taking its offer as it stands.
+
+    ``dataset`` is kept with the agreement, so that its name and columns outlive the listing.
+    """
 
     provider_id: ParticipantId
     dataset_id: DatasetId
     offer_id: OfferId
     policy: dict[str, Any]
     dataset_title: str = Field(default="", max_length=300)
+    dataset: Dataset | None = None
 
 
 class Joining(OwnWire):
     """Register this connector's company at the broker."""
 
-    handle: Handle
-    name: str = Field(min_length=1, max_length=100)
+    handle: NewHandle
+    name: Name
     brn: Brn
 
 
@@ -132,7 +205,7 @@ class Services(OwnWire):
 
 
 class EndRequest(OwnWire):
-    """End a negotiation, agreement or transfer process, and say why; the other side sees it."""
+    """Why a negotiation is ended, or a transfer process changed; the other side sees it."""
 
     reason: str = Field(min_length=1, max_length=500)
 
@@ -160,7 +233,10 @@ class NegotiationView(OwnWire):
 
 
 class AgreementView(OwnWire):
-    """An agreement as one side holds it; ``process_id`` is our running transfer process."""
+    """An agreement as one side holds it; ``transfer_pid`` is our running transfer process.
+
+    Names are there as far as we know them; ``dataset`` only where one dataset was asked for.
+    """
 
     agreement_id: AgreementId
     role: ProcessRole
@@ -173,6 +249,11 @@ class AgreementView(OwnWire):
     dataset_title: str = ""
     transfer_pid: ProcessId | None = None
     transfer_state: str | None = None
+    provider_handle: str | None = None
+    provider_name: str | None = None
+    consumer_name: str | None = None
+    dataset_name: str | None = None
+    dataset: Dataset | None = None
 
 
 class NegotiationList(OwnWire):

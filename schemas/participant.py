@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from schemas.ids import HANDLE, ParticipantId, did_web, parse_brn
 from schemas.signature import KEY_FRAGMENT, PublicKey
+from schemas.sql_words import check_sql_name
 from schemas.wire import OwnWire, Time
 
 
@@ -35,6 +36,7 @@ Brn = Annotated[str, AfterValidator(parse_brn)]
 Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
 ServiceUrl = Annotated[str, Field(max_length=300), AfterValidator(_service_url)]
 Handle = Annotated[str, StringConstraints(pattern=HANDLE.pattern)]
+NewHandle = Annotated[Handle, AfterValidator(check_sql_name)]
 
 
 class Role(StrEnum):
@@ -67,7 +69,7 @@ class JoinRequest(OwnWire):
     the did:web of ``connector_url``.
     """
 
-    handle: Handle
+    handle: NewHandle
     name: Name
     brn: Brn
     connector_url: ServiceUrl

@@ -19,6 +19,8 @@ def join(
 ) -> tuple[Participant, bool]:
     """Register a participant; return it and whether it is new.
 
+    A second connector under one business number waits for the operator's approval.
+
     Raises:
         JoinConflictError: The id is registered with other content, or the handle is taken.
         RevokedError: The operator revoked the participant.
@@ -27,7 +29,8 @@ def join(
     if stored is not None:
         check_repeat(stored, request)
         return stored, False
-    status = first_status(request.role, needs_approval=needs_approval)
+    is_second = request.role is Role.COMPANY and store.has_brn(uow, request.brn)
+    status = first_status(request.role, needs_approval=needs_approval or is_second)
     participant = Participant(
         id=request.participant_id,
         **{field: getattr(request, field) for field in JoinRequest.model_fields},

@@ -44,6 +44,14 @@ def find_by_handle(uow: UnitOfWork, handle: str) -> Participant | None:
     return None if row is None else _from_row(row)
 
 
+def has_brn(uow: UnitOfWork, brn: str) -> bool:
+    """Whether a company with this business number is registered, whatever its status."""
+    query = select(ParticipantRow.id).where(
+        col(ParticipantRow.brn) == brn, col(ParticipantRow.role) == Role.COMPANY.value
+    )
+    return uow.session.exec(query.limit(1)).first() is not None
+
+
 def list_all(uow: UnitOfWork) -> list[Participant]:
     """Return participants by registration."""
     query = (

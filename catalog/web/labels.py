@@ -1,4 +1,7 @@
-"""What users call things, in Korean and English: the only place of the portal's labels."""
+"""What users call things, in Korean and English: the only place of the portal's labels.
+
+Words of ``docs/words.md`` are labelled as that page says.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ FACETS: Final[dict[str, Text]] = {
     "domain": _text("분야", "Domain"),
     "industry": _text("업종", "Industry"),
     "provider": _text("공급기업", "Supplier"),
-    "price": _text("가격", "Price"),
+    "price": _text("요금", "Price"),
     "generated": _text("데이터 출처", "Origin"),
 }
 
@@ -83,7 +86,7 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "filters": _text("조건", "Filters"),
     "clear_filters": _text("조건 모두 지우기", "Clear all filters"),
-    "results": _text("건", "results"),
+    "results": _text("건", "found"),
     "all_datasets": _text("모든 데이터셋", "All datasets"),
     "widened": _text(
         "모든 단어가 함께 들어간 데이터셋이 없어, 일부 단어가 들어간 결과를 보여 드립니다.",
@@ -100,10 +103,10 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "next": _text("다음 결과", "More results"),
     "first": _text("처음으로", "Back to the first"),
-    "verified": _text("사업자 확인", "Registered business"),
-    "verified_hint": _text(
-        "사업자등록번호 검증 숫자를 확인했고 운영기관에 등록된 참여자입니다.",
-        "The check digit of its business number is right, and the operator has registered it.",
+    "registered": _text("등록 참여자", "Registered"),
+    "registered_hint": _text(
+        "브로커에 등록된 참여자입니다. 사업자등록번호는 검증 숫자만 확인했습니다.",
+        "Registered at the broker. Of its business number only the check digit was looked at.",
     ),
     "generated": _text("생성 데이터", "Generated data"),
     "generated_hint": _text(
@@ -113,7 +116,7 @@ WORDS: Final[dict[str, Text]] = {
     "rows": _text("행", "rows"),
     "updated": _text("갱신", "Updated"),
     "published": _text("공개", "Published"),
-    "price": _text("가격", "Price"),
+    "price": _text("요금", "Price"),
     "supplier": _text("공급기업", "Supplier"),
     "description": _text("설명", "Description"),
     "columns": _text("열 구성", "Columns"),
@@ -122,11 +125,11 @@ WORDS: Final[dict[str, Text]] = {
     "type": _text("형식", "Type"),
     "unit": _text("단위", "Unit"),
     "sensitivity": _text("민감도", "Sensitivity"),
-    "sample": _text("견본", "Sample"),
-    "no_sample": _text("공급기업이 견본을 공개하지 않았습니다.", "The supplier shows no sample."),
+    "sample": _text("표본", "Sample"),
+    "no_sample": _text("공급기업이 표본을 공개하지 않았습니다.", "The supplier shows no sample."),
     "terms": _text("이용 조건", "Terms of use"),
-    "enforced": _text("기술적으로 강제", "Technically enforced"),
-    "contractual": _text("계약상", "By contract"),
+    "enforced": _text("기술로 강제", "Technically enforced"),
+    "contractual": _text("계약으로만", "By contract"),
     "use": _text("이용 방법", "How to use it"),
     "use_hint": _text(
         "자기 회사의 커넥터에서 아래처럼 계약하고 질의합니다.",
@@ -139,10 +142,10 @@ WORDS: Final[dict[str, Text]] = {
     "fingerprint": _text("데이터 지문 (SHA-256)", "Fingerprint (SHA-256)"),
     "keywords": _text("키워드", "Keywords"),
     "back": _text("검색으로 돌아가기", "Back to the search"),
-    "not_found": _text("데이터셋을 찾을 수 없습니다", "Dataset not found"),
+    "not_found": _text("찾을 수 없습니다", "Not found"),
     "not_found_hint": _text(
-        "공개가 취소되었거나 주소가 잘못되었습니다.",
-        "It was withdrawn, or the address is wrong.",
+        "데이터셋의 공개가 취소되었거나 주소가 잘못되었습니다.",
+        "The dataset was withdrawn, or the address is wrong.",
     ),
     "bad_request": _text("주소가 올바르지 않습니다", "The address is not valid"),
     "footer": _text(

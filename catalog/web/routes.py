@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -148,6 +148,13 @@ def dataset_page(request: Request, uow: UowDep, dataset_id: str) -> HTMLResponse
     )
 
 
+def missing_page(request: Request) -> HTMLResponse:
+    """Return a page for addresses that lead nowhere, to readers; programs get a problem."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise HTTPException(404)
+    return render(request, "missing.html", status=404)
+
+
 def _terms(listing: Listing) -> list[Any]:
     try:
         terms, plan = from_policy(listing.policy)
@@ -160,3 +167,6 @@ def add_portal(app: FastAPI) -> None:
     """Add the portal's pages and its stylesheet to the catalog."""
     app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_api_route(
+        "/{path:path}", missing_page, include_in_schema=False, response_class=HTMLResponse
+    )

@@ -6,14 +6,14 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 
-from clearing.ledger import service
+from clearing.ledger import passbook, service
 from databank.kit.app import AdminDep, CallerDep, UowDep, get_context
 from schemas.bank import Balance, DepositRequest, DepositReversal, Passbook
 from schemas.ids import ParticipantId
 from schemas.problem import NotFoundError
 
 router: Final = APIRouter(tags=["accounts"])
-Limit = Annotated[int, Query(ge=1, le=service.PASSBOOK_LINES_MAX)]
+Limit = Annotated[int, Query(ge=1, le=passbook.LINES_MAX)]
 
 
 @router.get("/balance")
@@ -25,8 +25,8 @@ def get_balance(request: Request, caller: CallerDep) -> Balance:
 
 @router.get("/passbook")
 def get_passbook(caller: CallerDep, cursor: str | None = None, limit: Limit = 100) -> Passbook:
-    """통장: movements of the caller's own deposit account."""
-    return service.passbook_of(caller.uow, caller.participant.id, cursor=cursor, limit=limit)
+    """통장: movements of the caller's own deposit and income."""
+    return passbook.passbook_of(caller.uow, caller.participant.id, cursor=cursor, limit=limit)
 
 
 @router.get("/admin/balance", dependencies=[AdminDep])
@@ -40,7 +40,7 @@ def get_any_passbook(
     participant_id: ParticipantId, uow: UowDep, cursor: str | None = None, limit: Limit = 100
 ) -> Passbook:
     """A participant's passbook."""
-    return service.passbook_of(uow, participant_id, cursor=cursor, limit=limit)
+    return passbook.passbook_of(uow, participant_id, cursor=cursor, limit=limit)
 
 
 @router.post("/deposits", dependencies=[AdminDep])

@@ -8,7 +8,6 @@ from typing import Final
 
 from clearing.ledger import store
 from clearing.ledger.entries import (
-    BANK,
     Wallet,
     bank_account,
     deposit_entry,
@@ -17,7 +16,6 @@ from clearing.ledger.entries import (
     settle_entry,
 )
 from clearing.ledger.model import (
-    OPERATOR,
     Account,
     AccountId,
     Book,
@@ -32,9 +30,9 @@ from clearing.ledger.model import (
     book,
     reverse,
 )
-from clearing.parties.store import find_parties, remember
+from clearing.parties.store import remember
 from databank.kit.db import UnitOfWork
-from schemas.bank import Balance, DepositRequest, Passbook, PassbookLine
+from schemas.bank import Balance, DepositRequest
 from schemas.ids import AgreementId, ParticipantId
 from schemas.money import MICRO_PER_WON
 from schemas.participant import Participant
@@ -45,8 +43,6 @@ from schemas.problem import (
     NotFoundError,
 )
 from schemas.wire import Text
-
-PASSBOOK_LINES_MAX: Final = 500
 
 
 class EntryConflictError(ConflictError):
@@ -283,39 +279,3 @@ def balance_of(uow: UnitOfWork, participant_id: ParticipantId, *, now: datetime)
         earned_micro=earned,
         receivable_micro=-books.account(wallet.receivable).credit_balance,
     )
-
-
-def passbook_of(
-    uow: UnitOfWork, participant_id: ParticipantId, *, cursor: str | None, limit: int
-) -> Passbook:
-    """Return 통장: one page of the movements of a deposit account, oldest first.
-
-    Raises:
-        InvalidRequestError: The cursor is not one of ours.
-    """
-    if cursor is not None and not (cursor.isdecimal() and len(cursor) < len(str(2**63))):
-        raise InvalidRequestError(
-            ko="cursor는 앞 쪽의 next_cursor 값이어야 합니다.",
-            en="cursor must be the next_cursor of the page before.",
-        )
-    deposit = Wallet(Book.ACCRUAL, participant_id).deposit
-    found = store.movements(uow, deposit, after=int(cursor or 0), limit=limit + 1)
-    page = found[:limit]
-    parties = find_parties(uow, (ParticipantId(m.counterparty) for m in page))
-    special = {BANK: "은행", OPERATOR: "산업데이터은행"}
-    lines = tuple(
-        PassbookLine(
-            entry_id=movement.entry_id,
-            kind=movement.kind,
-            occurred_at=movement.occurred_at,
-            recorded_at=movement.recorded_at,
-            counterparty=special.get(movement.counterparty)
-            or parties[ParticipantId(movement.counterparty)].name,
-            memo=movement.memo,
-            amount_micro=movement.credit,
-            balance_micro=movement.balance_after,
-        )
-        for movement in page
-    )
-    more = str(page[-1].posting_id) if len(found) > limit else None
-    return Passbook(participant_id=participant_id, lines=lines, next_cursor=more)

@@ -130,6 +130,7 @@ class Movement:
     """One posted leg on an account, with its entry."""
 
     posting_id: int
+    account_id: AccountId
     entry_id: EntryId
     kind: Kind
     occurred_at: datetime
@@ -307,14 +308,16 @@ def unbalanced_entries(uow: UnitOfWork, ids: Iterable[EntryId]) -> list[str]:
     return wrong
 
 
-def movements(uow: UnitOfWork, account_id: AccountId, *, after: int, limit: int) -> list[Movement]:
-    """Return posted legs of an account in order, those after posting ``after``."""
+def movements(
+    uow: UnitOfWork, account_ids: Iterable[AccountId], *, after: int, limit: int
+) -> list[Movement]:
+    """Return posted legs in order, after posting ``after``; of accounts locked together."""
     posting, entry = table_of(PostingRow), table_of(EntryRow)
     query = (
         select(posting, entry)
         .join(entry, entry.c.id == posting.c.entry_id)
         .where(
-            posting.c.account_id == account_id,
+            posting.c.account_id.in_(list(account_ids)),
             posting.c.phase == Phase.POSTED,
             posting.c.id > after,
         )
@@ -324,6 +327,7 @@ def movements(uow: UnitOfWork, account_id: AccountId, *, after: int, limit: int)
     return [
         Movement(
             posting_id=row.id,
+            account_id=AccountId(row.account_id),
             entry_id=EntryId(row.entry_id),
             kind=Kind(row.kind),
             occurred_at=row.occurred_at,
@@ -335,6 +339,46 @@ def movements(uow: UnitOfWork, account_id: AccountId, *, after: int, limit: int)
         )
         for row in uow.session.execute(query)
     ]
+
+
+def balance_at(uow: UnitOfWork, account_id: AccountId, posting_id: int) -> int:
+    """Return an account's posted credits less debits after a posting, its own or another's."""
+    table = table_of(PostingRow)
+    query = (
+        select(table.c.balance_after)
+        .where(table.c.account_id == account_id, table.c.id <= posting_id)
+        .where(table.c.phase == Phase.POSTED)
+        .order_by(table.c.id.desc())
+        .limit(1)
+    )
+    return int(uow.session.execute(query).scalar_one_or_none() or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What an entry moved on somebody's account; ``credit`` is negative for a debit."""
+
+    code: Code
+    owner_id: str
+    credit: int
+
+
+def shares_of(uow: UnitOfWork, ids: Iterable[EntryId]) -> dict[EntryId, list[Share]]:
+    """Return what each entry moved, and on whose accounts."""
+    posting, account = table_of(PostingRow), table_of(AccountRow)
+    found: dict[EntryId, list[Share]] = {}
+    for some in _chunks(sorted(set(ids))):
+        query = (
+            select(posting, account.c.code, account.c.owner_id)
+            .join(account, account.c.id == posting.c.account_id)
+            .where(posting.c.entry_id.in_(some), posting.c.phase == Phase.POSTED)
+            .order_by(posting.c.entry_id, posting.c.leg)
+        )
+        for row in uow.session.execute(query):
+            credit = row.amount if row.side == Side.CREDIT else -row.amount
+            share = Share(Code(row.code), row.owner_id, credit)
+            found.setdefault(EntryId(row.entry_id), []).append(share)
+    return found
 
 
 def book_sums(uow: UnitOfWork) -> dict[Book, BookSums]:

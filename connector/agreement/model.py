@@ -9,9 +9,20 @@ from typing import Any
 from connector.side import Side
 from schemas.bank import AgreementRecord
 from schemas.canonical import digest
+from schemas.dataset import Dataset
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.price import PricePlan
 from schemas.terms import Terms, from_policy
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDataset:
+    """A supplier's dataset as it was listed when we negotiated for it."""
+
+    provider_id: ParticipantId
+    provider_handle: str
+    provider_name: str
+    dataset: Dataset
 
 
 @dataclass(frozen=True, slots=True)

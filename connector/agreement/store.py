@@ -1,4 +1,4 @@
-"""Table of agreements."""
+"""Tables of agreements and of the datasets that they are about."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Text, bindparam
+from sqlalchemy import Column, Row, Text, and_, bindparam
 from sqlmodel import Field, SQLModel, col, select
 
-from connector.agreement.model import Agreement
+from connector.agreement.model import Agreement, KnownDataset
 from connector.side import Side
 from databank.kit.db import UnitOfWork, UtcTime
+from schemas.dataset import Dataset
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 
 
@@ -28,6 +29,18 @@ class AgreementRow(SQLModel, table=True):
     policy_json: str = Field(sa_column=Column(Text, nullable=False))
     agreed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
     is_terminated: bool
+
+
+class KnownDatasetRow(SQLModel, table=True):
+    """What we were told of a supplier's dataset; it never changes under one id."""
+
+    __tablename__ = "connector_known_dataset"
+    provider_id: str = Field(primary_key=True)
+    dataset_id: str = Field(primary_key=True)
+    provider_handle: str = Field(index=True)
+    provider_name: str
+    name: str
+    dataset_json: str = Field(sa_column=Column(Text, nullable=False))
 
 
 def _from_row(row: AgreementRow | Row[Any]) -> Agreement:
@@ -81,3 +94,58 @@ def newest(uow: UnitOfWork, *, limit: int) -> list[Agreement]:
         col(AgreementRow.agreed_at).desc(), col(AgreementRow.agreement_id)
     )
     return [_from_row(row) for row in uow.session.exec(query.limit(limit))]
+
+
+def remember(uow: UnitOfWork, known: KnownDataset) -> None:
+    """Keep what is known of a dataset, without its sample."""
+    dataset = known.dataset.model_copy(update={"sample": (), "sample_columns": ()})
+    uow.session.merge(
+        KnownDatasetRow(
+            provider_id=known.provider_id,
+            dataset_id=dataset.id,
+            provider_handle=known.provider_handle,
+            provider_name=known.provider_name,
+            name=dataset.name,
+            dataset_json=json.dumps(dataset.to_json(), ensure_ascii=False),
+        )
+    )
+    uow.session.flush()
+
+
+def known(
+    uow: UnitOfWork, provider_id: ParticipantId, dataset_id: DatasetId
+) -> KnownDataset | None:
+    """Return what was kept of a dataset."""
+    row = uow.session.get(KnownDatasetRow, (provider_id, dataset_id))
+    return _known(row) if row else None
+
+
+def bought_as(uow: UnitOfWork, handle: str, name: str) -> list[tuple[Agreement, KnownDataset]]:
+    """Return the running agreements that we hold for the dataset of this name, newest first."""
+    query = (
+        select(AgreementRow, KnownDatasetRow)
+        .join(
+            KnownDatasetRow,
+            and_(
+                col(KnownDatasetRow.provider_id) == col(AgreementRow.provider_id),
+                col(KnownDatasetRow.dataset_id) == col(AgreementRow.dataset_id),
+            ),
+        )
+        .where(
+            KnownDatasetRow.provider_handle == handle,
+            KnownDatasetRow.name == name,
+            AgreementRow.side == Side.CONSUMER.value,
+            col(AgreementRow.is_terminated).is_(other=False),
+        )
+        .order_by(col(AgreementRow.agreed_at).desc(), col(AgreementRow.agreement_id))
+    )
+    return [(_from_row(row), _known(dataset)) for row, dataset in uow.session.exec(query)]
+
+
+def _known(row: KnownDatasetRow) -> KnownDataset:
+    return KnownDataset(
+        provider_id=ParticipantId(row.provider_id),
+        provider_handle=row.provider_handle,
+        provider_name=row.provider_name,
+        dataset=Dataset.model_validate_json(row.dataset_json),
+    )

@@ -2,6 +2,7 @@
 
 A message with an ``@id`` is the same when all of it is. One without can be said twice and
 mean it, such as a second suspension; it is a repetition only where the state forbids it.
+The same words under another ``@id`` are a new message, unless they can be said only once.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class Received:
     sha256: str
     content_sha256: str
 
+    @property
+    def has_id(self) -> bool:
+        """Whether its sender tells its messages apart."""
+        return "@id" in self.raw
+
 
 def received_from(raw: dict[str, Any], body: bytes) -> Received:
     """Return a message with its digests."""
@@ -44,6 +50,11 @@ def note(uow: UnitOfWork, pid: ProcessId, received: Received) -> Seen:
     """Note a message of a process, and say what was known of it."""
     is_message_new = note_received(uow, pid, received.sha256)
     is_content_new = note_received(uow, pid, received.content_sha256)
-    if not is_message_new and "@id" in received.raw:
+    if not is_message_new and received.has_id:
         return Seen.MESSAGE
     return Seen.NEW if is_content_new else Seen.CONTENT
+
+
+def is_repetition(seen: Seen, received: Received, *, is_said_once: bool) -> bool:
+    """Whether a message that the state forbids is only an earlier one again."""
+    return seen is Seen.CONTENT and (is_said_once or not received.has_id)

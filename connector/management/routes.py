@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/management", tags=["management"], dependencies=[Admi
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 WaitDep = Annotated[float, Query(ge=0, le=60, description="Wait so long for a final state.")]
 Shown = dict[str, Any]
+NEGOTIATE_BYTES_MAX = 4 * 2**20  # it carries the columns of a whole dataset
 
 
 @router.post("/join", status_code=201)
@@ -53,7 +55,7 @@ def services(runtime: RuntimeDep) -> Services:
     )
 
 
-@router.post("/negotiations", status_code=201)
+@router.post("/negotiations", status_code=201, max_body_size=NEGOTIATE_BYTES_MAX)
 def negotiate(request: NegotiateRequest, runtime: RuntimeDep) -> NegotiationView:
     """Ask for an offer as it stands."""
     return service.negotiate(runtime, request)
@@ -81,9 +83,13 @@ def terminate_negotiation(pid: str, request: EndRequest, runtime: RuntimeDep) ->
 
 @router.get("/agreements")
 def agreements(
-    runtime: RuntimeDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    runtime: RuntimeDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ref: Annotated[str | None, Query(max_length=100, description="Dataset: handle.name")] = None,
 ) -> AgreementList:
-    """Return agreements, newest first."""
+    """Return agreements, newest first; with ``ref`` those that let us use that dataset now."""
+    if ref is not None:
+        return service.bought_agreements(runtime, ref)
     return service.agreement_list(runtime, limit)
 
 
@@ -99,18 +105,20 @@ def transfer_process(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -
     return service.wait_for_transfer(runtime, ProcessId(pid), wait_seconds)
 
 
-@router.post("/transfers/{pid}/{ending}")
-def end_transfer(
-    pid: str, ending: service.Ending, request: EndRequest, runtime: RuntimeDep
+@router.post("/transfers/{pid}/{change}")
+def change_transfer(
+    pid: str, change: service.Change, request: EndRequest, runtime: RuntimeDep
 ) -> TransferView:
-    """Complete, suspend or terminate a transfer process; effective at the next read."""
-    return service.end_transfer(runtime, ProcessId(pid), ending, request.reason)
+    """Start or resume, complete, suspend or terminate; effective at the next read."""
+    return service.change_transfer(runtime, ProcessId(pid), change, request.reason)
 
 
 def _ask_clearing(runtime: Runtime, path: str, params: dict[str, str]) -> Shown:
     clearing = runtime.settings.clearing_url.rstrip("/")
     client: ServiceClient = runtime.client
     answer = client.call("GET", f"{clearing}{path}", audience=did_web(clearing), params=params)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        service.check_joined(runtime)  # says it in our own words, if that is why
     return expect_json(answer)
 
 
@@ -132,7 +140,10 @@ def passbook(
 
 
 @router.get("/statements/{period}")
-def statement(period: str, runtime: RuntimeDep) -> Shown:
-    """Return our statement of a period (`schemas.bank.Statement`)."""
+def statement(
+    period: str, runtime: RuntimeDep, number: Annotated[int | None, Query(ge=1, le=2**31)] = None
+) -> Shown:
+    """Return our latest statement of a period, or one by number (`schemas.bank.Statement`)."""
     service.check_period(period)
-    return _ask_clearing(runtime, f"/statements/{period}", {})
+    params = {} if number is None else {"number": str(number)}
+    return _ask_clearing(runtime, f"/statements/{period}", params)

@@ -1,12 +1,19 @@
-"""The supplier's decision about a requested offer: taken as it stands, or refused with a reason."""
+"""What we say next in a negotiation: the seam where a company decides, and the default.
+
+A decider is asked once after each message of the counterparty. It answers at once, or not
+at all: then the negotiation waits, and whoever decides later calls ``service.act``.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from connector.negotiation.model import rules_of
+from connector.negotiation.machine import Message, State
+from connector.negotiation.model import Negotiation, rules_of
 from connector.offering.model import Published
+from connector.side import Side
 from schemas.ids import ParticipantId
 
 
@@ -17,7 +24,72 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def decide(
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A message of ours. ``offer`` goes with a request or an offer, ``refusal`` with an end."""
+
+    message: Message
+    offer: dict[str, Any] | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a decision rests on besides the negotiation.
+
+    ``published`` is our listing if we are the provider; ``earlier_offer`` the offer as it
+    stood before the message that is to be answered.
+    """
+
+    published: Published | None
+    earlier_offer: dict[str, Any]
+    now: datetime
+
+
+class Decider(Protocol):
+    """Decides in the name of one company."""
+
+    def next_move(self, negotiation: Negotiation, situation: Situation) -> Move | None:
+        """Return our answer to what the counterparty has just said, or None to wait.
+
+        The transaction that received the message is open: no calls to others from here.
+        """
+
+
+class AutomaticDecider:
+    """Takes the published offer as it stands, and on the other side nothing but what was asked."""
+
+    def next_move(self, negotiation: Negotiation, situation: Situation) -> Move | None:
+        """Return the next message of an exchange without haggling, or a termination."""
+        match negotiation.side, negotiation.state:
+            case Side.PROVIDER, State.REQUESTED | State.ACCEPTED:
+                refusal = refusal_of(
+                    situation.published,
+                    negotiation.offer,
+                    consumer_id=negotiation.counterparty_id,
+                    now=situation.now,
+                )
+                return _unless(refusal, Message.AGREE)
+            case Side.PROVIDER, State.VERIFIED:
+                return Move(Message.FINALIZE)
+            case Side.CONSUMER, State.OFFERED:
+                is_same = rules_of(negotiation.offer) == rules_of(situation.earlier_offer)
+                return _unless(None if is_same else _OTHER_TERMS, Message.ACCEPT)
+            case Side.CONSUMER, State.AGREED:
+                return Move(Message.VERIFY)
+        return None
+
+
+_OTHER_TERMS = Refusal(
+    "terms-differ", "조건이 요청한 제안과 다릅니다 (not the terms that were asked for)"
+)
+
+
+def _unless(refusal: Refusal | None, message: Message) -> Move:
+    return Move(message) if refusal is None else Move(Message.TERMINATE, refusal=refusal)
+
+
+def refusal_of(
     published: Published | None,
     offer: dict[str, Any],
     *,

@@ -42,6 +42,8 @@ class Message(StrEnum):
 
 
 FINAL: Final = frozenset({State.FINALIZED, State.TERMINATED})
+# Heard again under another id, these are repetitions; a request or offer is made anew.
+SAID_ONCE: Final = frozenset(Message) - {Message.REQUEST, Message.OFFER}
 
 Edges: TypeAlias = dict[tuple[Side, Message], State]
 C, P = Side.CONSUMER, Side.PROVIDER

@@ -81,11 +81,9 @@ def counter_request(
             reason="a counter-request has a providerPid and no callbackAddress",
             pids=process.pids(received.raw),
         )
-    moved = service.advance(
+    service.hear(
         caller.uow, runtime, negotiation, process, message=Message.REQUEST, received=received
     )
-    if moved is not None:
-        service.on_counter_offer(caller.uow, runtime, moved, received.raw["offer"])
     return {}
 
 
@@ -96,11 +94,9 @@ def offer(pid: str, runtime: RuntimeDep, body: BodyDep, caller: DspCallerDep) ->
         caller.uow, pid, caller_id=caller.participant.id, side=Side.CONSUMER
     )
     _, received = receive(body, wire.ContractOfferMessage, NEGOTIATION, process)
-    moved = service.advance(
+    service.hear(
         caller.uow, runtime, negotiation, process, message=Message.OFFER, received=received
     )
-    if moved is not None:
-        service.on_offer(caller.uow, runtime, moved, received.raw["offer"])
     return {}
 
 
@@ -111,11 +107,9 @@ def agreement(pid: str, runtime: RuntimeDep, body: BodyDep, caller: DspCallerDep
         caller.uow, pid, caller_id=caller.participant.id, side=Side.CONSUMER
     )
     _, received = receive(body, wire.ContractAgreementMessage, NEGOTIATION, process)
-    moved = service.advance(
+    service.hear(
         caller.uow, runtime, negotiation, process, message=Message.AGREE, received=received
     )
-    if moved is not None:
-        service.on_agreement(caller.uow, runtime, moved, received.raw["agreement"])
     return {}
 
 
@@ -128,11 +122,9 @@ def verification(
         caller.uow, pid, caller_id=caller.participant.id, side=Side.PROVIDER
     )
     _, received = receive(body, wire.ContractAgreementVerificationMessage, NEGOTIATION, process)
-    moved = service.advance(
+    service.hear(
         caller.uow, runtime, negotiation, process, message=Message.VERIFY, received=received
     )
-    if moved is not None:
-        service.on_verification(caller.uow, runtime, moved)
     return {}
 
 
@@ -141,19 +133,8 @@ def events(pid: str, runtime: RuntimeDep, body: BodyDep, caller: DspCallerDep) -
     """Take ``ACCEPTED`` from a consumer or ``FINALIZED`` from a provider."""
     negotiation, process = service.load(caller.uow, pid, caller_id=caller.participant.id)
     message, received = receive(body, wire.ContractNegotiationEventMessage, NEGOTIATION, process)
-    is_accepted = message.event_type == "ACCEPTED"
-    moved = service.advance(
-        caller.uow,
-        runtime,
-        negotiation,
-        process,
-        message=Message.ACCEPT if is_accepted else Message.FINALIZE,
-        received=received,
-    )
-    if moved is not None and is_accepted:
-        service.on_accepted(caller.uow, runtime, moved)
-    elif moved is not None:
-        service.conclude(caller.uow, runtime, moved)
+    event = Message.ACCEPT if message.event_type == "ACCEPTED" else Message.FINALIZE
+    service.hear(caller.uow, runtime, negotiation, process, message=event, received=received)
     return {}
 
 
@@ -163,12 +144,8 @@ def termination(
 ) -> dict[str, Any]:
     """Take the counterparty's termination."""
     negotiation, process = service.load(caller.uow, pid, caller_id=caller.participant.id)
-    message, received = receive(
-        body, wire.ContractNegotiationTerminationMessage, NEGOTIATION, process
-    )
-    moved = service.advance(
+    _, received = receive(body, wire.ContractNegotiationTerminationMessage, NEGOTIATION, process)
+    service.hear(
         caller.uow, runtime, negotiation, process, message=Message.TERMINATE, received=received
     )
-    if moved is not None:
-        service.on_termination(caller.uow, runtime, moved, message.reason)
     return {}

@@ -1,7 +1,8 @@
 """Use cases of contract negotiations: load, decide, store and queue, in one transaction.
 
-Our own next message is decided when the counterparty's arrives, and leaves through the
-outbox. The stored state is the one that our queued message announces.
+Our own next message is decided when the counterparty's arrives, or later by whoever calls
+``act``; it leaves through the outbox. The stored state is the one that our queued message
+announces.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import Any, Final
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.dsp.edge import DspError, ErrorType, Process
-from connector.dsp.redelivery import Received, Seen, note
+from connector.dsp.redelivery import Received, Seen, is_repetition, note
 from connector.negotiation import store
-from connector.negotiation.decide import Refusal, decide
-from connector.negotiation.machine import FINAL, Message, State, step
-from connector.negotiation.model import Negotiation, agreement_error, make_agreement, rules_of
+from connector.negotiation.decide import Move, Refusal, Situation
+from connector.negotiation.machine import FINAL, SAID_ONCE, Message, State, step
+from connector.negotiation.model import Negotiation, agreement_error, make_agreement
+from connector.negotiation.outgoing import initial_request, message_of, path_of
 from connector.offering import store as offerings
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
@@ -37,32 +39,36 @@ TITLE_CHARS_MAX: Final = 300  # of AgreementRecord
 
 
 def start(
-    uow: UnitOfWork, runtime: Runtime, request: NegotiateRequest, provider: Participant
+    uow: UnitOfWork, runtime: Runtime, request: NegotiateRequest, *, peer_url: str
 ) -> Negotiation:
-    """Ask a provider for an offer as it stands in its catalog (consumer)."""
-    consumer_pid = ProcessId(runtime.make_id())
-    offer = {**request.policy, "@id": request.offer_id, "@type": "Offer"}
-    offer["target"] = request.dataset_id
+    """Ask a provider for an offer as it stands in its catalog (consumer).
+
+    Args:
+        uow: The transaction.
+        runtime: The connector that asks.
+        request: The offer, and whose it is.
+        peer_url: The provider's DSP base.
+    """
     negotiation = Negotiation(
         side=Side.CONSUMER,
-        consumer_pid=consumer_pid,
+        consumer_pid=ProcessId(runtime.make_id()),
         provider_pid=None,
-        counterparty_id=provider.id,
-        peer_url=provider.dsp_url,
+        counterparty_id=request.provider_id,
+        peer_url=peer_url.rstrip("/"),
         dataset_id=request.dataset_id,
         dataset_title=request.dataset_title,
-        offer=offer,
+        offer=_as_offer({**request.policy, "@id": request.offer_id}, request.dataset_id),
         state=step(None, Side.CONSUMER, Message.REQUEST),
         updated_at=runtime.clock(),
     )
-    message = wire.ContractRequestMessage(
-        consumer_pid=consumer_pid,
-        callback_address=runtime.dsp_url,
-        offer=wire.MessageOffer.model_validate(offer),
-    )
+    message = initial_request(negotiation, callback_address=runtime.dsp_url)
     _save(uow, runtime, negotiation)
     _send(uow, runtime, negotiation, "/negotiations/request", message)
     return negotiation
+
+
+def _as_offer(policy: dict[str, Any], target: DatasetId) -> dict[str, Any]:
+    return {**policy, "@type": "Offer", "target": target}
 
 
 def on_request(
@@ -72,7 +78,7 @@ def on_request(
     message: wire.ContractRequestMessage,
     received: Received,
 ) -> Negotiation:
-    """Take an initial request (provider) and answer it: agree, or terminate with a reason."""
+    """Take an initial request (provider); the answer is the decider's."""
     consumer_pid = ProcessId(message.consumer_pid)
     known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
     if known is not None:
@@ -99,42 +105,8 @@ def on_request(
         return known
     note(uow, negotiation.pid, received)
     uow.after_commit(runtime.processes.give)
-    _answer_offer(uow, runtime, negotiation)
+    _answer(uow, runtime, negotiation, earlier_offer=offer)
     return negotiation
-
-
-def _answer_offer(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation) -> None:
-    published = offerings.get(uow, negotiation.dataset_id)
-    refusal = decide(
-        published,
-        negotiation.offer,
-        consumer_id=negotiation.counterparty_id,
-        now=runtime.clock(),
-    )
-    if refusal is not None:
-        terminate(uow, runtime, negotiation, refusal)
-        return
-    agreement = make_agreement(
-        negotiation.offer,
-        agreement_id=runtime.make_id(),
-        target=negotiation.dataset_id,
-        assigner=runtime.did,
-        assignee=negotiation.counterparty_id,
-        agreed_at=runtime.clock(),
-    )
-    agreed = replace(
-        negotiation,
-        state=step(negotiation.state, Side.PROVIDER, Message.AGREE),
-        agreement=agreement,
-        updated_at=runtime.clock(),
-    )
-    _save(uow, runtime, agreed)
-    message = wire.ContractAgreementMessage(
-        consumer_pid=agreed.consumer_pid,
-        provider_pid=agreed.pid,
-        agreement=wire.MessageAgreement.model_validate(agreement),
-    )
-    _send(uow, runtime, agreed, f"/negotiations/{agreed.consumer_pid}/agreement", message)
 
 
 def load(
@@ -154,7 +126,7 @@ def load(
     return negotiation, Process(ErrorType.NEGOTIATION, negotiation.side, pid)
 
 
-def advance(
+def hear(
     uow: UnitOfWork,
     runtime: Runtime,
     negotiation: Negotiation,
@@ -162,26 +134,57 @@ def advance(
     *,
     message: Message,
     received: Received,
-) -> Negotiation | None:
-    """Step on a message of the counterparty; None if this very message came before.
+) -> None:
+    """Take a message of the counterparty and answer it; nothing if this very one came before.
 
     Raises:
         DspError: 400, the pids are not this negotiation's, or the state forbids it.
     """
-    sender = negotiation.side.other
     negotiation = _with_peer_pid(negotiation, process, received)
     seen = note(uow, negotiation.pid, received)
     if seen is Seen.MESSAGE:
-        return None
+        return
     try:
-        state = step(negotiation.state, sender, message)
+        state = step(negotiation.state, negotiation.side.other, message)
     except IllegalTransitionError as error:
-        if seen is Seen.CONTENT:
-            return None
+        if is_repetition(seen, received, is_said_once=message in SAID_ONCE):
+            return
         raise process.illegal(error, received.raw) from None
     moved = replace(negotiation, state=state, updated_at=runtime.clock())
+    if message in {Message.REQUEST, Message.OFFER}:
+        moved = replace(moved, offer=_offer_in(moved, process, received))
+    elif message is Message.AGREE:
+        agreement: dict[str, Any] = received.raw["agreement"]
+        refusal = _agreement_refusal(uow, runtime, moved, agreement)
+        if refusal is not None:
+            act(uow, runtime, moved, Move(Message.TERMINATE, refusal=refusal))
+            return
+        moved = replace(moved, agreement=agreement)
+    elif message is Message.TERMINATE:
+        moved = replace(moved, reason=_said(received))
     _save(uow, runtime, moved)
-    return moved
+    if message is Message.FINALIZE:
+        _conclude(uow, runtime, moved)
+    _answer(uow, runtime, moved, earlier_offer=negotiation.offer)
+
+
+def _offer_in(negotiation: Negotiation, process: Process, received: Received) -> dict[str, Any]:
+    offer: dict[str, Any] = received.raw["offer"]
+    if offer.get("target", negotiation.dataset_id) != negotiation.dataset_id:
+        raise DspError(
+            ErrorType.NEGOTIATION,
+            400,
+            code="other-dataset",
+            reason="the offer's target is not the dataset of this negotiation",
+            pids=process.pids(received.raw),
+        )
+    return offer
+
+
+def _said(received: Received) -> str | None:
+    """Return why the counterparty ended it."""
+    reasons = received.raw.get("reason") or ()
+    return "; ".join(str(reason) for reason in reasons)[:REASON_CHARS_MAX] or None
 
 
 def _with_peer_pid(negotiation: Negotiation, process: Process, received: Received) -> Negotiation:
@@ -202,52 +205,16 @@ def _with_peer_pid(negotiation: Negotiation, process: Process, received: Receive
     return negotiation
 
 
-def on_counter_offer(uow: UnitOfWork, runtime: Runtime, moved: Negotiation, offer: Any) -> None:  # noqa: ANN401 - wire JSON
-    """Answer a counter-request of the consumer (provider): the offer as it stands, or nothing."""
-    changed = replace(moved, offer=offer)
-    store.put(uow, changed)
-    _answer_offer(uow, runtime, changed)
-
-
-def on_offer(uow: UnitOfWork, runtime: Runtime, moved: Negotiation, offer: dict[str, Any]) -> None:
-    """Answer an offer of the provider (consumer): accepted if its rules are what we asked for."""
-    if rules_of(offer) != rules_of(moved.offer):
-        reason = "조건이 요청한 제안과 다릅니다 (not the terms that were asked for)"
-        terminate(uow, runtime, moved, Refusal("terms-differ", reason))
-        return
-    accepted = replace(moved, state=step(moved.state, Side.CONSUMER, Message.ACCEPT))
-    _save(uow, runtime, accepted)
-    message = wire.ContractNegotiationEventMessage(**_pids(accepted), event_type="ACCEPTED")
-    _send(uow, runtime, accepted, f"/negotiations/{accepted.provider_pid}/events", message)
-
-
-def on_accepted(uow: UnitOfWork, runtime: Runtime, moved: Negotiation) -> None:
-    """Agree after the consumer accepted our offer (provider)."""
-    _answer_offer(uow, runtime, moved)
-
-
-def on_agreement(
-    uow: UnitOfWork, runtime: Runtime, moved: Negotiation, agreement: dict[str, Any]
-) -> None:
-    """Verify an agreement (consumer), or terminate if it is not what we asked for."""
+def _agreement_refusal(
+    uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, agreement: dict[str, Any]
+) -> Refusal | None:
+    """Say why an agreement is not the one that was negotiated (consumer); nobody may waive it."""
     error = (
-        agreement_error(moved, agreement, runtime.did)
+        agreement_error(negotiation, agreement, runtime.did)
         or _unreadable(agreement)
         or _taken(uow, AgreementId(agreement["@id"]))
     )
-    if error is not None:
-        terminate(uow, runtime, moved, Refusal("agreement-differs", error))
-        return
-    verified = replace(
-        moved,
-        state=step(moved.state, Side.CONSUMER, Message.VERIFY),
-        agreement=agreement,
-        updated_at=runtime.clock(),
-    )
-    _save(uow, runtime, verified)
-    message = wire.ContractAgreementVerificationMessage(**_pids(verified))
-    path = f"/negotiations/{verified.provider_pid}/agreement/verification"
-    _send(uow, runtime, verified, path, message)
+    return None if error is None else Refusal("agreement-differs", error)
 
 
 def _unreadable(agreement: dict[str, Any]) -> str | None:
@@ -263,20 +230,57 @@ def _taken(uow: UnitOfWork, agreement_id: AgreementId) -> str | None:
     return "the agreement's id is that of another agreement" if is_held else None
 
 
-def on_verification(uow: UnitOfWork, runtime: Runtime, moved: Negotiation) -> None:
-    """Finalize (provider): from here on the agreement is in force."""
-    final = replace(
-        moved,
-        state=step(moved.state, Side.PROVIDER, Message.FINALIZE),
-        updated_at=runtime.clock(),
+def _answer(
+    uow: UnitOfWork, runtime: Runtime, heard: Negotiation, *, earlier_offer: dict[str, Any]
+) -> None:
+    """Ask the decider what we say to what was heard, and say it."""
+    if heard.state in FINAL:
+        return
+    is_provider = heard.side is Side.PROVIDER
+    situation = Situation(
+        published=offerings.get(uow, heard.dataset_id) if is_provider else None,
+        earlier_offer=earlier_offer,
+        now=runtime.clock(),
     )
-    _save(uow, runtime, final)
-    message = wire.ContractNegotiationEventMessage(**_pids(final), event_type="FINALIZED")
-    _send(uow, runtime, final, f"/negotiations/{final.consumer_pid}/events", message)
-    conclude(uow, runtime, final)
+    move = runtime.deciders.negotiation.next_move(heard, situation)
+    if move is not None:
+        act(uow, runtime, heard, move)
 
 
-def conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
+def act(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, move: Move) -> Negotiation:
+    """Say our next message, at once or whenever somebody has decided.
+
+    Raises:
+        IllegalTransitionError: The state forbids it.
+        ValidationError: The move's offer is not one that the protocol knows.
+    """
+    now = runtime.clock()
+    state = step(negotiation.state, negotiation.side, move.message)
+    moved = replace(negotiation, state=state, updated_at=now)
+    if move.offer is not None:
+        moved = replace(moved, offer=_as_offer(move.offer, moved.dataset_id))
+    if move.message is Message.AGREE:
+        agreement = make_agreement(
+            moved.offer,
+            agreement_id=runtime.make_id(),
+            target=moved.dataset_id,
+            assigner=runtime.did,
+            assignee=moved.counterparty_id,
+            agreed_at=now,
+        )
+        moved = replace(moved, agreement=agreement)
+    if move.refusal is not None:
+        moved = replace(moved, reason=move.refusal.reason[:REASON_CHARS_MAX])
+    _save(uow, runtime, moved)
+    if moved.provider_pid is not None:  # else our request is not acknowledged: nobody to tell
+        message = message_of(moved, move.message, move.refusal)
+        _send(uow, runtime, moved, path_of(moved, move.message), message)
+    if move.message is Message.FINALIZE:
+        _conclude(uow, runtime, moved)
+    return moved
+
+
+def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
     """Store the agreement of a finalized negotiation and tell clearing (both sides)."""
     assert final.agreement is not None
     policy = final.agreement
@@ -309,38 +313,6 @@ def conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
     )
 
 
-def terminate(
-    uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, refusal: Refusal
-) -> Negotiation:
-    """End a negotiation from our side and tell the counterparty why."""
-    ended = replace(
-        negotiation,
-        state=step(negotiation.state, negotiation.side, Message.TERMINATE),
-        reason=refusal.reason[:REASON_CHARS_MAX],
-        updated_at=runtime.clock(),
-    )
-    _save(uow, runtime, ended)
-    if ended.provider_pid is not None:
-        peer_pid = ended.provider_pid if ended.side is Side.CONSUMER else ended.consumer_pid
-        message = wire.ContractNegotiationTerminationMessage(
-            **_pids(ended), code=refusal.code, reason=(refusal.reason,)
-        )
-        _send(uow, runtime, ended, f"/negotiations/{peer_pid}/termination", message)
-    return ended
-
-
-def on_termination(
-    uow: UnitOfWork, runtime: Runtime, moved: Negotiation, reasons: tuple[Any, ...] | None
-) -> None:
-    """Keep why the counterparty ended it."""
-    said = "; ".join(str(reason) for reason in reasons or ())[:REASON_CHARS_MAX]
-    _save(uow, runtime, replace(moved, reason=said or None))
-
-
-def _pids(negotiation: Negotiation) -> dict[str, Any]:
-    return {"consumer_pid": negotiation.consumer_pid, "provider_pid": negotiation.provider_pid}
-
-
 def _save(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation) -> None:
     store.put(uow, negotiation)
     uow.after_commit(runtime.processes.give)
@@ -365,13 +337,20 @@ class NegotiationDelivery:
     def delivered(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
     ) -> None:
-        """Learn the provider's pid from the answer to our request."""
+        """Learn the provider's pid from the answer to our request.
+
+        If we have ended the negotiation meanwhile, the provider can be told only now.
+        """
         negotiation = store.get(uow, ProcessId(message.process_key))
         provider_pid = read_id(answer.get("providerPid"))
-        if negotiation is None or negotiation.provider_pid is not None:
+        if negotiation is None or negotiation.provider_pid is not None or provider_pid is None:
             return
-        if provider_pid is not None:
-            _save(uow, runtime, replace(negotiation, provider_pid=ProcessId(provider_pid)))
+        known = replace(negotiation, provider_pid=ProcessId(provider_pid))
+        _save(uow, runtime, known)
+        if known.state is State.TERMINATED:
+            refusal = Refusal("terminated", known.reason or "")
+            said = message_of(known, Message.TERMINATE, refusal if known.reason else None)
+            _send(uow, runtime, known, path_of(known, Message.TERMINATE), said)
 
     def refused(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str

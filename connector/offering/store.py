@@ -89,6 +89,17 @@ def put(uow: UnitOfWork, published: Published) -> None:
     uow.session.flush()
 
 
+def replace(uow: UnitOfWork, published: Published, *, now: datetime) -> None:
+    """Store a changed title, terms or price of a dataset; its name and file stay."""
+    row = uow.session.get_one(PublishedRow, published.dataset.id)
+    row.offer_id = published.offer_id
+    row.dataset_json = _dump(published.dataset)
+    row.terms_json, row.plan_json = _dump(published.terms), _dump(published.plan)
+    row.changed_at = now
+    row.changes_count += 1
+    uow.session.flush()
+
+
 _GET: Final = select(PublishedRow).where(PublishedRow.dataset_id == bindparam("dataset"))
 
 

@@ -27,7 +27,7 @@ from connector.publish.decode import (
 from connector.publish.foreign import read_foreign
 from connector.publish.headers import Header, read_headers
 from connector.publish.infer import TypedColumn, type_column
-from connector.publish.personal import personal_data_warnings
+from connector.publish.personal import find_personal
 from schemas.dataset import ARROW_TYPES, COLUMNS_MAX, Column, DatasetSchema, Sensitivity
 from schemas.management import BadCell, ColumnChange
 from schemas.wire import Text
@@ -36,6 +36,7 @@ BAD_CELLS_SAID: Final = 100
 BAD_CELLS_KEPT: Final = 100_000
 CELL_CHARS_SAID: Final = 80
 WARNINGS_MAX: Final = 50
+_Typed = tuple[Column, TypedColumn]
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -48,7 +49,7 @@ def main(job_path: str) -> None:
     try:
         report = run(job)
     except UnreadableFileError as error:
-        report = {"error": error.said.to_json()}
+        report = {"error": error.said.to_json(), "cause": error.cause}
     except MemoryError:
         said = Text(ko="파일이 너무 큽니다(메모리 한도).", en="The file is too large to read.")
         report = {"error": said.to_json()}
@@ -62,8 +63,9 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     changes = [ColumnChange.model_validate(change) for change in job["columns"]]
     table = _read(path, filename)
     columns, typed = _type(table, changes)
-    warnings = [*table.warnings, *(w for column in typed for w in column[1].warnings)]
-    warnings += personal_data_warnings(columns, [column[1].values for column in typed])
+    personal = find_personal([column.name for column in columns], table.columns)
+    columns = _guard(columns, changes, set(personal))
+    warnings = [*personal.values(), *table.warnings, *_column_warnings(typed)]
     cells, bad_rows = _bad_cells(table, typed)
     _write_errors(Path(job["errors"]), cells)
     report: dict[str, Any] = {
@@ -74,10 +76,37 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         "bad_cells": [cell.to_json() for cell in cells[:BAD_CELLS_SAID]],
         "columns": [column.to_json() for column in columns],
         "warnings": [warning.to_json() for warning in warnings[:WARNINGS_MAX]],
+        "personal_columns": list(personal),
     }
+    if table.sheet is not None:
+        report["sheet"] = table.sheet
     if job["arrow"]:
-        report |= _write_arrow(job, table, columns, typed, bad_rows)
+        arrays = [found.values for _, found in typed]
+        data = _write_arrow(job, table, columns, arrays, bad_rows)
+        shown = [c.name for c in columns if c.sensitivity is Sensitivity.PUBLIC]
+        shown = [name for name in shown if name not in personal]
+        report |= {"published_rows_count": data.num_rows, **_sample(job, data, shown)}
     return report
+
+
+def _guard(columns: list[Column], changes: list[ColumnChange], personal: set[str]) -> list[Column]:
+    """Make personal columns confidential, unless somebody said how sensitive they are."""
+    kept = {change.name for change in changes if change.sensitivity}
+    weaker = {Sensitivity.PUBLIC, Sensitivity.PARTNER}
+    return [
+        column.model_copy(update={"sensitivity": Sensitivity.CONFIDENTIAL})
+        if column.name in personal - kept and column.sensitivity in weaker
+        else column
+        for column in columns
+    ]
+
+
+def _column_warnings(typed: list[_Typed]) -> list[Text]:
+    return [
+        Text(ko=f"'{column.name}' 열: {said.ko}", en=f"Column '{column.name}': {said.en}")
+        for column, found in typed
+        for said in found.warnings
+    ]
 
 
 def _read(path: Path, filename: str) -> RawTable:
@@ -96,9 +125,6 @@ def _read(path: Path, filename: str) -> RawTable:
     if not table.rows:
         raise UnreadableFileError("머리글 아래에 행이 없습니다.", "There is no row of data.")
     return table
-
-
-_Typed = tuple[Column, TypedColumn]
 
 
 def _type(table: RawTable, changes: list[ColumnChange]) -> tuple[list[Column], list[_Typed]]:
@@ -127,11 +153,13 @@ def _type_one(header: Header, values: pa.ChunkedArray, change: ColumnChange | No
         if wanted is not None and wanted is not kind:
             found = type_column(values.cast(pa.string()), wanted)
     sensitivity = change.sensitivity if change and change.sensitivity else header.sensitivity
+    said = change.unit if change else None  # an empty text takes the unit away
+    unit = said if said is not None else header.unit or found.unit
     column = Column(
         name=header.name,
         type=found.type,
         label=change.label if change and change.label else header.label,
-        unit=(change.unit if change else None) or header.unit or found.unit,
+        unit=unit or None,
         sensitivity=sensitivity,
     )
     return column, found
@@ -184,28 +212,26 @@ def _write_arrow(
     job: dict[str, Any],
     table: RawTable,
     columns: list[Column],
-    typed: list[_Typed],
+    arrays: list[pa.Array],
     bad_rows: set[int],
-) -> dict[str, Any]:
+) -> pa.Table:
     schema = DatasetSchema(columns=tuple(columns)).to_arrow()
-    data = pa.Table.from_arrays([found.values for _, found in typed], schema=schema)
+    data = pa.Table.from_arrays(arrays, schema=schema)
     keep = pa.array([row not in bad_rows for row in table.rows])
     data = data.filter(keep).replace_schema_metadata(job["metadata"])
     if data.num_rows == 0:
         raise UnreadableFileError("올릴 수 있는 행이 없습니다.", "No row is left to publish.")
     write_partial(data, Path(job["arrow"]))
-    shown = [
-        column.name
-        for column in columns
-        if column.sensitivity in {Sensitivity.PUBLIC, Sensitivity.PARTNER}
-    ]
-    sample = data.select(shown).slice(0, int(job["sample_rows"]))
+    return data
+
+
+def _sample(job: dict[str, Any], data: pa.Table, shown: list[str]) -> dict[str, Any]:
+    rows_count = int(job["sample_rows"])
+    if not rows_count:
+        shown = []
+    sample = data.select(shown).slice(0, rows_count)
     values = [_sample_values(sample.column(name)) for name in shown]
-    return {
-        "published_rows_count": data.num_rows,
-        "sample_columns": shown,
-        "sample": [list(row) for row in zip(*values, strict=True)],
-    }
+    return {"sample_columns": shown, "sample": [list(row) for row in zip(*values, strict=True)]}
 
 
 def _sample_values(column: pa.ChunkedArray) -> list[Any]:

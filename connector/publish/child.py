@@ -77,5 +77,6 @@ def run_check(job: Job, settings: ConnectorSettings) -> dict[str, Any]:
         job_path.unlink(missing_ok=True)
         report_path.unlink(missing_ok=True)
     if "error" in report:
+        log.info("file_unreadable", cause=report.get("cause", ""))
         raise UnreadableFileError(report["error"]["ko"], report["error"]["en"])
     return report

@@ -21,15 +21,20 @@ from schemas.wire import Text
 
 DELIMITERS: Final = (",", "\t", ";", "|")
 SNIFF_CHARS: Final = 65_536
+_COMPOUND_MAGIC: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 EXCEL_SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xls"})
 
 
 class UnreadableFileError(ValueError):
-    """The file cannot be read; ``said`` tells the user why and what to do."""
+    """The file cannot be read; ``said`` tells the user why and what to do.
 
-    def __init__(self, ko: str, en: str) -> None:
+    ``cause`` is what a library said: for the log, since it names paths and its own parts.
+    """
+
+    def __init__(self, ko: str, en: str, *, cause: str = "") -> None:
         super().__init__(en)
         self.said = Text(ko=ko, en=en)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class RawTable:
     rows: list[int]
     format: str
     encoding: str | None = None
+    sheet: str | None = None
     bad_rows: list[BadRow] = field(default_factory=list)
     warnings: list[Text] = field(default_factory=list)
 
@@ -127,12 +133,16 @@ def read_csv(content: bytes) -> RawTable:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise UnreadableFileError(f"CSV로 읽을 수 없습니다: {error}", str(error)) from None
+        raise UnreadableFileError(
+            'CSV로 읽을 수 없습니다. 닫히지 않은 따옴표(")나 깨진 줄이 없는지 확인하세요.',
+            'Not readable as CSV. Look for a quote (") that is not closed, or a broken line.',
+            cause=str(error),
+        ) from None
     skipped = {row.row for row in bad}
     total = table.num_rows + len(bad)
     rows = [number for number in range(2, total + 2) if number not in skipped]
     columns, rows = _without_blank_rows(table.columns, rows)
-    return RawTable(header, columns, rows, "csv", encoding, bad, warnings)
+    return RawTable(header, columns, rows, "csv", encoding, bad_rows=bad, warnings=warnings)
 
 
 def _without_blank_rows(
@@ -157,20 +167,41 @@ def read_excel(path: Path) -> RawTable:
         sheet = book.load_sheet(0, header_row=None, dtypes="string")
         batch = sheet.to_arrow()
     except (fastexcel.FastExcelError, ValueError, IndexError) as error:
-        raise UnreadableFileError(f"엑셀로 읽을 수 없습니다: {error}", str(error)) from None
+        raise _not_excel(path, cause=str(error)) from None
+    name, others = book.sheet_names[0], ", ".join(book.sheet_names[1:6])
     if batch.num_rows == 0:
-        raise UnreadableFileError("첫 시트가 비어 있습니다.", "The first sheet is empty.")
+        raise UnreadableFileError(
+            f"첫 시트 '{name}'이(가) 비어 있습니다. 자료가 있는 시트를 맨 앞에 두세요.",
+            f"The first sheet '{name}' is empty. Put the sheet with the data first.",
+        )
     table = pa.Table.from_batches([batch])
     header = [str(column[0].as_py() or "") for column in table.columns]
     columns = [pc.fill_null(column.cast(pa.string()), "") for column in table.slice(1).columns]
     warnings = []
-    if len(book.sheet_names) > 1:
-        names = ", ".join(book.sheet_names[1:6])
+    if others:
         warnings.append(
             Text(
-                ko=f"첫 시트 '{book.sheet_names[0]}'만 읽었습니다. 다른 시트: {names}",
-                en=f"Only the first sheet '{book.sheet_names[0]}' was read. Others: {names}",
+                ko=f"첫 시트 '{name}'만 읽었습니다. 다른 시트: {others}",
+                en=f"Only the first sheet '{name}' was read. Others: {others}",
             )
         )
     columns, rows = _without_blank_rows(columns, list(range(2, batch.num_rows + 1)))
-    return RawTable(header, columns, rows, "excel", None, [], warnings)
+    return RawTable(header, columns, rows, "excel", sheet=name, warnings=warnings)
+
+
+def _not_excel(path: Path, *, cause: str) -> UnreadableFileError:
+    with path.open("rb") as file:
+        is_compound = file.read(len(_COMPOUND_MAGIC)) == _COMPOUND_MAGIC
+    if is_compound:  # Excel wraps a workbook with a password like this
+        return UnreadableFileError(
+            "엑셀 파일을 열 수 없습니다. 암호가 걸려 있거나 손상되었습니다. 암호를 풀고 .xlsx로 "
+            "다시 저장하세요.",
+            "The Excel file does not open: it has a password or is damaged. Save it again as "
+            ".xlsx without a password.",
+            cause=cause,
+        )
+    return UnreadableFileError(
+        "엑셀 파일이 아니거나 손상되었습니다. 엑셀에서 열어 .xlsx로 다시 저장하세요.",
+        "Not an Excel file, or damaged. Open it in Excel and save it again as .xlsx.",
+        cause=cause,
+    )

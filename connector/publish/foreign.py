@@ -18,6 +18,7 @@ from connector.publish.infer import LOCAL_ZONE
 from schemas.dataset import ARROW_TYPES, ColumnType
 from schemas.wire import Text
 
+CAUSE_CHARS_MAX: Final = 1000
 ROWS_MAX: Final = 200_000_000
 CODECS: Final = frozenset({"UNCOMPRESSED", "SNAPPY", "ZSTD", "GZIP", "LZ4", "LZ4_RAW"})
 
@@ -47,10 +48,12 @@ def read_foreign(path: Path) -> RawTable:
         if isinstance(error, UnreadableFileError):
             raise
         raise UnreadableFileError(
-            f"파일이 손상되었습니다: {str(error)[:200]}", f"Malformed file: {str(error)[:200]}"
+            "Parquet이나 Arrow 파일이 아니거나 손상되었습니다. 만든 프로그램에서 다시 저장하세요.",
+            "Not a Parquet or Arrow file, or damaged. Save it again with the program that made it.",
+            cause=str(error)[:CAUSE_CHARS_MAX],
         ) from None
     rows = list(range(1, table.num_rows + 1))
-    return RawTable(list(table.schema.names), columns, rows, form, None, [], warnings)
+    return RawTable(list(table.schema.names), columns, rows, form, warnings=warnings)
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -114,8 +117,28 @@ def _to_own(field: pa.Field, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, 
             ko=f"'{field.name}' 열에 시간대가 없어 한국 시각으로 읽었습니다.",
             en=f"Column '{field.name}' has no zone: read as Asia/Seoul.",
         )
-        return local.cast(ARROW_TYPES[ColumnType.TIME]), [said]
-    return column.cast(ARROW_TYPES[_own_type(kind)]), []
+        own, more = _to_own(field, local)
+        return own, [said, *more]
+    try:
+        return column.cast(ARROW_TYPES[_own_type(kind)]), []
+    except pa.ArrowInvalid:
+        return _wider(field.name, column)
+
+
+def _wider(name: str, column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[Text]]:
+    """Keep what does not fit its type here: as a decimal, as text, or, of a time, but for ns."""
+    if pa.types.is_timestamp(column.type):
+        said = Text(
+            ko=f"'{name}' 열의 시각에서 마이크로초보다 작은 자리는 버렸습니다.",
+            en=f"Column '{name}': what is finer than a microsecond was cut off.",
+        )
+        return column.cast(ARROW_TYPES[ColumnType.TIME], safe=False), [said]
+    own = ColumnType.DECIMAL if pa.types.is_integer(column.type) else ColumnType.TEXT
+    said = Text(
+        ko=f"'{name}' 열에 너무 긴 수가 있어 {own.value} 형식으로 두었습니다.",
+        en=f"Column '{name}' holds numbers with too many digits; its type is {own.value}.",
+    )
+    return column.cast(ARROW_TYPES[own]), [said]
 
 
 def _own_type(kind: pa.DataType) -> ColumnType:

@@ -13,14 +13,24 @@ from schemas.wire import Text
 NAME_CHARS_MAX: Final = 63
 UNIT_CHARS_MAX: Final = 40
 _BRACKETED: Final = re.compile(r"^(.*?)\s*[\(\[（]\s*([^()\[\]（）]{1,40})\s*[\)\]）]\s*$")
-UNIT_GUESS_CHARS_MAX: Final = 12  # what stands in brackets and is short is taken for a unit
 _UNIT_WORDS: Final = """
-kwh mwh gwh wh kw mw kvarh kvar kva v a hz mj gj tj toe kcal kg g t ton mg kg_co2e kgco2e
-tco2 tco2eq tco2e kgco2 co2e m mm cm km m2 m3 nm3 l ml kl bar mbar pa kpa mpa ℃ °c c k % pct
-ppm ppb rpm s sec min h hr day days 원 천원 만원 백만원 krw usd eur won 개 ea pcs 대 건 회 명
-톤 초 분 시간 일
+kwh mwh gwh wh kw mw gw w kvarh kvar kva mva v kv mv a ma ah mah hz khz mhz ghz rpm
+mj gj tj pj j kj toe cal kcal mcal gcal btu mmbtu kg g mg ug μg t ton tons tonne tonnes kt mt
+kilogram kilograms gram grams lb lbs oz
+kgco2e kgco2eq kgco2 tco2 tco2eq tco2e gco2 gco2e gco2eq ktco2e co2e co2eq
+m mm cm km μm um nm inch ft mile m2 cm2 mm2 km2 ha m3 cm3 nm3 sm3 l ml kl liter liters litre litres
+gal bbl bar mbar pa hpa kpa mpa psi atm torr mmhg kgf n kn nm ℃ °c °f c k celsius % pct percent
+vol% wt% mol% ppm ppb ppmv mol mmol db dba lx lm cd deg ° ω ohm kω s sec second seconds ms μs min
+minute minutes h hr hrs hour hours day days week weeks month months year years
+원 천원 만원 백만원 억원 십억원 krw usd eur jpy cny won 개 ea pcs 대 건 회 명 톤 초 분 시간 일 주
+개월 월 년 배 장 매 본 박스 box 리터 킬로그램 그램 미터 도 평 점
 """
 _UNITS: Final = frozenset(_UNIT_WORDS.split())
+_WORDS_AFTER_UNDERSCORE: Final = """
+min minute second hour day days week weeks month months year years cd nm ma lm mt kt pa ms mile box
+"""  # temp_min, reporting_month, item_cd, item_nm: words of a name and no units
+_SUFFIX_UNITS: Final = _UNITS - frozenset(_WORDS_AFTER_UNDERSCORE.split())
+_UNIT_PARTS: Final = re.compile(r"[/·*]")  # kgCO2e/kWh, N·m
 
 _TERMS: Final = """
 date 일시 date
@@ -117,19 +127,22 @@ class Header:
     sensitivity: Sensitivity
 
 
+def _is_unit(text: str) -> bool:
+    plain = re.sub(r"[\s_^]", "", text).casefold()
+    return all(part in _UNITS for part in _UNIT_PARTS.split(plain))
+
+
 def _split_unit(text: str) -> tuple[str, str | None]:
+    """Return what is left beside a known unit; other words in brackets belong to the name."""
     if match := _BRACKETED.match(text):
-        rest, unit = match[1].strip(), match[2].strip()
-        if (
-            rest
-            and (unit.casefold() in _UNITS or len(unit) <= UNIT_GUESS_CHARS_MAX)
-            and not unit.isdigit()
-        ):
-            return rest, unit
+        rest, inside = match[1].strip(), match[2].strip()
+        remark, _, last = inside.rpartition(",")  # (PCF, kg CO2e)
+        unit = last.strip()
+        if rest and _is_unit(unit):
+            return (f"{rest} ({remark.strip()})" if remark else rest), unit
     head, _, tail = text.rpartition("_")
-    if head and tail.casefold() in _UNITS and len(tail) > 1:
-        return head, tail
-    return text, None
+    is_unit = tail.casefold() in _SUFFIX_UNITS and len(tail) > 1
+    return (head, tail) if head and is_unit else (text, None)
 
 
 def _to_name(text: str) -> str:

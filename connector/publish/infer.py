@@ -1,7 +1,8 @@
 """From texts to typed columns: which type a column has, and which cells do not fit it.
 
 A column is typed when at least ``TYPED_SHARE`` of its non-empty cells parse; the rest are
-bad cells, reported with row and column. Times have one format per column.
+bad cells, reported with row and column. Times have one format per column. Nothing is typed
+in a way that loses what the file says: codes such as ``007`` or ``1E10`` stay text.
 """
 
 from __future__ import annotations
@@ -23,10 +24,18 @@ EMPTY: Final = pa.array(
 )
 _TRUE: Final = pa.array(["true", "예", "참"])
 _FALSE: Final = pa.array(["false", "아니오", "거짓"])
-_INTEGER: Final = r"^[+-]?(0|[1-9][0-9]{0,17}|[1-9][0-9]{0,2}(,[0-9]{3}){1,5})$"
+_INTEGER: Final = r"^[+-]?([0-9]{1,18}|[1-9][0-9]{0,2}(,[0-9]{3}){1,5})$"
 _NUMBER: Final = r"^[+-]?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)?(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?\s*%?$"
+_DECIMAL: Final = r"^[+-]?([0-9]{1,20}|[1-9][0-9]{0,2}(,[0-9]{3}){1,6})(\.[0-9]{1,18})?$"
 _HAS_DIGIT: Final = r"[0-9]"
-_LEADING_ZERO: Final = r"^[+-]?0[0-9]"
+_CODE: Final = r"^[+-]?0[0-9]+(\.[0-9]*)?$|^[0-9]+[eE][0-9]+$"  # 007 and 1E10 are identifiers
+_BEYOND_INTEGER: Final = r"^[+-]?[0-9]{19,}$"
+_BEYOND_NUMBER: Final = r"^[+-]?[0-9]{16,}(\.[0-9]*)?$"
+_BEYOND_DECIMAL: Final = r"^[+-]?[0-9]{21,}(\.[0-9]*)?$"
+NUMBER_DIGITS: Final = 17  # what a float64 can tell apart
+YEAR_MIN: Final = 1000  # "%Y" also reads 26 as the year 26
+_LEAP_SECOND: Final = r":6[01](Z|$)"
+_FIRST, _SECOND, _THIRD = (rf"^(?:\D*\d+\D){{{n}}}\D*(\d+).*$" for n in range(3))
 TIME_FORMATS: Final = (
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%d %H:%M",
@@ -77,6 +86,12 @@ _REASONS: Final = {
     ColumnType.DATE: Text(ko="이 열의 날짜 형식이 아닙니다", en="not a date as in this column"),
     ColumnType.TIME: Text(ko="이 열의 시각 형식이 아닙니다", en="not a time as in this column"),
 }
+_KEPT: Final = Text(
+    ko="숫자로 바꾸면 달라지는 값(0으로 시작하는 번호, 1E10 같은 코드, 너무 긴 수)이 있어 "
+    "글로 두었습니다.",
+    en="Some values would change as numbers (leading zeros, codes such as 1E10, too many "
+    "digits), so the column stays text.",
+)
 
 
 def type_column(texts: pa.ChunkedArray, wanted: ColumnType | None = None) -> TypedColumn:
@@ -87,9 +102,10 @@ def type_column(texts: pa.ChunkedArray, wanted: ColumnType | None = None) -> Typ
     count = len(filled) - filled.null_count
     if wanted is ColumnType.TEXT or (wanted is None and count == 0):
         return _as_text(trimmed)
+    refused = _losing(filled) if wanted is None else frozenset()
     readers = _READERS if wanted is None else {wanted: _READERS[wanted]}
     for kind, read in readers.items():
-        found = read(filled)
+        found = None if kind in refused else read(filled)
         if found is None:
             continue
         values, unit, warnings = found
@@ -106,13 +122,34 @@ def type_column(texts: pa.ChunkedArray, wanted: ColumnType | None = None) -> Typ
             warnings,
             _REASONS.get(kind) if positions else None,
         )
-    return _as_text(trimmed) if wanted is None else _all_bad(filled, wanted)
+    if wanted is not None:
+        return _all_bad(filled, wanted)
+    looks_like_numbers = _count(pc.match_substring_regex(filled, _NUMBER)) >= TYPED_SHARE * count
+    return _as_text(trimmed, [_KEPT] if refused and looks_like_numbers else [])
 
 
-def _as_text(trimmed: pa.Array) -> TypedColumn:
+def _as_text(trimmed: pa.Array, warnings: list[Text] | None = None) -> TypedColumn:
     is_blank = pc.equal(trimmed, "")
     values = pc.if_else(is_blank, pa.scalar(None, pa.string()), trimmed)
-    return TypedColumn(ColumnType.TEXT, values)
+    return TypedColumn(ColumnType.TEXT, values, warnings=warnings or [])
+
+
+def _count(mask: pa.Array) -> int:
+    return int(pc.sum(mask).as_py() or 0)
+
+
+def _losing(filled: pa.Array) -> frozenset[ColumnType]:
+    """Return the types that would change what a cell says: zeros, letters or digits lost."""
+    plain = pc.replace_substring(filled, ",", "")
+
+    def holds(pattern: str) -> bool:
+        return _count(pc.match_substring_regex(plain, pattern)) > 0
+
+    if holds(_CODE) or holds(_BEYOND_DECIMAL):
+        return frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL})
+    if holds(_BEYOND_INTEGER):
+        return frozenset({ColumnType.INTEGER, ColumnType.NUMBER})
+    return frozenset({ColumnType.NUMBER}) if holds(_BEYOND_NUMBER) else frozenset()
 
 
 def _all_bad(filled: pa.Array, wanted: ColumnType) -> TypedColumn:
@@ -140,27 +177,55 @@ def _read_integer(filled: pa.Array) -> _Found:
     return pc.replace_substring(fits, ",", "").cast(pa.int64()), None, []
 
 
-def _read_number(filled: pa.Array) -> _Found | None:
-    zeros = pc.sum(pc.match_substring_regex(filled, _LEADING_ZERO + r"[0-9]*$")).as_py() or 0
-    if zeros:  # 007 is an identifier
-        return None
+def _read_number(filled: pa.Array) -> _Found:
     matches = pc.and_(
         pc.match_substring_regex(filled, _NUMBER), pc.match_substring_regex(filled, _HAS_DIGIT)
     )
     fits = _keep(filled, matches)
-    percent = pc.sum(pc.ends_with(fits, "%")).as_py() or 0
+    percent = _count(pc.ends_with(fits, "%"))
     valid = len(fits) - fits.null_count
     if 0 < percent < valid:  # percentages beside plain numbers: nobody knows what those mean
         fits = _keep(fits, pc.invert(pc.ends_with(fits, "%")))
     plain = pc.utf8_rtrim(pc.replace_substring(fits, ",", ""), "% ")
     plain = pc.replace_substring_regex(plain, r"^\+", "")
-    return plain.cast(pa.float64()), "%" if valid and percent == valid else None, []
+    numbers = plain.cast(pa.float64())
+    finite = pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
+    return finite, "%" if valid and percent == valid else None, _precision(plain)
+
+
+def _precision(plain: pa.Array) -> list[Text]:
+    fixed = _keep(plain, pc.match_substring_regex(plain, r"^-?[0-9]*\.[0-9]+$"))
+    digits = pc.utf8_trim(pc.replace_substring_regex(fixed, r"[^0-9]", ""), "0")
+    count = _count(pc.greater(pc.utf8_length(digits), NUMBER_DIGITS))
+    if not count:
+        return []
+    return [
+        Text(
+            ko=f"{NUMBER_DIGITS}자리보다 긴 수가 {count:,}개 있어 뒷자리가 반올림됩니다. "
+            "그대로 두려면 형식을 decimal이나 text로 바꾸세요.",
+            en=f"{count:,} numbers have more than {NUMBER_DIGITS} digits and are rounded. To keep "
+            "all digits, make the type decimal or text.",
+        )
+    ]
+
+
+def _parse(filled: pa.Array, form: str) -> pa.Array:
+    """Read times of one format; a day that its month does not have is none (C rolls it over)."""
+    parsed = pc.strptime(filled, format=form, unit="us", error_is_null=True)
+    if parsed.null_count == len(parsed):
+        return parsed
+    day = {"%Y": _THIRD, "%d": _FIRST, "%m": _SECOND}[form[:2]]
+    texts = _keep(filled, pc.is_valid(parsed))
+    said = pc.replace_substring_regex(texts, day, r"\1").cast(pa.int64())
+    is_real = pc.and_(pc.equal(pc.day(parsed), said), pc.greater_equal(pc.year(parsed), YEAR_MIN))
+    is_real = pc.and_(is_real, pc.invert(pc.match_substring_regex(texts, _LEAP_SECOND)))
+    return pc.if_else(is_real, parsed, pa.scalar(None, parsed.type))
 
 
 def _best_format(filled: pa.Array, formats: tuple[str, ...]) -> tuple[str, pa.Array] | None:
     best: tuple[str, pa.Array] | None = None
     for form in formats:
-        parsed = pc.strptime(filled, format=form, unit="us", error_is_null=True)
+        parsed = _parse(filled, form)
         if best is None or parsed.null_count < best[1].null_count:
             best = (form, parsed)
     if best is None or best[1].null_count == len(filled):
@@ -172,7 +237,7 @@ def _ambiguity(filled: pa.Array, form: str) -> list[Text]:
     head = form[:5]
     if head not in _SWAPPED:
         return []
-    swapped = pc.strptime(filled, format=_SWAPPED[head] + form[5:], unit="us", error_is_null=True)
+    swapped = _parse(filled, _SWAPPED[head] + form[5:])
     count = len(filled) - filled.null_count
     share = (len(swapped) - swapped.null_count) / count
     if share < AMBIGUOUS_SHARE_SAID:
@@ -222,8 +287,8 @@ def _read_time(filled: pa.Array) -> _Found | None:
 
 
 def _read_decimal(filled: pa.Array) -> _Found | None:
-    matches = pc.match_substring_regex(filled, r"^[+-]?[0-9]{1,19}(\.[0-9]{1,18})?$")
-    return _keep(filled, matches).cast(ARROW_TYPES[ColumnType.DECIMAL]), None, []
+    fits = _keep(filled, pc.match_substring_regex(filled, _DECIMAL))
+    return pc.replace_substring(fits, ",", "").cast(ARROW_TYPES[ColumnType.DECIMAL]), None, []
 
 
 _READERS: Final = {

@@ -19,6 +19,7 @@ from schemas.management import (
     Publication,
     PublicationList,
     PublishRequest,
+    ReviseRequest,
     UploadReport,
 )
 from schemas.problem import ProblemError
@@ -103,6 +104,12 @@ def publish(request: PublishRequest, runtime: RuntimeDep) -> Publication:
 def publications(runtime: RuntimeDep) -> PublicationList:
     """Return our own datasets."""
     return service.publications(runtime)
+
+
+@router.patch("/publications/{dataset_id}")
+def revise(dataset_id: str, request: ReviseRequest, runtime: RuntimeDep) -> Publication:
+    """Change title, terms or price for agreements to come; running agreements go on."""
+    return service.revise(runtime, DatasetId(dataset_id), request)
 
 
 @router.delete("/publications/{dataset_id}")

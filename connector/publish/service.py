@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -26,9 +27,15 @@ from connector.publish.child import Job, run_check
 from connector.publish.decode import UnreadableFileError
 from connector.runtime import Runtime
 from databank.kit.db import IntegrityError, UnitOfWork
-from schemas.dataset import Dataset, DatasetSchema
+from schemas.dataset import RESERVED_NAMES, Dataset, DatasetSchema
 from schemas.ids import DatasetId, OfferId
-from schemas.management import Publication, PublicationList, PublishRequest, UploadReport
+from schemas.management import (
+    Publication,
+    PublicationList,
+    PublishRequest,
+    ReviseRequest,
+    UploadReport,
+)
 from schemas.problem import ConflictError, NotFoundError, ProblemError
 from schemas.wire import Text
 
@@ -50,6 +57,22 @@ class BadRowsError(ProblemError):
 
     slug = "bad-rows"
     title = Text(ko="맞지 않는 행이 있습니다", en="There are bad rows")
+    status = 422
+
+
+class ReservedNameError(ProblemError):
+    """The name is a word of SQL: no query could name the dataset."""
+
+    slug = "reserved-name"
+    title = Text(ko="SQL의 낱말은 이름이 될 수 없습니다", en="A word of SQL cannot be the name")
+    status = 422
+
+
+class PersonalDataError(ProblemError):
+    """Columns look like personal data, and nobody answered for publishing them."""
+
+    slug = "personal-data"
+    title = Text(ko="개인정보로 보이는 열이 있습니다", en="Columns look like personal data")
     status = 422
 
 
@@ -77,10 +100,27 @@ def _no_upload(upload_id: str) -> NotFoundError:
 
 
 def prepare_folders(runtime: Runtime) -> None:
-    """Make the folders and remove what a crash left half-written."""
+    """Make the folders and remove what a crash left half-written or no longer needed."""
     for folder in (runtime.data_folder, upload_folder(runtime)):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_partials(folder)
+    with runtime.database.unit_of_work() as uow:
+        _expire(uow, runtime)
+        waiting = store.waiting(uow)
+    named = {upload_path(runtime, known, ".csv").name for known in waiting}
+    named |= {
+        upload_path(runtime, known).name
+        for known, is_published in waiting.items()
+        if not is_published
+    }
+    for path in upload_folder(runtime).iterdir():
+        if path.name not in named:
+            path.unlink(missing_ok=True)
+
+
+def _expire(uow: UnitOfWork, runtime: Runtime) -> list[str]:
+    before = runtime.clock() - timedelta(hours=runtime.settings.upload_hours)
+    return store.remove_older(uow, before)
 
 
 def finish_upload(runtime: Runtime, upload_id: str, filename: str, partial: Path) -> UploadReport:
@@ -100,10 +140,9 @@ def finish_upload(runtime: Runtime, upload_id: str, filename: str, partial: Path
             path.unlink(missing_ok=True)
         raise UnreadableUploadError(ko=error.said.ko, en=error.said.en, filename=name) from None
     report = UploadReport.model_validate({"upload_id": upload_id, "filename": name, **values})
-    now = runtime.clock()
     with runtime.database.unit_of_work() as uow:
-        store.put(uow, report, uploaded_at=now)
-        expired = store.remove_older(uow, now - timedelta(hours=runtime.settings.upload_hours))
+        store.put(uow, report, uploaded_at=runtime.clock())
+        expired = _expire(uow, runtime)
     for old in expired:
         for suffix in (".raw", ".csv"):
             upload_path(runtime, old, suffix).unlink(missing_ok=True)
@@ -128,20 +167,27 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
 
     Raises:
         NotFoundError: There is no such upload.
-        ConflictError: The name is taken.
+        ConflictError: The name is taken, or the upload is published already.
+        ReservedNameError: The name is a word of SQL.
         BadRowsError: Bad rows, and ``skip_bad_rows`` is not set.
+        PersonalDataError: Columns look personal, and ``allow_personal`` is not set.
         UnreadableUploadError: The column changes do not fit the file.
     """
-    upload = get_upload(runtime, request.upload_id)
+    _check_name(request.name)
     with runtime.database.unit_of_work() as uow:
-        _check_name(uow, request.name)
+        _check_free(uow, request.name)
+    upload = get_upload(runtime, request.upload_id)
+    if upload.is_published:
+        raise _published_already()
     dataset_id = DatasetId(runtime.make_id())
     partial = runtime.data_folder / f"{dataset_id.rsplit(':', 1)[1]}{PARTIAL_SUFFIX}"
     source = upload.filename
     report = _write(runtime, request, partial=partial, dataset_id=dataset_id, source=source)
-    if report["bad_rows_count"] and not request.skip_bad_rows:
+    try:
+        _check_consent(request, report)
+    except ProblemError:
         partial.unlink(missing_ok=True)
-        raise _bad_rows(report)
+        raise
     sha256 = sha256_of(partial)
     file_bytes = partial.stat().st_size
     file_name = f"{sha256}.arrow"
@@ -159,21 +205,70 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
     try:
         with runtime.database.unit_of_work() as uow:
             offerings.put(uow, published)
+            store.mark_published(uow, request.upload_id)
             announce_catalog_change(uow, runtime)
     except IntegrityError:
         raise _name_taken(request.name) from None
+    upload_path(runtime, request.upload_id).unlink(missing_ok=True)
     return view(published)
 
 
-def _check_name(uow: UnitOfWork, name: str) -> None:
-    if offerings.get_by_name(uow, name) is not None:
+def _check_consent(request: PublishRequest, report: dict[str, Any]) -> None:
+    if report["bad_rows_count"] and not request.skip_bad_rows:
+        raise _bad_rows(report)
+    personal = report["personal_columns"]
+    if personal and not request.allow_personal:
+        names = ", ".join(personal)
+        raise PersonalDataError(
+            ko=f"개인정보로 보이는 열이 있어 공개하지 않았습니다: {names}. 파일에서 빼고 다시 "
+            "올리세요. 공개해도 되는 값이면 allow_personal(명령줄: --allow-personal)을 켜세요.",
+            en=f"Not published: these columns look like personal data: {names}. Take them out of "
+            "the file. If they may be published, set allow_personal (command: --allow-personal).",
+            columns=personal,
+        )
+
+
+def _published_already() -> ConflictError:
+    return ConflictError(
+        ko="이미 공개한 업로드입니다. 다시 공개하려면 파일을 다시 올리세요.",
+        en="This upload is published already. To publish again, upload the file again.",
+    )
+
+
+def _check_name(name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise ReservedNameError(
+            ko=f"'{name}'은(는) SQL의 낱말이라 질의에 쓸 수 없습니다. {name}_data처럼 다른 이름을 "
+            "쓰세요.",
+            en=f"'{name}' is a word of SQL, so no query could use it. Take another name, such as "
+            f"{name}_data.",
+            name=name,
+        )
+
+
+def _check_free(uow: UnitOfWork, name: str) -> None:
+    found = offerings.get_by_name(uow, name)
+    if found is None:
+        return
+    if not found.is_withdrawn:
         raise _name_taken(name)
+    raise ConflictError(
+        ko=f"'{name}'은(는) 공개를 거둔 데이터셋의 이름입니다. 다시 내려면 "
+        f"`databank restore {name}`, 조건이나 제목을 고치려면 "
+        f"`databank revise {name}`을 쓰고, 다른 데이터라면 {name}_2처럼 다른 이름을 쓰세요.",
+        en=f"'{name}' is a withdrawn dataset. To offer it again: `databank restore {name}`; to "
+        f"change its terms or title: `databank revise {name}`; for other data use another name, "
+        f"such as {name}_2.",
+        name=name,
+    )
 
 
 def _name_taken(name: str) -> ConflictError:
     return ConflictError(
-        ko=f"'{name}'(이)라는 데이터셋이 이미 있습니다. {name}_2처럼 다른 이름을 쓰세요.",
-        en=f"There is a dataset called '{name}' already. Use another name, such as {name}_2.",
+        ko=f"'{name}'(이)라는 데이터셋이 이미 있습니다. 조건이나 제목은 "
+        f"`databank revise {name}`으로 고치고, 다른 데이터라면 {name}_2처럼 다른 이름을 쓰세요.",
+        en=f"There is a dataset called '{name}' already. To change its terms or title: `databank "
+        f"revise {name}`; for other data use another name, such as {name}_2.",
         name=name,
     )
 
@@ -213,7 +308,7 @@ def _write(
             "idb.source": f"{source} sha256:{sha256_of(upload_path(runtime, request.upload_id))}",
             "idb.timezone": "UTC",
         },
-        sample_rows=request.sample_rows,
+        sample_rows=request.sample_rows_count,
     )
     try:
         return run_check(job, runtime.settings)
@@ -271,6 +366,44 @@ def publications(runtime: Runtime) -> PublicationList:
     return PublicationList(publications=tuple(view(published) for published in found))
 
 
+def _known(uow: UnitOfWork, dataset_id: DatasetId) -> Published:
+    published = offerings.get(uow, dataset_id)
+    if published is None:
+        raise NotFoundError(
+            ko=f"데이터셋 {dataset_id}가 없습니다.", en=f"There is no dataset {dataset_id}."
+        )
+    return published
+
+
+def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> Publication:
+    """Change title, description, terms or price of a dataset, for agreements made from now on.
+
+    Raises:
+        NotFoundError: There is no such dataset.
+    """
+    now = runtime.clock()
+    texts = {
+        name: value
+        for name in ("title", "description", "keywords")
+        if (value := getattr(request, name)) is not None
+    }
+    with runtime.database.unit_of_work() as uow:
+        old = _known(uow, dataset_id)
+        terms = old.terms if request.terms is None else request.terms
+        plan = old.plan if request.plan is None else request.plan
+        is_same_offer = (terms, plan) == (old.terms, old.plan)
+        new = replace(
+            old,
+            dataset=old.dataset.model_copy(update={**texts, "modified_at": now}),
+            offer_id=old.offer_id if is_same_offer else OfferId(runtime.make_id()),
+            terms=terms,
+            plan=plan,
+        )
+        offerings.replace(uow, new, now=now)
+        announce_catalog_change(uow, runtime)
+    return view(new)
+
+
 def set_withdrawn(runtime: Runtime, dataset_id: DatasetId, *, is_withdrawn: bool) -> Publication:
     """Take a dataset off the catalog or put it back; running agreements go on.
 
@@ -278,15 +411,10 @@ def set_withdrawn(runtime: Runtime, dataset_id: DatasetId, *, is_withdrawn: bool
         NotFoundError: There is no such dataset.
     """
     with runtime.database.unit_of_work() as uow:
-        if offerings.get(uow, dataset_id) is None:
-            raise NotFoundError(
-                ko=f"데이터셋 {dataset_id}가 없습니다.", en=f"There is no dataset {dataset_id}."
-            )
+        published = _known(uow, dataset_id)
         offerings.set_withdrawn(uow, dataset_id, is_withdrawn=is_withdrawn, now=runtime.clock())
         announce_catalog_change(uow, runtime)
-        published = offerings.get(uow, dataset_id)
-    assert published is not None
-    return view(published)
+    return view(replace(published, is_withdrawn=is_withdrawn))
 
 
 def free_bytes(folder: Path) -> int:

@@ -40,6 +40,24 @@ def get(uow: UnitOfWork, upload_id: str) -> UploadReport | None:
     return UploadReport.model_validate_json(row.report_json) if row else None
 
 
+def mark_published(uow: UnitOfWork, upload_id: str) -> None:
+    """Write that an upload has become a dataset."""
+    row = uow.session.get_one(UploadRow, upload_id)
+    report = UploadReport.model_validate_json(row.report_json)
+    done = report.model_copy(update={"is_published": True})
+    row.report_json = done.model_dump_json(by_alias=True)
+    uow.session.flush()
+
+
+def waiting(uow: UnitOfWork) -> dict[str, bool]:
+    """Return the ids of all uploads, and whether each is published."""
+    rows = uow.session.exec(select(UploadRow)).all()
+    return {
+        row.upload_id: UploadReport.model_validate_json(row.report_json).is_published
+        for row in rows
+    }
+
+
 def remove_older(uow: UnitOfWork, before: datetime) -> list[str]:
     """Forget uploads from before a time; return their ids."""
     rows = uow.session.exec(select(UploadRow).where(col(UploadRow.uploaded_at) < before)).all()

@@ -35,6 +35,8 @@ class Message(StrEnum):
 
 
 FINAL: Final = frozenset({State.COMPLETED, State.TERMINATED})
+# Heard again under another id, these are repetitions; starts and suspensions are said anew.
+SAID_ONCE: Final = frozenset({Message.COMPLETE, Message.TERMINATE})
 
 Edges: TypeAlias = dict[tuple[Side, Message], State]
 C, P = Side.CONSUMER, Side.PROVIDER

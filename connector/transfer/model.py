@@ -16,8 +16,8 @@ class TransferProcess:
     """One transfer process.
 
     The provider keeps ``secret_sha256`` of the access secret while the process is started;
-    the consumer keeps the ``data_address`` that holds the secret. ``peer_url`` is the
-    counterparty's DSP base.
+    the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` is set while
+    it is suspended. ``peer_url`` is the counterparty's DSP base.
     """
 
     side: Side
@@ -32,6 +32,7 @@ class TransferProcess:
     secret_sha256: str | None = None
     data_address: dict[str, Any] | None = None
     reason: str | None = None
+    suspended_by: Side | None = None
 
     @property
     def pid(self) -> ProcessId:

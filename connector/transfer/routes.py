@@ -46,11 +46,7 @@ def start(pid: str, runtime: RuntimeDep, body: BodyDep, caller: DspCallerDep) ->
     """Take a start: from the provider with a data address, from the consumer to resume."""
     process, edge = service.load(caller.uow, pid, caller_id=caller.participant.id)
     _, received = receive(body, wire.TransferStartMessage, TRANSFER, edge)
-    moved = service.advance(
-        caller.uow, runtime, process, edge, message=Message.START, received=received
-    )
-    if moved is not None:
-        service.on_start(caller.uow, runtime, moved, received.raw.get("dataAddress"), edge)
+    service.hear(caller.uow, runtime, process, edge, message=Message.START, received=received)
     return {}
 
 
@@ -61,7 +57,7 @@ def completion(
     """Take the counterparty's completion."""
     process, edge = service.load(caller.uow, pid, caller_id=caller.participant.id)
     _, received = receive(body, wire.TransferCompletionMessage, TRANSFER, edge)
-    service.advance(caller.uow, runtime, process, edge, message=Message.COMPLETE, received=received)
+    service.hear(caller.uow, runtime, process, edge, message=Message.COMPLETE, received=received)
     return {}
 
 
@@ -71,12 +67,8 @@ def suspension(
 ) -> dict[str, Any]:
     """Take the counterparty's suspension."""
     process, edge = service.load(caller.uow, pid, caller_id=caller.participant.id)
-    message, received = receive(body, wire.TransferSuspensionMessage, TRANSFER, edge)
-    moved = service.advance(
-        caller.uow, runtime, process, edge, message=Message.SUSPEND, received=received
-    )
-    if moved is not None:
-        service.on_end(caller.uow, runtime, moved, message.reason)
+    _, received = receive(body, wire.TransferSuspensionMessage, TRANSFER, edge)
+    service.hear(caller.uow, runtime, process, edge, message=Message.SUSPEND, received=received)
     return {}
 
 
@@ -86,10 +78,6 @@ def termination(
 ) -> dict[str, Any]:
     """Take the counterparty's termination."""
     process, edge = service.load(caller.uow, pid, caller_id=caller.participant.id)
-    message, received = receive(body, wire.TransferTerminationMessage, TRANSFER, edge)
-    moved = service.advance(
-        caller.uow, runtime, process, edge, message=Message.TERMINATE, received=received
-    )
-    if moved is not None:
-        service.on_end(caller.uow, runtime, moved, message.reason)
+    _, received = receive(body, wire.TransferTerminationMessage, TRANSFER, edge)
+    service.hear(caller.uow, runtime, process, edge, message=Message.TERMINATE, received=received)
     return {}

@@ -1,4 +1,8 @@
-"""Use cases of transfer processes: load, decide, store and queue, in one transaction."""
+"""Use cases of transfer processes: load, decide, store and queue, in one transaction.
+
+Our own next message is decided when the counterparty's arrives, or later by whoever calls
+``act``. The side that has suspended a process resumes it, nobody else.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ from typing import Any, Final
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.dsp.edge import DspError, ErrorType, Process
-from connector.dsp.redelivery import Received, Seen, note
+from connector.dsp.redelivery import Received, Seen, is_repetition, note
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
 from connector.side import IllegalTransitionError, Side
 from connector.transfer import store
-from connector.transfer.machine import FINAL, Message, State, step
+from connector.transfer.decide import Move
+from connector.transfer.machine import FINAL, SAID_ONCE, Message, State, step
 from connector.transfer.model import TransferProcess
 from databank.kit.clock import new_secret
 from databank.kit.db import UnitOfWork
@@ -32,9 +37,16 @@ FORMATS: Final = {FORMAT_READ: Mode.READ, FORMAT_QUERY: Mode.QUERY}
 
 
 def request(
-    uow: UnitOfWork, runtime: Runtime, agreement: Agreement, provider: Participant
+    uow: UnitOfWork, runtime: Runtime, agreement: Agreement, *, peer_url: str
 ) -> TransferProcess:
-    """Start a transfer process for an agreement (consumer), or return the running one."""
+    """Ask for a transfer process under an agreement (consumer), or return the running one.
+
+    Args:
+        uow: The transaction.
+        runtime: The connector that asks.
+        agreement: The agreement; we are its consumer.
+        peer_url: The provider's DSP base.
+    """
     for process in store.running(uow, agreement.id):
         if process.side is Side.CONSUMER:
             return process
@@ -43,8 +55,8 @@ def request(
         side=Side.CONSUMER,
         consumer_pid=consumer_pid,
         provider_pid=None,
-        counterparty_id=provider.id,
-        peer_url=provider.dsp_url,
+        counterparty_id=agreement.provider_id,
+        peer_url=peer_url.rstrip("/"),
         agreement_id=agreement.id,
         format=_wanted_format(agreement),
         state=step(None, Side.CONSUMER, Message.REQUEST),
@@ -76,7 +88,7 @@ def on_request(
     message: wire.TransferRequestMessage,
     received: Received,
 ) -> TransferProcess:
-    """Take a consumer's request (provider) and start at once.
+    """Take a consumer's request (provider); the answer is the decider's.
 
     Raises:
         DspError: 404 for an agreement that is not this consumer's, 400 for another format or
@@ -116,33 +128,13 @@ def on_request(
         return known
     note(uow, process.pid, received)
     uow.after_commit(runtime.processes.give)
-    start(uow, runtime, process)
+    _answer(uow, runtime, process)
     return process
 
 
 def _request_error(status: int, code: str, reason: str, consumer_pid: str) -> DspError:
     pids = {"consumerPid": consumer_pid, "providerPid": "unknown"}
     return DspError(ErrorType.TRANSFER, status, code=code, reason=reason, pids=pids)
-
-
-def start(
-    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, *, kind: Kind = Kind.TRANSFER
-) -> TransferProcess:
-    """Start, or resume, with a fresh secret (provider); only its hash is kept."""
-    secret = new_secret()
-    started = replace(
-        process,
-        state=step(process.state, Side.PROVIDER, Message.START),
-        secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
-        updated_at=runtime.clock(),
-    )
-    _save(uow, runtime, started)
-    endpoint = f"{runtime.settings.url}/data/{started.pid}"
-    message = wire.TransferStartMessage(
-        **_pids(started), data_address=wire.bearer_address(endpoint, secret)
-    )
-    _send(uow, runtime, started, f"/transfers/{started.consumer_pid}/start", message, kind=kind)
-    return started
 
 
 def load(uow: UnitOfWork, pid: str, *, caller_id: ParticipantId) -> tuple[TransferProcess, Process]:
@@ -157,7 +149,7 @@ def load(uow: UnitOfWork, pid: str, *, caller_id: ParticipantId) -> tuple[Transf
     return process, Process(ErrorType.TRANSFER, process.side, pid)
 
 
-def advance(
+def hear(
     uow: UnitOfWork,
     runtime: Runtime,
     process: TransferProcess,
@@ -165,13 +157,39 @@ def advance(
     *,
     message: Message,
     received: Received,
-) -> TransferProcess | None:
-    """Step on a message of the counterparty; None if this very message came before.
+) -> None:
+    """Take a message of the counterparty and answer it; nothing if this very one came before.
 
     Raises:
-        DspError: 400, the pids are not this process's, or the state forbids it.
+        DspError: 400, the pids are not this process's, the state forbids it, or a provider
+            starts a pull without a data address.
     """
-    if process.provider_pid is None:  # its message overtakes the acknowledgement
+    process = _with_peer_pid(process, edge, received)
+    seen = note(uow, process.pid, received)
+    if seen is Seen.MESSAGE:
+        return
+    try:
+        state = _state_after(process, process.side.other, message)
+    except IllegalTransitionError as error:
+        if is_repetition(seen, received, is_said_once=message in SAID_ONCE):
+            return
+        raise edge.illegal(error, received.raw) from None
+    moved = _moved(runtime, process, state, suspender=process.side.other)
+    if message is Message.START and moved.side is Side.CONSUMER:
+        moved = replace(moved, data_address=_address_in(edge, received))
+    elif message in {Message.SUSPEND, Message.TERMINATE}:
+        moved = replace(moved, reason=_said(received))
+    _save(uow, runtime, moved)
+    if message is Message.START and moved.side is Side.PROVIDER:
+        # The consumer resumed and needs an address, since the old secret was cleared. Peers
+        # for whom a start in STARTED is illegal may refuse it without ending the process.
+        moved = _open(uow, runtime, moved, kind=Kind.FRESH_ADDRESS)
+    _answer(uow, runtime, moved)
+
+
+def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) -> TransferProcess:
+    """Check both pids; learn the provider's if its message overtakes the acknowledgement."""
+    if process.provider_pid is None:
         process = replace(process, provider_pid=ProcessId(str(received.raw.get("providerPid"))))
     own = {"consumerPid": process.consumer_pid, "providerPid": process.provider_pid}
     for name, pid in own.items():
@@ -183,95 +201,108 @@ def advance(
                 reason=f"{name} is not this process's",
                 pids=edge.pids(received.raw),
             )
-    seen = note(uow, process.pid, received)
-    if seen is Seen.MESSAGE:
-        return None
-    try:
-        state = step(process.state, process.side.other, message)
-    except IllegalTransitionError as error:
-        if seen is Seen.CONTENT:
-            return None
-        raise edge.illegal(error, received.raw) from None
-    moved = replace(
+    return process
+
+
+def _state_after(process: TransferProcess, sender: Side, message: Message) -> State:
+    if message is Message.START:
+        if process.suspended_by not in {None, sender}:
+            raise IllegalTransitionError("only the side that has suspended resumes")
+        is_addressless = process.state is State.STARTED and process.data_address is None
+        if is_addressless and process.side is Side.CONSUMER and sender is Side.PROVIDER:
+            return State.STARTED  # the fresh address after we have resumed
+    return step(process.state, sender, message)
+
+
+def _moved(
+    runtime: Runtime, process: TransferProcess, state: State, *, suspender: Side
+) -> TransferProcess:
+    """Return the process in its new state; access is void in any but STARTED."""
+    is_started = state is State.STARTED
+    return replace(
         process,
         state=state,
         updated_at=runtime.clock(),
-        secret_sha256=process.secret_sha256 if state is State.STARTED else None,
-        data_address=process.data_address if state is State.STARTED else None,
+        secret_sha256=process.secret_sha256 if is_started else None,
+        data_address=process.data_address if is_started else None,
+        suspended_by=suspender if state is State.SUSPENDED else None,
     )
+
+
+def _address_in(edge: Process, received: Received) -> dict[str, Any]:
+    address: dict[str, Any] | None = received.raw.get("dataAddress")
+    if address is None:
+        raise DspError(
+            ErrorType.TRANSFER,
+            400,
+            code="malformed",
+            reason="a pull starts with a dataAddress",
+            pids=edge.pids(received.raw),
+        )
+    return address
+
+
+def _said(received: Received) -> str | None:
+    """Return why the counterparty suspended or terminated."""
+    reasons = received.raw.get("reason") or ()
+    return "; ".join(str(reason) for reason in reasons)[:REASON_CHARS_MAX] or None
+
+
+def _answer(uow: UnitOfWork, runtime: Runtime, heard: TransferProcess) -> None:
+    """Ask the decider what we say to what was heard, and say it."""
+    if heard.state in FINAL:
+        return
+    move = runtime.deciders.transfer.next_move(heard)
+    if move is not None:
+        act(uow, runtime, heard, move)
+
+
+def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move) -> TransferProcess:
+    """Start, resume, suspend, complete or terminate from our side.
+
+    Raises:
+        IllegalTransitionError: The state forbids it, or the counterparty has suspended.
+    """
+    state = _state_after(process, process.side, move.message)
+    moved = _moved(runtime, process, state, suspender=process.side)
+    if move.message is Message.START and moved.side is Side.PROVIDER:
+        return _open(uow, runtime, moved, kind=Kind.TRANSFER)
+    moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX] or moved.reason)
     _save(uow, runtime, moved)
+    if moved.provider_pid is not None:  # else our request is not acknowledged: nobody to tell
+        _tell(uow, runtime, moved, move)
     return moved
 
 
-def on_start(
-    uow: UnitOfWork,
-    runtime: Runtime,
-    moved: TransferProcess,
-    address: dict[str, Any] | None,
-    edge: Process,
-) -> None:
-    """Keep the data address (consumer), or resume with a fresh one (provider).
-
-    Raises:
-        DspError: 400, a provider's start of a pull without a data address.
-    """
-    if moved.side is Side.CONSUMER:
-        if address is None:
-            raise DspError(
-                ErrorType.TRANSFER,
-                400,
-                code="malformed",
-                reason="a pull starts with a dataAddress",
-                pids=edge.pids(),
-            )
-        _save(uow, runtime, replace(moved, data_address=address))
-        return
-    # The consumer resumed: it needs an address, since the old secret was cleared. Peers for
-    # whom a start in STARTED is illegal may refuse it without ending the process.
-    start(uow, runtime, replace(moved, state=State.SUSPENDED), kind=Kind.FRESH_ADDRESS)
+def _open(
+    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, *, kind: Kind
+) -> TransferProcess:
+    """Send the consumer an address with a fresh secret (provider); only its hash is kept."""
+    secret = new_secret()
+    opened = replace(process, secret_sha256=hashlib.sha256(secret.encode()).hexdigest())
+    _save(uow, runtime, opened)
+    endpoint = f"{runtime.settings.url}/data/{opened.pid}"
+    address = wire.bearer_address(endpoint, secret)
+    message = wire.TransferStartMessage(**_pids(opened), data_address=address)
+    _send(uow, runtime, opened, f"/transfers/{opened.consumer_pid}/start", message, kind=kind)
+    return opened
 
 
-def on_end(
-    uow: UnitOfWork, runtime: Runtime, moved: TransferProcess, reasons: tuple[Any, ...] | None
-) -> None:
-    """Keep why the counterparty suspended or terminated."""
-    said = "; ".join(str(reason) for reason in reasons or ())[:REASON_CHARS_MAX]
-    _save(uow, runtime, replace(moved, reason=said or None))
-
-
-_ENDINGS: Final[dict[Message, tuple[str, type[WireMessage]]]] = {
+_SAID: Final[dict[Message, tuple[str, type[WireMessage]]]] = {
+    Message.START: ("start", wire.TransferStartMessage),
     Message.COMPLETE: ("completion", wire.TransferCompletionMessage),
     Message.SUSPEND: ("suspension", wire.TransferSuspensionMessage),
     Message.TERMINATE: ("termination", wire.TransferTerminationMessage),
 }
 
 
-def end(
-    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, message: Message, reason: str = ""
-) -> TransferProcess:
-    """Complete, suspend or terminate from our side; the access secret is void at once.
-
-    Raises:
-        IllegalTransitionError: The state forbids it.
-    """
-    state = step(process.state, process.side, message)
-    ended = replace(
-        process,
-        state=state,
-        secret_sha256=None,
-        data_address=None,
-        reason=reason[:REASON_CHARS_MAX] or process.reason,
-        updated_at=runtime.clock(),
-    )
-    _save(uow, runtime, ended)
-    if ended.provider_pid is not None:
-        path, model = _ENDINGS[message]
-        peer_pid = ended.provider_pid if ended.side is Side.CONSUMER else ended.consumer_pid
-        body: dict[str, Any] = {**_pids(ended)}
-        if reason and message is not Message.COMPLETE:
-            body["reason"] = (reason,)
-        _send(uow, runtime, ended, f"/transfers/{peer_pid}/{path}", model.model_validate(body))
-    return ended
+def _tell(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move) -> None:
+    ending, model = _SAID[move.message]
+    peer_pid = process.provider_pid if process.side is Side.CONSUMER else process.consumer_pid
+    body = _pids(process)
+    if move.reason and move.message in {Message.SUSPEND, Message.TERMINATE}:
+        body["reason"] = (move.reason,)
+    _send(uow, runtime, process, f"/transfers/{peer_pid}/{ending}", model.model_validate(body))
 
 
 def _pids(process: TransferProcess) -> dict[str, Any]:
@@ -308,13 +339,18 @@ class TransferDelivery:
     def delivered(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
     ) -> None:
-        """Learn the provider's pid from the answer to our request."""
+        """Learn the provider's pid from the answer to our request.
+
+        If we have ended the process meanwhile, the provider can be told only now.
+        """
         process = store.get(uow, ProcessId(message.process_key))
         provider_pid = read_id(answer.get("providerPid"))
-        if process is None or process.provider_pid is not None:
+        if process is None or process.provider_pid is not None or provider_pid is None:
             return
-        if provider_pid is not None:
-            _save(uow, runtime, replace(process, provider_pid=ProcessId(provider_pid)))
+        known = replace(process, provider_pid=ProcessId(provider_pid))
+        _save(uow, runtime, known)
+        if known.state is State.TERMINATED:
+            _tell(uow, runtime, known, Move(Message.TERMINATE, known.reason or ""))
 
     def refused(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str

@@ -34,6 +34,7 @@ class TransferRow(SQLModel, table=True):
     secret_sha256: str | None
     data_address_json: str | None = Field(sa_column=Column(Text, nullable=True))
     reason: str | None
+    suspended_by: str | None
 
 
 def _values(process: TransferProcess) -> dict[str, Any]:
@@ -52,6 +53,7 @@ def _values(process: TransferProcess) -> dict[str, Any]:
         "secret_sha256": process.secret_sha256,
         "data_address_json": None if address is None else json.dumps(address),
         "reason": process.reason,
+        "suspended_by": process.suspended_by,
     }
 
 
@@ -69,6 +71,7 @@ def _from_row(row: TransferRow | Row[Any]) -> TransferProcess:
         secret_sha256=row.secret_sha256,
         data_address=None if row.data_address_json is None else json.loads(row.data_address_json),
         reason=row.reason,
+        suspended_by=None if row.suspended_by is None else Side(row.suspended_by),
     )
 
 

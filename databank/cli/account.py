@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +10,15 @@ import typer
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
-    from schemas.bank import Balance, Statement
+    from schemas.bank import Balance, PassbookLine, Statement
+
+_KINDS = {
+    "deposit": ("입금", "deposit"),
+    "settle": ("미수금 정리", "arrears paid"),
+    "usage": ("이용료", "usage"),
+    "reversal": ("취소", "reversal"),
+}
+_INCOME_KINDS = {"usage": ("매출", "sale")}
 
 
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
@@ -28,7 +36,7 @@ def show_balance(balance: Balance, surface: Surface) -> None:
 
     say = surface.say
     lines = [
-        (say("잔액", "deposit"), balance.deposit_micro),
+        (say("잔액", "balance"), balance.deposit_micro),
         (say("그중 잡아 둔 돈", "of it held"), balance.held_micro),
         (say("쓸 수 있는 돈", "available"), balance.available_micro),
         (say("공급해서 번 돈", "earned"), balance.earned_micro),
@@ -55,7 +63,7 @@ def passbook(
     cursor: Annotated[str | None, typer.Option(help="이어 볼 곳 (where to go on)")] = None,
     limit: Annotated[int, typer.Option(help="줄 수 (lines)", min=1, max=500)] = 50,
 ) -> None:
-    """Print the movements of our deposit, oldest first."""
+    """Print the movements of our deposit and our income, oldest first."""
     from schemas.money import format_won
 
     surface = surface_of(context)
@@ -66,35 +74,84 @@ def passbook(
         book.to_json(),
         (
             say("일시", "time"),
+            say("계정", "account"),
             say("내용", "kind"),
             say("상대", "counterparty"),
             say("적요", "memo"),
             say("금액", "amount"),
-            say("잔액", "balance"),
+            say("뗀 수수료", "fee taken"),
+            say("계정 잔액", "account's balance"),
         ),
         [
             (
-                f"{line.occurred_at:%Y-%m-%d %H:%M}",
-                line.kind,
+                surface.time(line.occurred_at),
+                *_account_and_kind(line, surface),
                 line.counterparty,
                 line.memo,
                 format_won(line.amount_micro),
+                format_won(line.fee_micro) if line.fee_micro else "",
                 format_won(line.balance_micro),
             )
             for line in book.lines
         ],
-        numbers=(4, 5),
+        numbers=(5, 6, 7),
     )
     if book.next_cursor and not surface.is_json:
         surface.note(say("더 있습니다: --cursor ", "More: --cursor ") + book.next_cursor)
 
 
-def statement(context: typer.Context, period: str) -> None:
-    """Print our statement of a month."""
+def _account_and_kind(line: PassbookLine, surface: Surface) -> tuple[str, str]:
+    is_income = line.account.value == "earned"
+    kinds = _KINDS | _INCOME_KINDS if is_income else _KINDS
+    account = surface.say("번 돈", "earned") if is_income else surface.say("잔액", "balance")
+    return account, surface.say(*kinds.get(line.kind, (line.kind, line.kind)))
+
+
+def statement(
+    context: typer.Context,
+    period: str,
+    number: Annotated[
+        int | None, typer.Option(help="몇 번째 명세서만 (only this number)", min=1)
+    ] = None,
+) -> None:
+    """Print our statements of a month, and what they come to together."""
     surface = surface_of(context)
     with surface.session() as session:
-        document = session.statement(period)
-    show_statement(document, surface)
+        if number is not None:
+            show_statement(session.statement(period, number=number), surface)
+            return
+        documents = session.statements(period)
+    if surface.is_json:
+        surface.result(_statements_json(period, documents), "")
+        return
+    for document in documents:
+        show_statement(document, surface)
+    if len(documents) > 1:
+        typer.echo(
+            surface.say(
+                f"{period} 명세서 {len(documents)}건 모두: ",
+                f"All {len(documents)} statements of {period}: ",
+            )
+            + _totals(documents, surface)
+        )
+
+
+def _statements_json(period: str, documents: Sequence[Statement]) -> dict[str, object]:
+    return {
+        "period": period,
+        "statements": [document.to_json() for document in documents],
+        "purchases_total_won": str(sum(d.purchases_total_won for d in documents)),
+        "sales_total_won": str(sum(d.sales_total_won for d in documents)),
+    }
+
+
+def _totals(documents: Sequence[Statement], surface: Surface) -> str:
+    bought = sum(document.purchases_total_won for document in documents)
+    sold = sum(document.sales_total_won for document in documents)
+    return surface.say(
+        f"매입 합계 ₩{bought:,} · 매출 실수령 ₩{sold:,}",
+        f"Bought ₩{bought:,} · received for sales ₩{sold:,}",
+    )
 
 
 def show_statement(document: Statement, surface: Surface) -> None:
@@ -131,15 +188,16 @@ def show_statement(document: Statement, surface: Surface) -> None:
         ),
         rows,
         numbers=(3, 4, 5, 6, 7, 8),
-        title=f"{document.period} {say('명세서', 'statement')} · {document.participant_name} "
-        f"({format_brn(document.brn)})",
+        title=f"{document.period} {_statement_name(document, surface)} · "
+        f"{document.participant_name} ({format_brn(document.brn)}) · "
+        f"{say('발행', 'issued')} {surface.time(document.issued_at)}",
     )
     if not surface.is_json:
-        typer.echo(
-            say(
-                f"매입 합계 ₩{document.purchases_total_won:,} · "
-                f"매출 실수령 ₩{document.sales_total_won:,}",
-                f"Bought ₩{document.purchases_total_won:,} · "
-                f"received for sales ₩{document.sales_total_won:,}",
-            )
-        )
+        typer.echo(_totals([document], surface))
+
+
+def _statement_name(document: Statement, surface: Surface) -> str:
+    if document.number == 1:
+        return surface.say("명세서 1호", "statement no. 1")
+    number = document.number
+    return surface.say(f"추가 명세서 {number}호", f"supplement, statement no. {number}")

@@ -11,10 +11,57 @@ import typer
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from databank.client.answer import Answer
     from databank.client.cost import Cost
+    from databank.client.session import Session
+    from schemas.management import AgreementView
 
 ROWS_SHOWN = 40
 Words = Annotated[list[str], typer.Argument(help="검색어 (words)")]
+Budget = Annotated[
+    int | None, typer.Option(help="이보다 비싸면 하지 않음, 원 (refuse above, won)", min=0)
+]
+AskAbove = Annotated[
+    int | None,
+    typer.Option(
+        help="이보다 비싸면 먼저 물음, 원; 기본은 DATABANK_ASK_ABOVE_WON, 프로필의 ask_above_won, "
+        "1000 (ask first above this, won; default: DATABANK_ASK_ABOVE_WON, the profile's "
+        "ask_above_won, 1000)",
+        min=0,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="묻지 않습니다 (ask nothing)")]
+Force = Annotated[bool, typer.Option("--force", help="있는 파일을 덮어씀 (replace the file)")]
+_TRANSFER = {
+    "REQUESTED": ("시작하는 중", "requested"),
+    "STARTED": ("이용 중", "started"),
+    "SUSPENDED": ("멈춤", "suspended"),
+    "COMPLETED": ("마침", "completed"),
+    "TERMINATED": ("끝남", "terminated"),
+}
+_MODES = {"query": ("질의", "query"), "read": ("내려받기", "read")}
+
+
+def sql_help(say: Callable[[str, str], str]) -> str:
+    """Return what `sql` does, what it costs, and how its times are meant."""
+    return say(
+        "공급기업에서 질의를 실행합니다\n\n"
+        "데이터셋은 이름이나 회사.이름으로 적습니다. 한도(--ask-above)보다 비싸면 터미널에서는 "
+        "견적을 보이고 묻습니다. 스크립트와 --json에서는 묻지 않고 종료 코드 3으로 거절하므로 "
+        "--budget 원이나 --yes를 붙이세요.\n\n"
+        "SQL 안의 시각은 UTC입니다. 한국 시각으로 바꾸려면: ts AT TIME ZONE 'Asia/Seoul'. "
+        "표에는 +09:00으로, --json과 파일에는 UTC로 나옵니다. --json에서 NaN과 무한대는 "
+        "문자열입니다.",
+        "Run a query at the suppliers\n\n"
+        "A dataset is called by its name or as handle.name. Above the limit (--ask-above) a "
+        "terminal shows the quote and asks. Scripts and --json are not asked but refused with "
+        "exit code 3: give them --budget WON or --yes.\n\n"
+        "Times inside SQL are in UTC. For Korean time: ts AT TIME ZONE 'Asia/Seoul'. Tables "
+        "show them with +09:00, --json and files in UTC. With --json NaN and infinities are "
+        "strings.",
+    )
 
 
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
@@ -29,7 +76,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
             quote,
             say("질의나 내려받기가 얼마일지 묻습니다 (무료)", "Ask what it would cost"),
         ),
-        ("sql", sql, say("공급기업에서 질의를 실행합니다", "Run a query at the suppliers")),
+        ("sql", sql, sql_help(say)),
         ("read", read, say("Arrow 파일을 내려받습니다 (이어받기)", "Read the Arrow file")),
         (
             "decisions",
@@ -90,13 +137,19 @@ def search(  # noqa: PLR0917 - options, all by name
 
 def show(context: typer.Context, ref: str) -> None:
     """Print a dataset's columns, terms, price and sample."""
+    from databank.cli.jsontext import cell_text
+
     surface = surface_of(context)
     say = surface.say
     with surface.session() as session:
         found = session.show(ref)
     dataset = found.listing.dataset
     if surface.is_json:
-        value = {"ref": str(found.ref), "agreement_id": found.agreement_id}
+        value = {
+            "ref": str(found.ref),
+            "agreement_id": found.agreement_id,
+            "is_listed": found.is_listed,
+        }
         surface.result({**value, **found.listing.to_json()}, "")
         return
     console = surface.console()
@@ -123,8 +176,15 @@ def show(context: typer.Context, ref: str) -> None:
         surface.table(
             None,
             dataset.sample_columns,
-            [[str(cell) for cell in row] for row in dataset.sample],
+            [[cell_text(cell) for cell in row] for row in dataset.sample],
             title=say("표본", "Sample"),
+        )
+    if not found.is_listed:
+        surface.note(
+            say(
+                "카탈로그에 지금 없습니다. 맺은 합의는 계속되며, 합의한 내용을 보입니다",
+                "Not in the catalog now. The agreement goes on; this is what was agreed",
+            )
         )
     console.print(
         say(f"합의: {found.agreement_id}", f"Agreement: {found.agreement_id}")
@@ -159,32 +219,49 @@ def agreements(context: typer.Context) -> None:
     say = surface.say
     with surface.session() as session:
         answer = AgreementList.model_validate(session.management.get("/management/agreements"))
-    role = {"consumer": say("수요", "consumer"), "provider": say("공급", "provider")}
     surface.table(
         [a.to_json() for a in answer.agreements],
         (
-            say("합의", "agreement"),
             say("역할", "role"),
             say("상대", "counterparty"),
             say("데이터셋", "dataset"),
+            say("제목", "title"),
             say("일시", "agreed"),
-            say("전송", "transfer"),
+            say("상태", "state"),
+            say("합의", "agreement"),
         ),
-        [
-            (
-                a.agreement_id,
-                role[a.role.value],
-                a.provider_id if a.role.value == "consumer" else a.consumer_id,
-                a.dataset_id,
-                f"{a.agreed_at:%Y-%m-%d %H:%M}",
-                a.transfer_state or "",
-            )
-            for a in answer.agreements
-        ],
+        [_agreement_row(view, surface) for view in answer.agreements],
+    )
+
+
+def _agreement_row(view: AgreementView, surface: Surface) -> tuple[str, ...]:
+    say = surface.say
+    is_bought = view.role.value == "consumer"
+    if is_bought:
+        counterparty = view.provider_name or view.provider_id
+    else:
+        counterparty = view.consumer_name or view.consumer_id
+    name = view.dataset_name or view.dataset_id
+    is_ref = view.provider_handle is not None and view.dataset_name is not None
+    if view.is_terminated:
+        state = say("끝남", "ended")
+    elif view.transfer_state is None:
+        state = say("이용 전", "not used yet")
+    else:
+        state = say(*_TRANSFER.get(view.transfer_state, (view.transfer_state,) * 2))
+    return (
+        say("수요", "consumer") if is_bought else say("공급", "provider"),
+        counterparty,
+        f"{view.provider_handle}.{name}" if is_ref else name,
+        view.dataset_title,
+        surface.time(view.agreed_at),
+        state,
+        view.agreement_id,
     )
 
 
 def _show_cost(cost: Cost, surface: Surface) -> None:
+    from databank.client.cost import PAID_BEFORE
     from schemas.money import format_won
 
     say = surface.say
@@ -196,13 +273,15 @@ def _show_cost(cost: Cost, surface: Surface) -> None:
             say("공급기업", "supplier"),
             say("행", "rows"),
             say("바이트", "bytes"),
-            say("공급가액", "charge"),
+            say("공급가액", "supply"),
             say("세액", "VAT"),
         ),
         cost.rows(),
         numbers=(2, 3, 4, 5),
         title=f"{kind} {format_won(cost.total_micro)} ({say('부가세 포함', 'with VAT')})",
     )
+    if any(line.is_paid_before for line in cost.lines):
+        surface.note(surface.text(PAID_BEFORE))
 
 
 def _cost_json(cost: Cost) -> dict[str, Any]:
@@ -216,6 +295,7 @@ def _cost_json(cost: Cost) -> dict[str, Any]:
                 "bytes_count": line.bytes_count,
                 "charge_micro": str(line.charge_micro),
                 "vat_micro": str(line.vat_micro),
+                "is_paid_before": line.is_paid_before,
             }
             for line in cost.lines
         ],
@@ -237,58 +317,76 @@ def quote(
         _show_cost(cost, surface)
 
 
-def sql(
+def sql(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
     ref: str,
     sql: str,
-    budget: Annotated[
-        int | None, typer.Option(help="이보다 비싸면 하지 않음, 원 (refuse above, won)", min=0)
-    ] = None,
+    budget: Budget = None,
+    ask_above: AskAbove = None,
+    yes: Yes = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help=".arrow .parquet .csv")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Run a query; in it the dataset may be called by its name or as handle.name."""
-    from databank.cli.export import write_table
+    from databank.cli.export import SUFFIXES, check_output, save
+    from databank.cli.spending import approver
 
     surface = surface_of(context)
+    if output is not None:
+        check_output(output, SUFFIXES, is_forced=force)
+    approve = approver(surface, budget_won=budget, ask_above_won=ask_above, is_yes=yes)
     with surface.session() as session:
-        answer = session.sql(_whole_sql(ref, sql), budget_won=budget)
+        answer = _answered(session, _whole_sql(ref, sql), budget, approve, surface)
         table = answer.to_arrow()
     if output is not None:
-        write_table(table, output)
+        save(table, output, environment=surface.environment)
     if surface.is_json:
-        rows = [] if output is not None else table.to_pylist()
-        surface.result(
-            {
-                "columns": table.column_names,
-                "rows": [{key: _plain(value) for key, value in row.items()} for row in rows],
-                "cost": _cost_json(answer.cost),
-            },
-            "",
-        )
+        value = {
+            "columns": table.column_names,
+            "rows": [] if output is not None else table.to_pylist(),
+            "cost": _cost_json(answer.cost),
+        }
+        surface.result(value, "")
         return
     if output is None:
-        surface.table(
-            None,
-            table.column_names,
-            [["" if c is None else str(c) for c in r.values()] for r in _first(table)],
-        )
-        if table.num_rows > ROWS_SHOWN:
-            more = table.num_rows - ROWS_SHOWN
-            surface.note(
-                surface.say(f"… {more:,}행 더 있습니다 (-o 파일)", f"… {more:,} more rows")
-            )
+        _show_rows(table, surface)
     _show_cost(answer.cost, surface)
 
 
-def _first(table: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - pyarrow.Table
-    rows: list[dict[str, Any]] = table.slice(0, ROWS_SHOWN).to_pylist()
-    return rows
+def _answered(
+    session: Session,
+    sql: str,
+    budget_won: int | None,
+    approve: Callable[[Cost], None] | None,
+    surface: Surface,
+) -> Answer:
+    """Run a query; if it fails over parts that are paid, leave these in files and say where."""
+    from databank.cli.export import rescue
+    from databank.client.answer import UnjoinedError
+
+    try:
+        return session.sql(sql, budget_won=budget_won, on_quote=approve)
+    except UnjoinedError as error:
+        for ref, table in error.parts.items():
+            surface.note(f"{ref}: {rescue(table, surface.environment)}")
+        raise
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any cell
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+def _show_rows(table: pa.Table, surface: Surface) -> None:
+    from databank.cli.jsontext import cell_text
+
+    first = table.slice(0, ROWS_SHOWN)
+    columns = [column.to_pylist() for column in first.columns]  # names may come twice
+    surface.table(
+        None,
+        table.column_names,
+        [[cell_text(cell) for cell in row] for row in zip(*columns, strict=True)],
+    )
+    if table.num_rows > ROWS_SHOWN:
+        more = table.num_rows - ROWS_SHOWN
+        surface.note(surface.say(f"… {more:,}행 더 있습니다 (-o 파일)", f"… {more:,} more rows"))
 
 
 def _whole_sql(ref: str, sql: str) -> str:
@@ -299,15 +397,24 @@ def _whole_sql(ref: str, sql: str) -> str:
     return with_handle(sql, Ref.parse(ref))
 
 
-def read(
+def read(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
     ref: str,
-    output: Annotated[Path, typer.Option("--output", "-o", help="파일 (file)")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="파일, .arrow (file, .arrow)")],
+    budget: Budget = None,
+    ask_above: AskAbove = None,
+    yes: Yes = False,
+    force: Force = False,
 ) -> None:
     """Read the whole Arrow file; run it again to go on after an interruption."""
+    from databank.cli.export import READ_SUFFIXES, check_output
+    from databank.cli.spending import approver
+
     surface = surface_of(context)
+    check_output(output, READ_SUFFIXES, is_forced=force)
+    approve = approver(surface, budget_won=budget, ask_above_won=ask_above, is_yes=yes)
     with surface.session() as session, surface.byte_bar(ref) as on_bytes:
-        session.read(ref, output, on_bytes=on_bytes)
+        session.read(ref, output, on_bytes=on_bytes, budget_won=budget, on_quote=approve)
     size = output.stat().st_size
     surface.result(
         {"ref": ref, "file": str(output), "bytes_count": size},
@@ -333,8 +440,8 @@ def decisions(context: typer.Context, ref: str) -> None:
         ),
         [
             (
-                f"{d.decided_at:%Y-%m-%d %H:%M:%S}",
-                d.mode,
+                surface.time(d.decided_at, has_seconds=True),
+                say(*_MODES.get(d.mode, (d.mode, d.mode))),
                 say("허가", "allowed") if d.is_allowed else say("거절", "denied"),
                 surface.text(d.reason),
             )

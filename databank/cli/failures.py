@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Final
 
 import typer
 
+from databank.cli.jsontext import json_text
 from databank.cli.surface import Surface
 
 FAILURE: Final = 1
@@ -25,7 +25,7 @@ _BY_STATUS: Final = {
     503: UNAVAILABLE,
     504: UNAVAILABLE,
 }
-_USAGE_SLUGS: Final = {"no-profile"}
+_USAGE_SLUGS: Final = {"no-profile", "bad-address", "bad-sql", "unknown-column"}
 
 
 def report(error: Exception, surface: Surface) -> int:
@@ -36,7 +36,7 @@ def report(error: Exception, surface: Surface) -> int:
         traceback.print_exception(error, file=sys.stderr)
     code, problem = describe(error)
     if surface.is_json:
-        typer.echo(json.dumps({"error": problem}, ensure_ascii=False), err=True)
+        typer.echo(json_text({"error": problem}), err=True)
         return code
     title = surface.say(str(problem["title"]), str(problem["title_en"]))
     detail = surface.say(str(problem["detail"]), str(problem["detail_en"]))
@@ -50,24 +50,20 @@ def describe(error: Exception) -> tuple[int, dict[str, object]]:
     """Return the exit code and the problem that an exception stands for."""
     from pydantic import ValidationError
 
-    from databank.client.ref import SqlError
+    from databank.cli.fields import explain, explain_problem, joined
     from databank.kit.http import RemoteRefusedError
     from schemas.problem import ProblemError
 
     if isinstance(error, ProblemError):
         problem = dict(error.to_json())
         if isinstance(error, RemoteRefusedError):
-            problem |= error.problem
+            problem |= explain_problem(error.problem)
         status = problem.get("remote_status", problem["status"])
         code = USAGE if error.slug in _USAGE_SLUGS else _BY_STATUS.get(_whole(status), FAILURE)
         return code, {"title_en": problem["title"], "detail": "", "detail_en": "", **problem}
-    if isinstance(error, SqlError):
-        return USAGE, _plain("SQL을 고쳐 주세요", "Correct the SQL", str(error))
     if isinstance(error, ValidationError):
-        said = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or '설정'}: {e['msg']}" for e in error.errors()
-        )
-        return USAGE, _plain("값을 고쳐 주세요", "Correct the values", said)
+        texts = [explain(".".join(map(str, e["loc"])) or "설정", e["msg"]) for e in error.errors()]
+        return USAGE, _plain("값을 고쳐 주세요", "Correct the values", "") | joined(texts)
     if isinstance(error, OSError):
         return FAILURE, _plain(
             "파일이나 포트를 쓸 수 없습니다", "A file or port is not usable", str(error)

@@ -48,6 +48,11 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         ("approve", approve, say("참여를 승인합니다", "Approve a participant")),
         ("revoke", revoke, say("참여를 정지합니다 (즉시)", "Revoke a participant, at once")),
         ("deposit", deposit, say("입금을 적습니다", "Book a deposit")),
+        (
+            "reverse-deposit",
+            reverse_deposit,
+            say("잘못 적은 입금을 취소합니다", "Take back a deposit booked by mistake"),
+        ),
         ("statements", statements, say("명세서를 냅니다", "Issue a month's statements")),
         ("trial-balance", trial_balance, say("차변과 대변을 맞춥니다", "Add the books up")),
     ]
@@ -146,7 +151,7 @@ def approve(
 def revoke(
     context: typer.Context,
     who: Who,
-    reason: Annotated[str, typer.Option(prompt="이유", help="이유 (reason)")],
+    reason: Annotated[str, typer.Option(prompt="이유 (reason)", help="이유 (reason)")],
     data_dir: DataDir = Var,
 ) -> None:
     """Refuse a participant from now on."""
@@ -189,16 +194,44 @@ def deposit(  # noqa: PLR0917 - options, all by name
     show_balance(Balance.model_validate(answer), where.surface)
 
 
+def reverse_deposit(
+    context: typer.Context,
+    reference: Annotated[
+        str, typer.Argument(help="입금의 은행 거래 번호 (the deposit's reference)")
+    ],
+    reason: Annotated[str, typer.Option(prompt="이유 (reason)", help="이유 (reason)")],
+    data_dir: DataDir = Var,
+) -> None:
+    """Take a deposit back, once; refused if its money is no longer all there."""
+    from databank.cli.account import show_balance
+    from schemas.bank import Balance, DepositReversal
+
+    where = _Where(surface_of(context), data_dir)
+    request = DepositReversal(deposit_id=reference, reason=reason)
+    with _service(where, "clearing") as clearing:
+        answer = clearing.repeat("POST", "/deposits/reversals", json=request.to_json())
+    show_balance(Balance.model_validate(answer), where.surface)
+
+
 def statements(context: typer.Context, period: str, data_dir: DataDir = Var) -> None:
     """Issue the statements of a month; doing it again changes nothing."""
     from databank.cli.account import show_statement
+    from databank.cli.jsontext import SEOUL
     from databank.cli.questions import BadAnswerError
+    from databank.kit.clock import system_clock
     from schemas.bank import StatementList
 
     where = _Where(surface_of(context), data_dir)
     if not re.fullmatch(r"\d{4}-\d{2}", period):
         raise BadAnswerError(
             ko=f"{period!r}: 2026-11처럼 적으세요.", en=f"{period!r}: write it as 2026-11."
+        )
+    if period >= f"{system_clock().astimezone(SEOUL):%Y-%m}":
+        where.surface.note(
+            where.surface.say(
+                f"주의: {period} 기간이 끝나지 않았습니다. 나중에 쓴 몫은 추가 명세서로 냅니다.",
+                f"Note: {period} is not over. Later usage goes into a supplement.",
+            )
         )
     with _service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", f"/periods/{period}/statements")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from databank.cli.surface import Surface
 
 LANGUAGES: Final = ("ko", "en")
 _FLAGS: Final = {"--json": "is_json", "--debug": "is_debug"}
+_TWO_LANGUAGES: Final = re.compile(r"^(?P<ko>.*[가-힣].*?) \((?P<en>[^가-힣]+)\)$", re.DOTALL)
 _VALUES: Final = {"--lang": "language", "--connector": "connector", "--token": "token"}
 
 
@@ -39,6 +41,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _invoke(app: typer.Typer, rest: Sequence[str], surface: Surface) -> int:
     command: Any = typer.main.get_command(app)
+    if surface.language == "en":
+        _put_english_first(command)
     try:
         code = command.main(list(rest), prog_name="databank", standalone_mode=False, obj=surface)
     except typer.Abort:
@@ -50,6 +54,18 @@ def _invoke(app: typer.Typer, rest: Sequence[str], surface: Surface) -> int:
         show()
         return int(getattr(error, "exit_code", USAGE))
     return code if isinstance(code, int) else 0  # typer.Exit arrives as its code
+
+
+def _put_english_first(command: Any) -> None:  # noqa: ANN401 - a click command
+    """Turn ``한국어 (English)`` in help and questions of options into ``English (한국어)``."""
+    for parameter in command.params:
+        for attribute in ("help", "prompt"):
+            text = getattr(parameter, attribute, None)
+            match = _TWO_LANGUAGES.match(text) if isinstance(text, str) else None
+            if match is not None:
+                setattr(parameter, attribute, f"{match['en']} ({match['ko']})")
+    for child in getattr(command, "commands", {}).values():
+        _put_english_first(child)
 
 
 def read_common_options(

@@ -12,6 +12,7 @@ import typer
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
+    from databank.cli.questions import Options
     from databank.client.api import Api
     from schemas.management import Publication, UploadReport
 
@@ -41,7 +42,33 @@ Prices = Annotated[
         help="요금: free, once=원, month=원, query=원, row=원, mb=원 (price in won, repeatable)"
     ),
 ]
-SampleRows = Annotated[int, typer.Option(help="표본 행 수 (rows in sample)", min=0, max=20)]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="열 형식을 고침: 열=text (type of a column, repeatable)"),
+]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(help="열 단위를 고침: 열=kWh, 열= 은 없음 (unit of a column, repeatable)"),
+]
+Sensitivities = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="열 민감도: 열=public|partner|confidential|trade-secret. public 열만 표본에 나옵니다 "
+        "(sensitivity of a column, repeatable)"
+    ),
+]
+SampleRows = Annotated[
+    int | None,
+    typer.Option(
+        help="표본 행 수. 질의로만 파는 데이터는 0, 아니면 3이 기본 (rows in sample)", min=0, max=20
+    ),
+]
+AllowPersonal = Annotated[
+    bool,
+    typer.Option(
+        "--allow-personal", help="개인정보로 보이는 열도 공개 (publish what looks personal)"
+    ),
+]
 SkipBadRows = Annotated[
     bool, typer.Option("--skip-bad-rows", help="틀린 행은 빼고 공개 (leave bad rows out)")
 ]
@@ -67,6 +94,13 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     app.command("publications", help=say("공개한 데이터셋을 봅니다", "List own datasets"))(
         publications
     )
+    app.command(
+        "revise",
+        help=say(
+            "공개한 데이터셋의 제목, 조건, 요금을 고칩니다",
+            "Change title, terms or price of a dataset",
+        ),
+    )(revise)
     app.command("unpublish", help=say("공개를 거둡니다", "Withdraw a dataset"))(unpublish)
     app.command("restore", help=say("거둔 공개를 되돌립니다", "Offer a withdrawn dataset again"))(
         restore
@@ -138,50 +172,92 @@ def publish(  # noqa: PLR0917 - options, all by name
     keyword: Keywords = None,
     template: Template = None,
     price: Prices = None,
-    sample_rows: SampleRows = 5,
+    type_: Types = None,
+    unit: Units = None,
+    sensitivity: Sensitivities = None,
+    sample_rows: SampleRows = None,
     skip_bad_rows: SkipBadRows = False,
+    allow_personal: AllowPersonal = False,
     is_generated: Generated = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Check a file, show what is wrong in it, ask for terms and price, publish."""
-    from databank.cli.questions import Answers, ask
+    from databank.cli.questions import Options
+
+    options = Options(
+        name=name,
+        title=title,
+        title_en=title_en,
+        description=description,
+        domain=domain,
+        industry=industry,
+        keywords=keyword,
+        template=template,
+        prices=price,
+        types=type_,
+        units=unit,
+        sensitivities=sensitivity,
+    )
+    consent: dict[str, Any] = {
+        "skip_bad_rows": skip_bad_rows,
+        "allow_personal": allow_personal,
+        "sample_rows": sample_rows,
+        "is_generated": is_generated,
+    }
+    surface = surface_of(context)
+    may_ask = sys.stdin.isatty() and not yes and not surface.is_json
+    _publish(file, options, consent, surface, may_ask=may_ask, is_dry=dry_run)
+
+
+def _publish(
+    file: Path,
+    options: Options,
+    consent: dict[str, Any],
+    surface: Surface,
+    *,
+    may_ask: bool,
+    is_dry: bool,
+) -> None:
+    from databank.cli.consent import agree_to_personal, agree_to_skip, sample_said
+    from databank.cli.questions import ask, open_desk, read_options
     from databank.client.publisher import pieces_of, upload
     from databank.client.publisher import publish as publish_upload
 
-    surface = surface_of(context)
     with surface.session() as session:
+        desk = open_desk(session.management)
+        given = read_options(options, desk, file=file, may_ask=may_ask or is_dry)
         pieces = surface.progress(file.name, pieces_of(file), file.stat().st_size)
         report = upload(session.management, file, pieces)
         if not surface.is_json:
             show_report(report, surface)
-        if dry_run:
+        if is_dry:
             if surface.is_json:
                 surface.result(report.to_json(), "")
             return
-        if report.bad_rows_count and not skip_bad_rows:
-            skip_bad_rows = _may_skip(report, surface, is_quiet=yes)
-        given = Answers(
-            name, title, title_en, description, domain, industry, keyword, template, price
-        )
-        may_ask = sys.stdin.isatty() and not yes and not surface.is_json
-        request = ask(
-            given, report, session.management, surface, file=file, may_ask=may_ask
-        ).model_copy(
-            update={
-                "skip_bad_rows": skip_bad_rows,
-                "sample_rows": sample_rows,
-                "is_generated": is_generated,
-            }
-        )
+        if report.personal_columns and not consent["allow_personal"]:
+            agree_to_personal(report, surface, may_ask=may_ask)
+            consent["allow_personal"] = True
+        if report.bad_rows_count and not consent["skip_bad_rows"]:
+            agree_to_skip(report, surface, may_ask=may_ask)
+            consent["skip_bad_rows"] = True
+        request = ask(given, report, desk, surface, file=file, may_ask=may_ask)
+        request = request.model_copy(update=consent)
+        surface.note(surface.text(sample_said(request, report)))
         publication = publish_upload(session.management, request)
-    _show_publication(publication, surface)
+    said = publication.dataset
+    headline = surface.say(
+        f"공개했습니다: {said.name} – {said.title.ko}", f"Published: {said.name} – {said.title.en}"
+    )
+    _show_publication(publication, surface, headline)
 
 
 def show_report(report: UploadReport, surface: Surface) -> None:
     """Print what an upload holds, and which cells do not fit."""
     say = surface.say
     encoding = f" · {report.encoding}" if report.encoding else ""
+    if report.sheet:
+        encoding = say(f" · 시트 '{report.sheet}'", f" · sheet '{report.sheet}'")
     surface.console().print(
         say(
             f"{report.filename}: {report.format}{encoding} · {report.rows_count:,}행 · "
@@ -216,34 +292,13 @@ def show_report(report: UploadReport, surface: Surface) -> None:
     )
 
 
-def _may_skip(report: UploadReport, surface: Surface, *, is_quiet: bool) -> bool:
-    from databank.cli.questions import UndecidedRowsError
-
-    good = report.rows_count - report.bad_rows_count
-    question = surface.say(
-        f"나머지 {good:,}행만 공개할까요?", f"Publish the other {good:,} rows only?"
-    )
-    if sys.stdin.isatty() and not is_quiet and not surface.is_json:
-        if typer.confirm(question, default=True):
-            return True
-    raise UndecidedRowsError(
-        ko=f"맞지 않는 행이 {report.bad_rows_count:,}개 있어 공개하지 않았습니다. 파일을 고치거나 "
-        "--skip-bad-rows로 나머지만 공개하세요.",
-        en=f"Not published: {report.bad_rows_count:,} rows do not fit. Correct the file, or "
-        "publish the others with --skip-bad-rows.",
-    )
-
-
-def _show_publication(publication: Publication, surface: Surface) -> None:
+def _show_publication(publication: Publication, surface: Surface, headline: str) -> None:
     from schemas.price import price_sentence
     from schemas.terms import sentences
 
     dataset = publication.dataset
     said = [
-        surface.say(
-            f"공개했습니다: {dataset.name} – {dataset.title.ko}",
-            f"Published: {dataset.name} – {dataset.title.en}",
-        ),
+        headline,
         surface.say(
             f"  {dataset.rows_count:,}행 · {dataset.file_bytes:,}바이트 · "
             f"뺀 행 {publication.skipped_rows_count:,}개",
@@ -306,6 +361,42 @@ def publications(context: typer.Context) -> None:
         ],
         numbers=(2,),
     )
+
+
+def revise(  # noqa: PLR0917 - options, all by name
+    context: typer.Context,
+    name: str,
+    title: Title = None,
+    title_en: TitleEn = None,
+    description: Description = None,
+    keyword: Keywords = None,
+    template: Template = None,
+    price: Prices = None,
+) -> None:
+    """Change a dataset for agreements to come; agreements made before keep their terms."""
+    from databank.cli.questions import Options, read_revision
+    from databank.client.publisher import revise as send_revision
+
+    surface = surface_of(context)
+    options = Options(
+        title=title,
+        title_en=title_en,
+        description=description,
+        keywords=keyword,
+        template=template,
+        prices=price,
+    )
+    with surface.session() as session:
+        old = _find_own(session.management, name)
+        request = read_revision(options, old, session.management)
+        new = send_revision(session.management, old.dataset.id, request)
+    headline = surface.say(
+        f"고쳤습니다: {new.dataset.name} – {new.dataset.title.ko}\n"
+        "  이미 맺은 합의는 그때의 조건대로 계속됩니다",
+        f"Changed: {new.dataset.name} – {new.dataset.title.en}\n"
+        "  Agreements made before go on under their terms",
+    )
+    _show_publication(new, surface, headline)
 
 
 def unpublish(context: typer.Context, name: str, yes: Yes = False) -> None:

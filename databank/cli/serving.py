@@ -15,6 +15,14 @@ from databank.cli.surface import surface_of
 if TYPE_CHECKING:
     from databank.up import Bank
 
+FirstPort = Annotated[
+    int | None,
+    typer.Option(
+        help="첫 포트, 나머지는 그다음; 0: 빈 포트 (first port, others follow; 0: free ones)",
+        min=0,
+        max=65_000,
+    ),
+]
 Host = Annotated[str | None, typer.Option(help="듣는 주소 (address to listen on)")]
 Port = Annotated[int | None, typer.Option(help="포트 (port)", min=1, max=65_535)]
 DataDir = Annotated[Path | None, typer.Option(help="데이터 폴더 (data folder)")]
@@ -89,6 +97,7 @@ def up(
     connectors: Annotated[
         int, typer.Option(help="커넥터 수 (number of connectors)", min=1, max=20)
     ] = 2,
+    first_port: FirstPort = None,
 ) -> None:
     """Start all services and run until Ctrl-C."""
     from databank.kit.logs import configure_logs
@@ -97,7 +106,7 @@ def up(
     surface = surface_of(context)
     configure_logs("auto", level="WARNING")
     names = [f"connector-{number}" for number in range(1, connectors + 1)]
-    with Bank(data_dir, names, has_fixed_ports=True) as bank:
+    with Bank(data_dir, names, first_port=first_port) as bank:
         members = list(bank.members.values())
         surface.table(
             [{"name": m.name, "url": m.url, "token_file": str(m.token_path)} for m in members],

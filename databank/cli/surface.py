@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
+
+from databank.cli.jsontext import json_text, time_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +41,10 @@ class Surface:
         """Return a text in the chosen language."""
         return text.in_language(self.language)
 
+    def time(self, value: datetime, *, has_seconds: bool = False) -> str:
+        """Return a time as people in Korea read it."""
+        return time_text(value, has_seconds=has_seconds)
+
     def console(self, *, is_error: bool = False) -> Console:
         """Return the terminal; colours only there, and never with NO_COLOR."""
         from rich.console import Console
@@ -55,7 +61,7 @@ class Surface:
     def result(self, value: Any, human: str) -> None:  # noqa: ANN401 - any JSON value
         """Print a command's result: JSON for programs, a sentence for people."""
         if self.is_json:
-            typer.echo(json.dumps(value, ensure_ascii=False))
+            typer.echo(json_text(value))
         else:
             typer.echo(human)
 
@@ -70,14 +76,14 @@ class Surface:
     ) -> None:
         """Print a command's result: JSON for programs, a table for people."""
         if self.is_json:
-            typer.echo(json.dumps(value, ensure_ascii=False))
+            typer.echo(json_text(value))
             return
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=title, title_justify="left")
+        table = Table(title=None if title is None else escape(title), title_justify="left")
         for index, head in enumerate(heads):
-            table.add_column(head, justify="right" if index in numbers else "left")
+            table.add_column(escape(head), justify="right" if index in numbers else "left")
         for row in rows:
             table.add_row(*map(escape, row))
         self.console().print(table)
@@ -98,6 +104,7 @@ class Surface:
         if not sys.stderr.isatty():
             yield from items
             return
+        from rich.markup import escape
         from rich.progress import (
             BarColumn,
             DownloadColumn,
@@ -110,23 +117,34 @@ class Surface:
         with Progress(
             *columns, TimeRemainingColumn(), console=self.console(is_error=True)
         ) as progress:
-            task = progress.add_task(label, total=total)
+            task = progress.add_task(escape(label), total=total)
             for item in items:
                 yield item
                 progress.advance(task, len(item))  # type: ignore[arg-type] # sized by contract
 
     @contextmanager
     def byte_bar(self, label: str) -> Iterator[Callable[[int, int], None]]:
-        """Give a function that draws how many bytes of how many are there; at a terminal only."""
+        """Give a function that draws how many bytes of how many are there; at a terminal only.
+
+        The bar begins with the first bytes, so that a question may be asked before.
+        """
         if not sys.stderr.isatty():
             yield lambda *_: None
             return
         from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(label, *columns, console=self.console(is_error=True)) as progress:
-            task = progress.add_task(label, total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+        progress = Progress(*columns, console=self.console(is_error=True))
+        task = progress.add_task(label, total=None)
+
+        def draw(done: int, total: int) -> None:
+            progress.start()
+            progress.update(task, completed=done, total=total)
+
+        try:
+            yield draw
+        finally:
+            progress.stop()
 
 
 def surface_of(context: typer.Context) -> Surface:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from databank.cli.serving import FirstPort
 from databank.cli.surface import surface_of
 
 
@@ -27,10 +28,11 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="끝난 뒤 포털을 켜 둡니다 (leave the portal running)")
     ] = False,
+    first_port: FirstPort = None,
     seed: Annotated[int, typer.Option(help="생성 데이터의 씨앗 (seed)", min=0)] = 1,
 ) -> None:
     """Four companies join, publish, find, agree, use, and pay."""
     from databank.demo.walk import play
 
     surface = surface_of(context)
-    raise typer.Exit(play(surface, data=data, seed=seed, is_kept=keep))
+    raise typer.Exit(play(surface, data=data, seed=seed, is_kept=keep, first_port=first_port))

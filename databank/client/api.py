@@ -132,8 +132,8 @@ def _problem_of(response: httpx.Response) -> dict[str, Any]:
 
 def _unavailable(url: str, error: Exception) -> RemoteUnavailableError:
     return RemoteUnavailableError(
-        ko=f"{url} 이(가) 응답하지 않습니다. 서비스가 떠 있는지 "
-        f"`databank health {url}`로 확인하세요.",
+        ko=f"{url} 이(가) 응답하지 않습니다. 서비스가 떠 있는지 확인하세요: "
+        f"`databank health {url}`",
         en=f"{url} does not answer ({type(error).__name__}). Check it with "
         f"`databank health {url}`.",
         retryable=True,

@@ -18,6 +18,11 @@ BYTES_HEADER: Final = "Databank-Bytes"
 CHARGE_HEADER: Final = "Databank-Charge-Micro"
 VAT_HEADER: Final = "Databank-Vat-Micro"
 
+PAID_BEFORE: Final = Text(
+    ko="이미 낸 몫입니다: 다시 받아도 청구되지 않습니다",
+    en="Paid already: reading it again is not charged",
+)
+
 
 class BudgetExceededError(ProblemError):
     """The quote is above what the caller wants to spend; nothing was asked or paid."""
@@ -29,7 +34,10 @@ class BudgetExceededError(ProblemError):
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One act at one supplier; amounts in micro-won."""
+    """One act at one supplier; amounts in micro-won.
+
+    ``is_paid_before``: it would deliver nothing that is not paid for already.
+    """
 
     ref: Ref
     supplier: str
@@ -37,6 +45,7 @@ class CostLine:
     bytes_count: int
     charge_micro: int
     vat_micro: int
+    is_paid_before: bool = False
 
     @property
     def total_micro(self) -> int:
@@ -94,6 +103,8 @@ class Cost:
             )
             for ref, who, rows, bytes_, charge, vat in self.rows()
         ]
+        if any(line.is_paid_before for line in self.lines):
+            lines.append(PAID_BEFORE)
         total = format_won(self.total_micro)
         kind = ("청구", "charged") if self.is_charged else ("견적", "quoted")
         return (
@@ -111,10 +122,16 @@ class Cost:
         return html_table(heads, self.rows(), caption=self.said()[-1].ko)
 
 
-def quoted(ref: Ref, supplier: str, quote: Quote) -> CostLine:
+def quoted(ref: Ref, supplier: str, quote: Quote, *, is_paid_before: bool = False) -> CostLine:
     """Return a quote's line."""
     return CostLine(
-        ref, supplier, quote.rows_count, quote.bytes_count, quote.charge_micro, quote.vat_micro
+        ref,
+        supplier,
+        quote.rows_count,
+        quote.bytes_count,
+        quote.charge_micro,
+        quote.vat_micro,
+        is_paid_before,
     )
 
 

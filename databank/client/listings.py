@@ -18,10 +18,14 @@ SAMPLE_ROWS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A listed dataset and the agreement that we hold for it, if any."""
+    """A dataset and the agreement that we hold for it, if any.
+
+    One that is not listed any more is told as it was agreed.
+    """
 
     listing: Listing
     agreement_id: AgreementId | None = None
+    is_listed: bool = True
 
     @property
     def ref(self) -> Ref:

@@ -81,6 +81,24 @@ def make_plan(sql: str, columns: Mapping[Ref, Sequence[str]]) -> Plan:
     return Plan(parts, sql)
 
 
+def unknown_columns(sql: str, columns: Mapping[Ref, Sequence[str]]) -> tuple[str, ...]:
+    """Return the columns in a query that neither a dataset has nor the query itself names.
+
+    Only the query's own words and the licensed columns are looked at. A name that the query
+    gives to anything counts as known, so this finds fewer than there are, never more.
+    """
+    query = _parse(sql)
+    known = {name.lower() for names in columns.values() for name in names}
+    known |= {name.lower() for ref in columns for name in (ref.name, ref.handle)}
+    known |= {each.alias.lower() for each in query.find_all(exp.Alias, exp.Table, exp.CTE)}
+    for alias in query.find_all(exp.TableAlias):
+        known |= {alias.name.lower(), *(column.name.lower() for column in alias.columns)}
+    for lambda_ in query.find_all(exp.Lambda):
+        known |= {argument.name.lower() for argument in lambda_.expressions}
+    mentioned = (column.name for column in query.find_all(exp.Column) if column.name)
+    return tuple(dict.fromkeys(name for name in mentioned if name.lower() not in known))
+
+
 def with_handle(sql: str, ref: Ref) -> str:
     """Return the query with the dataset's bare name written in full, other names as they are.
 
@@ -97,13 +115,18 @@ def with_handle(sql: str, ref: Ref) -> str:
 
 def _parse(sql: str) -> exp.Query:
     if len(sql) > SQL_CHARS_MAX:
-        raise SqlError(f"SQL이 {SQL_CHARS_MAX}자를 넘습니다 (too long)")
+        raise SqlError(
+            ko=f"SQL이 {SQL_CHARS_MAX:,}자를 넘습니다.",
+            en=f"The SQL is longer than {SQL_CHARS_MAX:,} characters.",
+        )
     try:
         statements = [s for s in sqlglot.parse(sql, dialect=DIALECT) if s is not None]
     except (SqlglotError, RecursionError) as error:
-        raise SqlError(f"SQL을 읽을 수 없습니다 (cannot be parsed): {error}") from None
+        raise SqlError(
+            ko=f"SQL을 읽을 수 없습니다: {error}", en=f"The SQL cannot be read: {error}"
+        ) from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise SqlError("SELECT 하나만 쓸 수 있습니다 (exactly one SELECT)")
+        raise SqlError(ko="SELECT 하나만 쓸 수 있습니다.", en="Write exactly one SELECT.")
     return statements[0]
 
 
@@ -117,14 +140,20 @@ def _datasets(query: exp.Query) -> list[exp.Table]:
             if not table.catalog and _is_cte(table):
                 continue
             raise SqlError(
-                f"테이블 {table.sql(DIALECT)}: 데이터셋은 '회사.이름'으로 적습니다 "
-                "(datasets are written as handle.name)"
+                ko=f"테이블 {table.sql(DIALECT)}: 데이터셋은 '회사.이름'으로 적습니다.",
+                en=f"Table {table.sql(DIALECT)}: a dataset is written as handle.name.",
             )
         found.append(table)
     if not found:
-        raise SqlError("데이터셋이 없는 질의입니다 (the query mentions no dataset)")
+        raise SqlError(
+            ko="데이터셋이 없는 질의입니다. '회사.이름'으로 적으세요.",
+            en="The query mentions no dataset. Write it as handle.name.",
+        )
     if len({_ref_of(table) for table in found}) > DATASETS_MAX:
-        raise SqlError(f"데이터셋은 {DATASETS_MAX}개까지입니다 (too many datasets)")
+        raise SqlError(
+            ko=f"데이터셋은 한 질의에 {DATASETS_MAX}개까지입니다.",
+            en=f"A query takes at most {DATASETS_MAX} datasets.",
+        )
     return found
 
 
@@ -189,6 +218,8 @@ def _uses(query: exp.Query, columns: Mapping[Ref, Sequence[str]]) -> dict[Ref, U
         )
         scopes = traverse_scope(bound)
     except (SqlglotError, RecursionError):
+        return {}
+    if bound.find(exp.TableColumn):  # a whole row as one value, found only by qualifying
         return {}
     return _collect(scopes, columns)
 

@@ -15,6 +15,8 @@ from schemas.problem import ProblemError
 from schemas.wire import Text
 
 URL_VARIABLE: Final = "DATABANK_URL"
+ASK_ABOVE_VARIABLE: Final = "DATABANK_ASK_ABOVE_WON"
+ASK_ABOVE_WON: Final = 1_000
 TOKEN_VARIABLE: Final = "DATABANK_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -26,12 +28,27 @@ class NoProfileError(ProblemError):
     status = 400
 
 
+class BadAddressError(NoProfileError):
+    """The connector's address is not an http(s) URL."""
+
+    slug = "bad-address"
+    title = Text(ko="커넥터 주소가 올바르지 않습니다", en="The connector's address is not usable")
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A connector and the token of its management API."""
+    """A connector, the token of its management API, and above which cost commands ask.
+
+    Raises:
+        BadAddressError: The URL is not an http(s) URL.
+    """
 
     url: str
     token: str
+    ask_above_won: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.url)
 
 
 def profile_path(environment: Mapping[str, str]) -> Path:
@@ -63,40 +80,89 @@ def find_profile(
             en=f"Connector URL or token is missing. Run `databank login URL --token-file FILE`, "
             f"or set {URL_VARIABLE} and {TOKEN_VARIABLE}.",
         )
-    return Profile(_checked(url), token.strip())
+    return Profile(url.rstrip("/"), token.strip())
+
+
+def find_ask_above_won(environment: Mapping[str, str]) -> int:
+    """Return above which cost a command asks first: environment, then profile file, then ₩1,000.
+
+    Raises:
+        NoProfileError: The setting is not a whole number of won.
+    """
+    text = environment.get(ASK_ABOVE_VARIABLE)
+    if text is None:
+        stored = _read(profile_path(environment))
+        found = None if stored is None else stored.ask_above_won
+        return ASK_ABOVE_WON if found is None else found
+    if not text.strip().isdecimal():
+        raise NoProfileError(
+            ko=f"{ASK_ABOVE_VARIABLE}={text!r}: 원 단위 정수로 적으세요. 예: 1000",
+            en=f"{ASK_ABOVE_VARIABLE}={text!r}: write whole won, for example 1000.",
+        )
+    return int(text)
 
 
 def store_profile(profile: Profile, *, environment: Mapping[str, str]) -> Path:
-    """Write the profile file, readable by its owner alone; return where it is."""
+    """Write the profile file, readable by its owner alone; return where it is.
+
+    A limit that was set in the file before stays.
+    """
     path = profile_path(environment)
+    limit = profile.ask_above_won
+    if limit is None:
+        limit = _limit_in(path)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = path.with_suffix(".partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"url = {json.dumps(_checked(profile.url))}\n")  # a JSON text is a TOML text
+        file.write(f"url = {json.dumps(profile.url.rstrip('/'))}\n")  # JSON text is TOML text
         file.write(f"token = {json.dumps(profile.token)}\n")
+        if limit is not None:
+            file.write(f"ask_above_won = {limit}\n")
     partial.rename(path)
     return path
+
+
+def _limit_in(path: Path) -> int | None:
+    try:
+        stored = _read(path)
+    except NoProfileError:
+        return None
+    return None if stored is None else stored.ask_above_won
 
 
 def _read(path: Path) -> Profile | None:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Profile(str(values["url"]), str(values["token"]))
+        limit = values.get("ask_above_won")
+        return Profile(
+            str(values["url"]), str(values["token"]), None if limit is None else int(limit)
+        )
     except FileNotFoundError:
         return None
     except (OSError, KeyError, ValueError) as error:
         raise NoProfileError(
-            ko=f"{path}을 읽을 수 없습니다 ({error}). `databank login`을 다시 하세요.",
+            ko=f"프로필 파일을 읽을 수 없습니다: {path} ({error}). `databank login`을 다시 하세요.",
             en=f"{path} cannot be read ({error}). Run `databank login` again.",
         ) from None
 
 
-def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise NoProfileError(
-            ko=f"커넥터 주소가 http(s) URL이 아닙니다: {url!r}",
-            en=f"The connector's address is not an http(s) URL: {url!r}",
+def _check(url: str) -> None:
+    if not _is_http(url):
+        is_bare = "://" not in url and _is_http(f"http://{url}")
+        raise BadAddressError(
+            ko=f"{url!r}: 앞에 http://가 빠졌습니다. http://{url}처럼 적으세요."
+            if is_bare
+            else f"{url!r}: http:// 또는 https://로 시작하는 주소를 적으세요.",
+            en=f"{url!r}: http:// is missing. Write http://{url}."
+            if is_bare
+            else f"{url!r}: write an address that begins with http:// or https://.",
         )
-    return url.rstrip("/")
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from databank.client.api import Api, expect_success
-from schemas.management import Publication, PublicationList, PublishRequest, UploadReport
+from schemas.ids import DatasetId
+from schemas.management import (
+    Publication,
+    PublicationList,
+    PublishRequest,
+    ReviseRequest,
+    UploadReport,
+)
 
 UPLOAD_CHUNK_BYTES: Final = 2**20
 
@@ -41,6 +48,14 @@ def publish(management: Api, request: PublishRequest) -> Publication:
     """Publish an upload."""
     return Publication.model_validate(
         management.post("/management/publications", request.to_json())
+    )
+
+
+def revise(management: Api, dataset_id: DatasetId, request: ReviseRequest) -> Publication:
+    """Change title, terms or price of a dataset for agreements to come."""
+    path = f"/management/publications/{dataset_id}"
+    return Publication.model_validate(
+        expect_success(management.send("PATCH", path, json=request.to_json())).json()
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import httpx
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
 def connect_to(url: str | None, token: str | None) -> Session:
     """Return a session; see ``databank.connect``."""
     return Session(find_profile(url, token, environment=os.environ))
+
+
+OnQuote: TypeAlias = Callable[[Cost], None]
+
+
+def _approve(quote: Cost, budget_won: int | None, on_quote: OnQuote | None) -> None:
+    quote.check(budget_won)
+    if on_quote is not None:
+        on_quote(quote)
 
 
 def _ignore(done: int, total: int) -> None:
@@ -74,13 +83,12 @@ class Session:
         return Listings([self._suppliers.found(hit, agreements) for hit in hits])
 
     def show(self, ref: str) -> Found:
-        """Return one listed dataset.
+        """Return one dataset as it is listed, or as we have agreed on it if it no longer is.
 
         Raises:
             NotFoundError: There is none of that name.
         """
-        listing = self._suppliers.listing(Ref.parse(ref))
-        return self._suppliers.found(listing, self._suppliers.agreements())
+        return self._suppliers.current(Ref.parse(ref))
 
     def agree(self, ref: str) -> AgreementId:
         """Take the supplier's offer as it stands; returns the running agreement if there is one.
@@ -113,16 +121,28 @@ class Session:
         line = self._suppliers.price(parsed, self._suppliers.dataset(parsed), None)
         return Cost((line,), is_charged=False)
 
-    def sql(self, sql: str, *, budget_won: int | None = None, auto_agree: bool = False) -> Answer:
+    def sql(
+        self,
+        sql: str,
+        *,
+        budget_won: int | None = None,
+        auto_agree: bool = False,
+        on_quote: OnQuote | None = None,
+    ) -> Answer:
         """Run a query: each supplier its part, the rest here; then ``.cost`` tells the charges.
 
         Args:
-            sql: DuckDB SELECT; datasets are called ``handle.name``.
+            sql: DuckDB SELECT; datasets are called ``handle.name``. Timestamps are in UTC;
+                ``ts AT TIME ZONE 'Asia/Seoul'`` gives Korean time.
             budget_won: Refuse, before any row moves, if the quote with VAT is above it.
             auto_agree: Take free offers that the query needs without asking.
+            on_quote: Called with the quote before anything is spent; raises to refuse. Not
+                called where everything is free.
 
         Raises:
             SqlError: Not one SELECT over datasets, or DuckDB refuses it.
+            UnknownColumnError: It names a column that there is not.
+            UnjoinedError: It fails after the suppliers' parts were paid, which it holds.
             NoAgreementError: A dataset has no agreement yet.
             BudgetExceededError: The quote is above the budget.
             RemoteRefusedError: A supplier's policy or our balance does not allow it.
@@ -130,8 +150,9 @@ class Session:
         from databank.client.answer import answer_locally  # noqa: PLC0415 - DuckDB loads slowly
 
         plan, datasets = self._prepare(sql, auto_agree=auto_agree)
-        if budget_won is not None:
-            self._quote(plan, datasets).check(budget_won)
+        is_asked = budget_won is not None or on_quote is not None
+        if is_asked and not all(dataset.is_free for dataset in datasets.values()):
+            _approve(self._quote(plan, datasets), budget_won, on_quote)
         lines, tables = [], {}
         for part in plan.parts:
             table, line = self._suppliers.query(part.ref, datasets[part.ref], part.sql)
@@ -146,14 +167,23 @@ class Session:
         *,
         on_bytes: Callable[[int, int], None] = _ignore,
         range_bytes: int = RANGE_BYTES,
+        budget_won: int | None = None,
+        on_quote: OnQuote | None = None,
     ) -> Path:
         """Read a dataset's Arrow file; call again to go on after an interruption.
 
+        ``budget_won`` and ``on_quote`` are as in ``sql``. What was paid for is not paid again.
+
         Raises:
+            BudgetExceededError: The quote is above the budget.
             RemoteRefusedError: The terms allow queries only, or the balance is used up.
         """
         parsed, target = Ref.parse(ref), Path(path)
         dataset = self._suppliers.dataset(parsed)
+        is_asked = budget_won is not None or on_quote is not None
+        if is_asked and not dataset.is_free:
+            line = self._suppliers.price(parsed, dataset, None)
+            _approve(Cost((line,), is_charged=False), budget_won, on_quote)
         self._suppliers.read(parsed, dataset, target, on_bytes=on_bytes, range_bytes=range_bytes)
         return target
 
@@ -173,18 +203,30 @@ class Session:
         answer = self.management.get("/management/passbook", cursor=cursor, limit=limit)
         return Passbook.model_validate(answer)
 
-    def statement(self, period: str) -> Statement:
-        """Return our 명세서 of a month, such as ``2026-11``."""
-        return Statement.model_validate(self.management.get(f"/management/statements/{period}"))
+    def statement(self, period: str, *, number: int | None = None) -> Statement:
+        """Return our 명세서 of a month, such as ``2026-11``: the latest, or one by its number."""
+        path = f"/management/statements/{period}"
+        return Statement.model_validate(self.management.get(path, number=number))
+
+    def statements(self, period: str) -> list[Statement]:
+        """Return all our statements of a month, in order; later ones supplement the first."""
+        latest = self.statement(period)
+        earlier = (self.statement(period, number=n) for n in range(1, latest.number))
+        return [*earlier, latest]
 
     def _prepare(self, sql: str, *, auto_agree: bool) -> tuple[Plan, dict[Ref, Dataset]]:
+        from databank.client.answer import check_plan  # noqa: PLC0415 - DuckDB loads slowly
         from databank.client.plan import find_refs, make_plan  # noqa: PLC0415 - sqlglot too
 
         refs = find_refs(sql)
         if auto_agree:
             self._agree_to_free(refs)
         datasets = {ref: self._suppliers.dataset(ref) for ref in refs}
-        return make_plan(sql, {ref: d.columns for ref, d in datasets.items()}), datasets
+        schemas = {ref: dataset.schema for ref, dataset in datasets.items()}
+        columns = {ref: [c.name for c in schema.columns] for ref, schema in schemas.items()}
+        plan = make_plan(sql, columns)
+        check_plan(sql, plan, schemas)
+        return plan, datasets
 
     def _agree_to_free(self, refs: tuple[Ref, ...]) -> None:
         for ref in refs:

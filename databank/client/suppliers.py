@@ -17,8 +17,8 @@ from databank.client.listings import Found
 from databank.client.ref import Ref
 from databank.kit.clock import IdMaker
 from databank.kit.http import RemoteRefusedError
-from schemas.dataset import Listing
-from schemas.ids import AgreementId
+from schemas.dataset import DatasetSchema, Listing
+from schemas.ids import AgreementId, OfferId
 from schemas.management import (
     AgreementList,
     AgreementView,
@@ -28,12 +28,14 @@ from schemas.management import (
     Quote,
     TransferView,
 )
-from schemas.problem import NotFoundError, ProblemError
+from schemas.problem import NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.search import SearchAnswer
+from schemas.terms import UnknownTermError, from_policy
 from schemas.wire import Text
 
 WAIT_SECONDS: Final = 10
 WAITS_MAX: Final = 6
+AGREEMENTS_MAX: Final = 1000  # as many as the connector tells at once
 TITLE_CHARS_MAX: Final = 300  # of NegotiateRequest; the supplier cuts alike
 RANGE_BYTES: Final = 8 * 2**20  # what an interruption costs at most
 
@@ -70,9 +72,14 @@ class Dataset:
     agreement_id: AgreementId
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def schema(self) -> DatasetSchema:
         """Its columns, in order."""
-        return tuple(c.name for c in self.found.listing.dataset.schema_.columns)
+        return self.found.listing.dataset.schema_
+
+    @property
+    def is_free(self) -> bool:
+        """Whether using it costs nothing."""
+        return self.found.listing.plan.is_free
 
 
 class Suppliers:
@@ -110,20 +117,53 @@ class Suppliers:
                 raise
         raise NotFoundError(
             ko=f"{ref} 데이터셋을 찾을 수 없습니다. "
-            f"`databank search {ref.name}`으로 이름을 확인하세요.",
+            f"이름을 확인하세요: `databank search {ref.name}`",
             en=f"There is no dataset {ref}. Look its name up with `databank search {ref.name}`.",
         )
 
     def agreements(self) -> list[AgreementView]:
         """Return the agreements that we hold as consumer, newest first."""
-        answer = AgreementList.model_validate(self.management.get("/management/agreements"))
+        path = "/management/agreements"
+        answer = AgreementList.model_validate(self.management.get(path, limit=AGREEMENTS_MAX))
         return [a for a in answer.agreements if a.role is ProcessRole.CONSUMER]
 
     def found(self, listing: Listing, agreements: list[AgreementView]) -> Found:
         """Return a listing with our agreement for it."""
         key = (listing.provider_id, listing.dataset.id)
-        held = (a.agreement_id for a in agreements if (a.provider_id, a.dataset_id) == key)
+        held = (
+            a.agreement_id
+            for a in agreements
+            if (a.provider_id, a.dataset_id) == key and not a.is_terminated
+        )
         return Found(listing, next(held, None))
+
+    def held(self, ref: Ref) -> Found | None:
+        """Return the dataset of that name for which we hold an agreement, as it was agreed.
+
+        Our own connector knows it: no catalog is asked, and a withdrawal changes nothing.
+        """
+        answer = self.management.get("/management/agreements", ref=str(ref))
+        for view in AgreementList.model_validate(answer).agreements:
+            listing = _as_agreed(view)
+            if listing is not None:
+                return Found(listing, view.agreement_id, is_listed=False)
+        return None
+
+    def current(self, ref: Ref) -> Found:
+        """Return the dataset as it is listed now, or else as we have agreed on it.
+
+        Raises:
+            NotFoundError: It is not listed, and we hold no agreement for it.
+            RemoteUnavailableError: The catalog is down, and we hold no agreement for it.
+        """
+        try:
+            listing = self.listing(ref)
+        except (NotFoundError, RemoteUnavailableError, RemoteRefusedError):
+            found = self.held(ref)
+            if found is None:
+                raise
+            return found
+        return self.found(listing, self.agreements())
 
     def dataset(self, ref: Ref) -> Dataset:
         """Return a dataset that we may use, its transfer process running.
@@ -131,8 +171,10 @@ class Suppliers:
         Raises:
             NoAgreementError: We hold no agreement for it.
         """
-        listing = self.listing(ref)
-        found = self.found(listing, self.agreements())
+        found = self.held(ref)
+        if found is None:  # or agreed on by other means than this SDK: then its listing tells
+            found = self.found(self.listing(ref), self.agreements())
+        listing = found.listing
         if found.agreement_id is None:
             raise NoAgreementError(
                 ko=f"{ref} ({listing.dataset.title.ko}, {listing.provider_name}, "
@@ -158,6 +200,7 @@ class Suppliers:
             offer_id=listing.offer_id,
             policy=listing.policy,
             dataset_title=listing.dataset.title.ko[:TITLE_CHARS_MAX],
+            dataset=listing.dataset.model_copy(update={"sample": (), "sample_columns": ()}),
         )
         answer = self.management.post("/management/negotiations", body.to_json())
         view = NegotiationView.model_validate(answer)
@@ -197,8 +240,10 @@ class Suppliers:
         """Ask what a query, or reading the whole file, would cost."""
         path = f"/management/agreements/{dataset.agreement_id}/quote"
         answer = self.management.repeat("POST", path, json={} if sql is None else {"sql": sql})
-        supplier = dataset.found.listing.provider_name
-        return quoted(ref, supplier, Quote.model_validate(answer))
+        listing, quote = dataset.found.listing, Quote.model_validate(answer)
+        is_covered = sql is None and quote.rows_count == 0 and quote.bytes_count == 0
+        is_paid_before = is_covered and not listing.plan.is_free and listing.dataset.rows_count > 0
+        return quoted(ref, listing.provider_name, quote, is_paid_before=is_paid_before)
 
     def query(self, ref: Ref, dataset: Dataset, sql: str) -> tuple[pa.Table, CostLine]:
         """Run a query at its supplier; a lost answer is asked for again, not paid again.
@@ -254,6 +299,26 @@ class Suppliers:
             on_bytes(here, total)
         _check_file(ref, partial, listing.dataset.data_sha256)
         partial.rename(path)
+
+
+def _as_agreed(view: AgreementView) -> Listing | None:
+    """Return an agreement's dataset as a listing of the agreed terms, if we can read them."""
+    if view.dataset is None:
+        return None
+    try:
+        _, plan = from_policy(view.policy)
+    except UnknownTermError:
+        return None
+    return Listing(
+        dataset=view.dataset,
+        provider_id=view.provider_id,
+        provider_name=view.provider_name or view.provider_id,
+        provider_handle=view.provider_handle or "",
+        dsp_url="",
+        offer_id=OfferId(view.agreement_id),
+        policy=view.policy,
+        plan=plan,
+    )
 
 
 def _check_file(ref: Ref, path: Path, sha256: str) -> None:

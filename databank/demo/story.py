@@ -121,14 +121,14 @@ def generated_story(folder: Path, seed: int) -> Story:
         curator=CURATOR,
         searches=("탄소", "steel", "공급망"),
         process_sql="SELECT 설비, sum(불량수) AS 불량, count(*) AS 측정 "
-        "FROM daehan.process GROUP BY 설비 ORDER BY 설비",
+        "FROM saebyeok.process GROUP BY 설비 ORDER BY 설비",
         chain_sql="SELECT plant, count(*) AS lots, sum(quantity) AS pieces "
         "FROM mirae.deliveries GROUP BY plant ORDER BY plant",
         joined_sql="""
             SELECT d.plant, count(DISTINCT c.lot) AS lots, round(avg(c.pcf), 2) AS kgco2e,
                    sum(p.불량수) AS defects
             FROM hanbit.carbon c
-            JOIN daehan.process p ON p.lot = c.lot
+            JOIN saebyeok.process p ON p.lot = c.lot
             JOIN mirae.deliveries d ON d.lot = c.lot
             WHERE c.reporting_month = '2026-03' AND p.불량수 > 0
               AND d.delivered >= DATE '2026-03-22'
@@ -153,7 +153,9 @@ def _carbon(folder: Path, seed: int) -> Offering:
 
 def _process(folder: Path, seed: int) -> Offering:
     return Offering(
-        Company("daehan", Text(ko="대한제강(가상)", en="Daehan Steel (fictitious)"), "990010002"),
+        Company(
+            "saebyeok", Text(ko="새벽압연(가상)", en="Saebyeok Rolling (fictitious)"), "990010002"
+        ),
         generate.write_process(folder, seed),
         "process",
         Text(ko="압연 공정 에너지와 불량", en="Rolling mill energy and defects"),

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from databank.cli.serving import wait_for_interrupt
 from databank.cli.surface import Surface
@@ -31,7 +31,7 @@ from databank.kit.http import RemoteRefusedError
 from databank.kit.logs import configure_logs
 from databank.up import Bank
 from schemas.ids import format_brn
-from schemas.management import PublishRequest
+from schemas.management import BadCell, PublishRequest
 from schemas.money import format_won
 from schemas.participant import Participant
 from schemas.price import price_sentence
@@ -39,14 +39,20 @@ from schemas.price import price_sentence
 SEOUL: Final = timezone(timedelta(hours=9))
 FAILURE: Final = 1
 BAD_CELLS_SHOWN: Final = 3
+BAD_ROWS_TYPE: Final = "urn:idb:problem:bad-rows"
 
 
 class _Interrupted(Exception):  # noqa: N818 - not an error: the walk stops a read on purpose
     """The walk cuts a read in the middle."""
 
 
-def play(surface: Surface, *, data: Path | None, seed: int, is_kept: bool) -> int:
-    """Play the walk in a temporary folder and return the exit code."""
+def play(
+    surface: Surface, *, data: Path | None, seed: int, is_kept: bool, first_port: int | None = None
+) -> int:
+    """Play the walk in a temporary folder and return the exit code.
+
+    ``first_port`` is that of ``Bank``; where nothing is left running, free ports will do.
+    """
     configure_logs("console", level="ERROR")
     with tempfile.TemporaryDirectory(prefix="databank-demo-") as folder, Gauge() as gauge:
         story = real_story(data) if data else generated_story(Path(folder), seed)
@@ -54,7 +60,7 @@ def play(surface: Surface, *, data: Path | None, seed: int, is_kept: bool) -> in
         bank = Bank(
             Path(folder),
             [company.handle for company in companies],
-            has_fixed_ports=is_kept,
+            first_port=first_port if is_kept or first_port is not None else 0,
             overrides={"broker": {"admission": "approval"}, "catalog": {"feed_seconds": 0.2}},
         )
         with bank, open_http() as http:
@@ -124,7 +130,40 @@ class Walk:
     def _publish(self, offering: Offering) -> None:
         session = self._cast.session(offering.company)
         report = upload(session.management, offering.file)
-        for cell in report.bad_cells[:BAD_CELLS_SHOWN]:
+        request = PublishRequest(
+            upload_id=report.upload_id,
+            name=offering.name,
+            title=offering.title,
+            description=offering.description,
+            domain=offering.domain,
+            industry=offering.industry,
+            keywords=offering.keywords,
+            terms=offering.terms,
+            plan=offering.plan,
+            columns=offering.columns,
+            is_generated=self._story.is_generated,
+        )
+        try:
+            publication = publish(session.management, request)
+        except RemoteRefusedError as refusal:
+            if refusal.problem.get("type") != BAD_ROWS_TYPE:
+                raise
+            self._tell_bad_rows(offering, refusal.problem["bad_cells"])
+            rest = request.model_copy(update={"skip_bad_rows": True})
+            publication = publish(session.management, rest)
+        price = self._surface.text(price_sentence(publication.plan))
+        self._tell(
+            self._say(
+                f"{offering.ref}: {publication.dataset.rows_count:,}행 "
+                f"(뺀 행 {publication.skipped_rows_count:,}) · {price}",
+                f"{offering.ref}: {publication.dataset.rows_count:,} rows "
+                f"({publication.skipped_rows_count:,} left out) · {price}",
+            )
+        )
+
+    def _tell_bad_rows(self, offering: Offering, cells: list[dict[str, Any]]) -> None:
+        """Say why the connector refuses rows, by the first of them; they are then left out."""
+        for cell in [BadCell.model_validate(cell) for cell in cells[:BAD_CELLS_SHOWN]]:
             self._tell(
                 self._say(
                     f"{offering.file.name} 행 {cell.row} 열 {cell.column}: {cell.value!r} – "
@@ -133,32 +172,6 @@ class Walk:
                     f"{cell.reason.en}",
                 )
             )
-        publication = publish(
-            session.management,
-            PublishRequest(
-                upload_id=report.upload_id,
-                name=offering.name,
-                title=offering.title,
-                description=offering.description,
-                domain=offering.domain,
-                industry=offering.industry,
-                keywords=offering.keywords,
-                terms=offering.terms,
-                plan=offering.plan,
-                columns=offering.columns,
-                skip_bad_rows=True,
-                is_generated=self._story.is_generated,
-            ),
-        )
-        price = self._surface.text(price_sentence(publication.plan))
-        self._tell(
-            self._say(
-                f"{offering.ref}: {publication.dataset.rows_count:,}행 "
-                f"(뺀 행 {publication.skipped_rows_count}) · {price}",
-                f"{offering.ref}: {publication.dataset.rows_count:,} rows "
-                f"({publication.skipped_rows_count} left out) · {price}",
-            )
-        )
 
     def search(self) -> None:
         """The curator finds all three, in Korean and in English."""
@@ -177,7 +190,10 @@ class Walk:
         """The operator books a first deposit; the curator takes all three offers."""
         curator = self._participants[self._story.curator.handle]
         balance = self._cast.deposit(curator, FIRST_DEPOSIT_WON, "demo-1")
-        self._tell(self._say("입금 후 잔액 ", "Deposit ") + format_won(balance.deposit_micro))
+        self._tell(
+            self._say("입금 후 잔액 ", "Balance after the deposit ")
+            + format_won(balance.deposit_micro)
+        )
         for offering in self._story.offerings:
             agreement_id = self._curator.agree(offering.ref)
             self._tell(f"{offering.ref} → FINALIZED {agreement_id}")
@@ -227,7 +243,10 @@ class Walk:
         self._expect_refusal(lambda: self._curator.sql(story.chain_sql))
         curator = self._participants[story.curator.handle]
         balance = self._cast.deposit(curator, SECOND_DEPOSIT_WON, "demo-2")
-        self._tell(self._say("입금 후 잔액 ", "Deposit ") + format_won(balance.deposit_micro))
+        self._tell(
+            self._say("입금 후 잔액 ", "Balance after the deposit ")
+            + format_won(balance.deposit_micro)
+        )
         for sql in (story.chain_sql, story.joined_sql):
             answer = self._curator.sql(sql)
             self._count(answer.cost)

@@ -6,12 +6,14 @@ callers are authenticated, and one request is one transaction.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+import anyio.to_thread
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -32,6 +34,9 @@ from schemas.signature import PublicKey
 from schemas.token import Claims, TokenError, check, claimed_issuer
 
 PROBLEM: Final = "application/problem+json"
+REQUESTS_MAX: Final = 128  # at once, each with a thread of its own; the others wait their turn
+THREADS_SPARE: Final = 8  # for work that is not a request's
+ALWAYS_ANSWERED: Final = frozenset({"/healthz"})
 log = structlog.get_logger()
 
 
@@ -70,6 +75,8 @@ def create_base_app(
 
     @asynccontextmanager
     async def run(_: FastAPI) -> AsyncIterator[None]:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = REQUESTS_MAX + THREADS_SPARE
         if lifespan is None:
             yield
             return
@@ -90,6 +97,7 @@ def create_base_app(
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(Exception, _on_bug)
+    app.add_middleware(_Admission)
     app.add_middleware(_RequestId)
     _add_common_routes(app, context)
     return app
@@ -189,6 +197,25 @@ def _on_bug(request: Request, error: Exception) -> Response:
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
     }
     return JSONResponse(body, status_code=500, media_type=PROBLEM)
+
+
+class _Admission:
+    """Let in no more requests than there are threads for them.
+
+    A request may hold a transaction while it waits for its next thread. If others who wait for
+    that transaction had all the threads, nobody would ever go on.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._places = asyncio.Semaphore(REQUESTS_MAX)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
+            await self._app(scope, receive, send)
+            return
+        async with self._places:
+            await self._app(scope, receive, send)
 
 
 class _RequestId:
@@ -295,8 +322,10 @@ def require_admin(request: Request) -> None:
     """
     if not hmac.compare_digest(bearer(request), get_context(request).admin_token):
         raise NotAuthenticatedError(
-            ko="관리 토큰이 맞지 않습니다. `databank connector token`으로 확인하세요.",
-            en="Wrong admin token.",
+            ko="관리 토큰이 맞지 않습니다. 이 서비스의 데이터 폴더에 있는 admin-token 파일이나 "
+            "ADMIN_TOKEN_FILE 설정이 가리키는 파일을 보세요.",
+            en="Wrong admin token. Look at the file admin-token in this service's data folder, "
+            "or the file that the setting ADMIN_TOKEN_FILE names.",
         )
 
 

@@ -32,7 +32,7 @@ from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
-SQLITE_BUSY_MILLISECONDS: Final = 10_000
+SQLITE_BUSY_MILLISECONDS: Final = 30_000  # a crowd of writers takes turns
 MIGRATION_LOCK: Final = 7_301_904  # an arbitrary key for pg_advisory_lock
 DataError = SqlDataError  # a value that the database cannot hold, such as U+0000
 IntegrityError = SqlIntegrityError  # what services may catch without importing SQLAlchemy
@@ -124,7 +124,9 @@ class Database:
 def _create_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 10})
+    engine = create_engine(
+        url, connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MILLISECONDS / 1000}
+    )
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - a DBAPI connection

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.ids import ParticipantId, did_web
@@ -29,7 +29,11 @@ class ServiceSettings(BaseSettings):
     """What every service needs to know."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_nested_delimiter="__", secrets_dir=None
+        frozen=True,
+        extra="ignore",
+        env_nested_delimiter="__",
+        secrets_dir=None,
+        validate_default=True,
     )
 
     env: Environment = Field(
@@ -81,6 +85,11 @@ class ServiceSettings(BaseSettings):
     log_format: str = Field(
         default="auto", pattern="^(auto|json|console)$", description="`auto`, `json`, `console`."
     )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _make_absolute(cls, folder: Path) -> Path:
+        return folder.absolute()  # processes of ours that work elsewhere are told paths in it
 
     @model_validator(mode="after")
     def _check_production(self) -> Self:

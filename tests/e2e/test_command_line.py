@@ -49,3 +49,18 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert port in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("command", [("up",), ("demo", "--keep")])
+def test_a_taken_port_of_the_whole_bank_is_told_with_the_way_out(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        folder = ("--data-dir", str(tmp_path)) if command == ("up",) else ()
+        answer = run_command(*command, *folder, "--first-port", port)
+    assert answer.returncode == 1
+    assert port in answer.stderr
+    assert "--first-port" in answer.stderr

@@ -29,6 +29,9 @@ def test_the_walk_on_real_data_adds_up() -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert "Gwangyang" in answer.stderr
+    assert "'Weight Captured Separately' – not a number" in answer.stderr
+    assert "6,372 rows (3,952 left out)" in answer.stderr
+    assert "mode Air · tonnes 8301.0 · tco2e_estimated" in answer.stderr
     payments = json.loads(answer.stdout)
     assert len(payments) == 3
     assert all(int(payment["supply_won"]) > 0 for payment in payments)

@@ -72,6 +72,9 @@ def _settle_in(town: Town, story: Story) -> None:
 def _publish(town: Town, offering: Offering, price: str) -> None:
     texts = ("--title", offering.title.ko, "--title-en", offering.title.en)
     kind = ("--domain", offering.domain.value, "--industry", offering.industry.value)
+    types = [
+        ("--type", f"{change.name}={change.type}") for change in offering.columns if change.type
+    ]
     terms = ("--template", "query-only", "--price", price, "--skip-bad-rows", "--yes")
     published = _ok(
         town,
@@ -82,6 +85,7 @@ def _publish(town: Town, offering: Offering, price: str) -> None:
         offering.name,
         *texts,
         *kind,
+        *(word for option in types for word in option),
         *terms,
     )
     assert published["dataset"]["rows_count"] > 800
@@ -216,12 +220,22 @@ def test_every_command_of_a_buyer_and_a_supplier_works(
     assert _ok(running, supplier, "publications")[0]["is_withdrawn"] is True
 
     def is_listed() -> bool:
-        return running.cli(curator, "show", ref).returncode == 0
+        return bool(_ok(running, curator, "show", ref)["is_listed"])
 
     wait_for(lambda: not is_listed() or None, what="the withdrawal in the catalog")
+    assert _ok(running, curator, "sql", ref, sql)["rows"]  # the agreement goes on
     _ok(running, supplier, "restore", story.process.name)
     wait_for(lambda: is_listed() or None, what="the restoration in the catalog")
     assert _ok(running, curator, "sql", ref, sql)["rows"]
+    quoted = _ok(running, curator, "quote", ref, sql)["total_micro"]
+    _ok(running, supplier, "revise", story.process.name, "--price", "query=99999")
+
+    def is_dearer() -> bool | None:
+        plan = _ok(running, curator, "show", ref)["plan"]
+        return plan["components"][0]["amount_micro"] == "99999000000" or None
+
+    wait_for(is_dearer, what="the new price in the catalog")
+    assert _ok(running, curator, "quote", ref, sql)["total_micro"] == quoted  # agreed before
 
 
 def test_refusals_of_terms_and_budget_end_with_three(

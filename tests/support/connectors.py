@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from connector.app import create_app
 from connector.offering import store as offerings
 from connector.offering.model import Published
-from connector.runtime import Runtime
+from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings
 from databank.kit.clock import new_urn
 from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
@@ -84,9 +84,14 @@ def connector(
     *,
     port: int = 0,
     http: httpx.Client | None = None,
+    prepare: Callable[[FastAPI], None] | None = None,
+    deciders: Deciders | None = None,
     **settings: Any,
 ) -> Iterator[Running]:
-    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again."""
+    """Run a registered connector whose data lie in ``folder``; ``port`` to have it again.
+
+    ``prepare`` sees the application before it is served.
+    """
     calls = http
     apps: list[FastAPI] = []
 
@@ -95,8 +100,10 @@ def connector(
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
-        app = create_app(config, lookup=registry.find, http=calls)
+        app = create_app(config, lookup=registry.find, http=calls, deciders=deciders)
         registry.add(app.state.runtime, handle)
+        if prepare is not None:
+            prepare(app)
         apps.append(app)
         return app
 
@@ -113,26 +120,30 @@ def publish(
     terms: Terms | None = None,
     plan: PricePlan | None = None,
     sha256: str = "0" * 64,
+    dataset_id: DatasetId | None = None,
+    offer_id: OfferId | None = None,
+    rows_count: int = 0,
+    file_bytes: int = 0,
 ) -> Published:
     """Store a listing with one column; its file is the caller's business."""
     column = Column(name="kwh", type=ColumnType.NUMBER, label=Text(ko="전력", en="power"))
     dataset = Dataset(
-        id=DatasetId(new_urn()),
+        id=dataset_id or DatasetId(new_urn()),
         name=name,
         title=Text(ko="전력 사용량", en="Electricity use"),
         description=Text(ko="시험", en="test"),
         domain=Domain.PROCESS,
         industry=Industry.STEEL_ALUMINIUM,
         schema_=DatasetSchema(columns=(column,)),
-        rows_count=0,
-        file_bytes=0,
+        rows_count=rows_count,
+        file_bytes=file_bytes,
         data_sha256=sha256,
         issued_at=NOW,
         modified_at=NOW,
     )
     published = Published(
         dataset=dataset,
-        offer_id=OfferId(new_urn()),
+        offer_id=offer_id or OfferId(new_urn()),
         terms=terms or Terms(),
         plan=plan or PricePlan(),
         file_name=f"{sha256}.arrow",

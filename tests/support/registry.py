@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from zlib import crc32
 
 import httpx
 from fastapi import FastAPI
@@ -16,12 +17,11 @@ from broker.app import create_app
 from broker.settings import BrokerSettings
 from databank.kit.clock import new_secret, system_clock
 from databank.kit.http import Identity, ServiceClient
-from schemas.ids import ParticipantId, did_web
+from schemas.ids import ParticipantId, did_web, parse_brn
 from schemas.signature import SigningKey, generate_key
 from tests.support.serve import serve
 
 ADMIN: Final = {"Authorization": "Bearer the-operator"}
-BRN: Final = "220-81-62517"
 WAIT_SECONDS_MAX: Final = 10.0
 
 
@@ -35,6 +35,19 @@ def running_broker(folder: Path, **settings: Any) -> Iterator[str]:
 
     with serve(make) as url:
         yield url
+
+
+def brn_of(handle: str) -> str:
+    """Return a business number of its own for each handle."""
+    stem = f"{crc32(handle.encode()) % 10**9:09d}"
+    return next(stem + digit for digit in "0123456789" if _is_brn(stem + digit))
+
+
+def _is_brn(text: str) -> bool:
+    try:
+        return bool(parse_brn(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class Company:
         return {
             "handle": self.handle,
             "name": f"주식회사 {self.handle}",
-            "brn": BRN,
+            "brn": brn_of(self.handle),
             "connector_url": self.url,
             "jwk": jwk,
         } | changes

@@ -74,10 +74,15 @@ def put_file(
     partial = folder / "made.partial"
     write_partial(table, partial)
     sha256 = sha256_of(partial)
-    partial.rename(folder / f"{sha256}.arrow")
-    name = f"power_{new_urn()[-8:]}"
+    path = partial.rename(folder / f"{sha256}.arrow")
     return publish(
-        supplier.runtime, name, terms=terms or Terms(modes=BOTH), plan=plan, sha256=sha256
+        supplier.runtime,
+        f"power_{new_urn()[-8:]}",
+        terms=terms or Terms(modes=BOTH),
+        plan=plan,
+        sha256=sha256,
+        rows_count=ROWS,
+        file_bytes=path.stat().st_size,
     )
 
 
@@ -124,6 +129,7 @@ def contract(buyer: Running, supplier: Running, published: Published) -> Contrac
         "offer_id": published.offer_id,
         "policy": published.offer(),
         "dataset_title": published.dataset.title.ko,
+        "dataset": published.dataset.to_json(),
     }
     pid = buyer.manage("POST", "/negotiations", json=request).json()["pid"]
     path = f"/negotiations/{pid}?wait_seconds=20"

@@ -206,6 +206,36 @@ def test_a_passbook_runs_on_over_its_pages_and_ends_at_the_balance(
     assert bank.call(curator, "GET", "/passbook?cursor=x").status_code == 422
 
 
+def test_sales_stand_in_the_suppliers_passbook_with_buyer_and_fee(
+    bank: Bank, steel: Company, curator: Company
+) -> None:
+    told = agreement(steel, curator, plan(per_query=100))
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 1_000)
+    bank.deposit(steel, 50, deposit_id="bank-2")
+    meter = Meter(steel)
+    for _ in range(3):
+        bank.send(steel, meter.batch([meter.record(told)]))
+    pages, path = [], "/passbook?limit=1"
+    while path:
+        page = bank.call(steel, "GET", path).json()
+        pages += page["lines"]
+        more = page["next_cursor"]
+        path = f"/passbook?limit=1&cursor={more}" if more else ""
+    assert [(line["account"], line["kind"]) for line in pages] == [
+        ("deposit", "deposit"), *[("earned", "usage")] * 3,
+    ]  # fmt: skip
+    sale = pages[1]
+    assert (sale["counterparty"], sale["memo"]) == ("큐레이터", "데이터 one")
+    # 100 won and 10 VAT, less a fee of 5 and 0.5 VAT on it
+    assert (sale["amount_micro"], sale["fee_micro"]) == (str(104_500_000), str(5_500_000))
+    assert [int(line["balance_micro"]) for line in pages] == [
+        50 * WON, 104_500_000, 209_000_000, 313_500_000,
+    ]  # fmt: skip
+    assert bank.balance(steel)["earned"] == 313_500_000
+    assert bank.call(steel, "GET", "/passbook").json()["lines"] == pages
+
+
 def test_grants_at_once_never_hold_more_than_the_deposit(
     bank: Bank, steel: Company, curator: Company
 ) -> None:

@@ -88,6 +88,19 @@ def test_a_handle_belongs_to_one_participant(broker: str) -> None:
     assert (answer.status_code, answer.json()["field"]) == (409, "handle")
 
 
+def test_a_second_connector_under_one_business_number_waits_for_the_operator(broker: str) -> None:
+    first = Company(broker, "plant_one", "http://localhost:9031").join(brn="120-81-47521")
+    second = Company(broker, "plant_two", "http://localhost:9032").join(brn="120-81-47521")
+    assert (first.json()["status"], second.json()["status"]) == ("active", "pending")
+
+
+@pytest.mark.parametrize("handle", ["select", "order", "join"])
+def test_a_word_of_sql_is_no_handle(broker: str, handle: str) -> None:
+    answer = Company(broker, handle, f"http://{handle}.test:9033").join()
+    assert answer.status_code == 422
+    assert f"{handle}_1" in answer.json()["detail"]
+
+
 def test_joining_needs_possession_of_the_key(broker: str) -> None:
     company = Company(broker, "possession", "http://localhost:9007")
     stranger = generate_key(company.id)

@@ -10,17 +10,11 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from catalog.app import create_app
-from catalog.index import store
-from catalog.index.document import to_document
-from catalog.settings import CatalogSettings
-from databank.kit.app import Context
 from schemas.dataset import Listing
 from schemas.wire import Text
 from tests.support.listings import FREE, make_listing
-from tests.support.serve import serve
+from tests.support.portal import portal_with
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -65,21 +59,6 @@ def portal(tmp_path: Path, listings: list[Listing]) -> Iterator[str]:
         yield url
 
 
-def portal_with(folder: Path, listings: list[Listing]) -> Any:
-    def make(port: int) -> FastAPI:
-        settings = CatalogSettings(
-            port=port, data_dir=folder, broker_url="http://localhost:9", feed_seconds=30
-        )
-        app = create_app(settings)
-        context: Context = app.state.context
-        with context.database.unit_of_work() as uow:
-            for listing in listings:
-                store.put(uow, to_document(listing))
-        return app
-
-    return serve(make)
-
-
 def page(url: str, **options: Any) -> httpx.Response:
     answer = httpx.get(url, **options)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -91,7 +70,7 @@ def test_the_search_page_shows_hits_facets_and_the_supplier(portal: str) -> None
     assert '<html lang="ko">' in shown
     for words in (
         "알루미늄 탄소",
-        "사업자 확인",
+        "등록 참여자",
         "생성 데이터",
         "주식회사 hanbit",
         "질의 1건당 ₩100",
@@ -102,11 +81,19 @@ def test_the_search_page_shows_hits_facets_and_the_supplier(portal: str) -> None
 
 def test_a_choice_of_language_is_remembered(portal: str) -> None:
     with httpx.Client(base_url=portal) as browser:
-        assert "Registered business" in browser.get("/?lang=en").text
+        assert "Registered" in browser.get("/?lang=en").text
         assert '<html lang="en">' in browser.get("/").text
         assert '<html lang="ko">' in browser.get("/?lang=ko").text
         assert '<html lang="ko">' in browser.get("/").text
         assert '<html lang="ko">' in browser.get("/?lang=xx").text
+
+
+def test_an_address_that_leads_nowhere_is_a_page_for_readers_only(portal: str) -> None:
+    shown = httpx.get(f"{portal}/nope", headers={"Accept": "text/html,*/*"})
+    assert (shown.status_code, "찾을 수 없습니다" in shown.text) == (404, True)
+    told = httpx.get(f"{portal}/nope", headers={"Accept": "application/json"})
+    assert told.status_code == 404
+    assert told.headers["content-type"] == "application/problem+json"
 
 
 def test_facet_links_lead_to_as_many_hits_as_they_say(portal: str) -> None:
@@ -127,8 +114,8 @@ def test_the_dataset_page_shows_terms_columns_sample_and_how_to_use_it(
         "kgCO2e",
         "온실가스 배출량",
         "2.25",
-        "🔒 기술적으로 강제",
-        "📄 계약상",
+        "기술로 강제",
+        "계약으로만",
         "이용 목적: 탄소 신고",
         "질의 1건당 ₩100 (부가세 별도)",
         "databank.connect()",

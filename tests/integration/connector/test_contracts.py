@@ -152,6 +152,20 @@ def test_the_catalog_pages_hides_reserved_listings_and_knows_not_modified(
         assert changed.status_code == 200
 
 
+def test_nobody_negotiates_with_itself(supplier: Running) -> None:
+    published = publish(supplier.runtime, "own")
+    request = {
+        "provider_id": supplier.runtime.did,
+        "dataset_id": published.dataset.id,
+        "offer_id": published.offer_id,
+        "policy": published.offer(),
+        "dataset_title": "내 것",
+    }
+    answer = supplier.manage("POST", "/negotiations", json=request)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:idb:problem:invalid-request")
+    assert supplier.manage("GET", "/agreements").json()["agreements"] == []
+
+
 def test_strangers_see_nothing_of_a_negotiation(
     tmp_path: Path, registry: Registry, supplier: Running, buyer: Running
 ) -> None:

@@ -88,6 +88,15 @@ def test_a_query_runs_in_place_and_is_acknowledged_by_clearing(
     wait_until(acknowledged, "clearing acknowledges the record")
 
 
+def test_a_query_runs_although_the_data_folder_was_named_from_here(
+    buyer: Running, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with connector(Path("near"), registry, "near") as supplier:
+        answer = contract(buyer, supplier, put_file(supplier)).query(SUM)
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_query_sent_again_is_delivered_but_not_charged_again(
     supplier: Running, buyer: Running
 ) -> None:

@@ -95,7 +95,7 @@ def _query(draw: st.DrawFn) -> str:
                 first,
                 f"WITH q AS ({first}) SELECT count(*) FROM q, hanbit.carbon c WHERE c.kg > 0",
                 f"WITH energy AS ({first}) SELECT count(*) FROM energy",
-                f"SELECT s, energy.grade FROM ({first}) s, mirae.energy WHERE kwh < 3",
+                f"SELECT s, energy.grade FROM ({first}) s, mirae.energy WHERE energy.kwh < 3",
             ]
         )
     )
@@ -117,10 +117,12 @@ def _database(tables: dict[Ref, list[tuple[Any, ...]]], *, handles: bool) -> Any
 
 
 def _rows_of(relation: Any) -> tuple[list[str], list[Any]]:
-    """Return names and rows as Arrow carries them, which has no HUGEINT."""
+    """Return names and rows as a table of Arrow has them: no HUGEINT, no name twice."""
     table = relation.to_arrow_table()
     values = [column.to_pylist() for column in table.columns]
-    return table.column_names, list(zip(*values, strict=True))
+    connection = duckdb.connect()
+    connection.register("answer", table)
+    return connection.table("answer").columns, list(zip(*values, strict=True))
 
 
 def _run_plan(plan: Plan, suppliers: Any) -> tuple[list[str], list[Any]]:

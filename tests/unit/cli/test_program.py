@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +11,11 @@ from typing import NamedTuple
 import pytest
 
 from databank.cli.program import default_language, read_common_options, run
+from databank.cli.surface import Surface
 
 COMMANDS = (
     "connector broker catalog clearing up health login join publish publications unpublish "
-    "restore search show negotiate agreements quote sql read decisions balance passbook "
+    "restore revise search show negotiate agreements quote sql read decisions balance passbook "
     "statement demo operator"
 )
 NOBODY = {"DATABANK_URL": "http://localhost:9", "DATABANK_TOKEN": "t", "LANG": "ko_KR.UTF-8"}
@@ -57,6 +59,19 @@ def test_help_follows_the_language(databank: Command) -> None:
     assert "데이터셋을 찾습니다" in databank("--help").out
     assert "Find datasets" in databank("--help", "--lang", "en").out
     assert "Find datasets" in databank("--help", environment={"LANG": "en_US.UTF-8"}).out
+
+
+@pytest.mark.parametrize("command", [*COMMANDS.split(), "operator deposit"])
+def test_english_help_begins_with_english(command: str, databank: Command) -> None:
+    korean_first = re.compile(r"(?<![(/])\b[가-힣][^\n(]*\([A-Za-z]")
+    assert not korean_first.search(databank(*command.split(), "--help", "--lang", "en").out)
+
+
+def test_help_says_how_times_and_costs_are_meant(databank: Command) -> None:
+    for language in ("ko", "en"):
+        said = databank("sql", "--help", "--lang", language).out
+        for word in ("UTC", "AT TIME ZONE 'Asia/Seoul'", "--budget", "--yes", "--json"):
+            assert word in said
 
 
 @pytest.mark.parametrize(
@@ -104,6 +119,11 @@ def test_without_a_connector_the_command_says_how_to_name_one(
         (["nonsense"], 2, "nonsense"),
         (["publish", "/no/such/file.csv"], 2, "file.csv"),
         (["join", "--brn", "1234567890", "--name", "x", "--handle", "x"], 1, "사업자등록번호"),
+        (["login", "localhost:8401", "--token", "t"], 2, "http://가 빠졌습니다"),
+        (["sql", "a.b", "SELECT 1 FROM b", "-o", "x.xlsx"], 1, ".parquet"),
+        (["sql", "a.b", "SELECT 1 FROM b", "-o", "/no/such/x.csv"], 1, "/no/such"),
+        (["read", "a.b", "-o", "/no/such/x.arrow"], 1, "/no/such"),
+        (["read", "a.b", "-o", "x.csv"], 1, ".arrow"),
         (["operator", "participants", "--data-dir", "/no/such"], 1, "DATABANK_BROKER_TOKEN"),
         (["operator", "statements", "soon", "--data-dir", "/no/such"], 1, "2026-11"),
     ],
@@ -125,3 +145,15 @@ def test_with_json_a_failure_is_json_too(databank: Command) -> None:
 
 def test_only_debug_shows_a_traceback(databank: Command) -> None:
     assert "Traceback" in databank("sql", "x", "SELECT 1", "--debug").err
+
+
+def test_titles_of_others_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    Surface(environment={}).table(None, ("[b]h[/b]",), [("[i]c[/i]",)], title="[red]회사[/]")
+    said = capsys.readouterr().out
+    for text in ("[b]h[/b]", "[i]c[/i]", "[red]회사[/]"):
+        assert text in said
+
+
+def test_json_is_json_whatever_the_value(capsys: pytest.CaptureFixture[str]) -> None:
+    Surface(environment={}, is_json=True).result({"x": float("nan")}, "")
+    assert json.loads(capsys.readouterr().out) == {"x": "NaN"}

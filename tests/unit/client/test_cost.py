@@ -40,3 +40,9 @@ def test_costs_are_said_in_both_languages_and_escaped_in_html() -> None:
     ]
     assert "<b>" not in cost._repr_html_()
     assert "&lt;b&gt;" in cost._repr_html_()
+
+
+def test_what_was_paid_before_is_said() -> None:
+    line = CostLine(REF, "한빛", 0, 0, 0, 0, is_paid_before=True)
+    assert "이미 낸 몫" in str(Cost((line,), is_charged=False))
+    assert "이미 낸 몫" not in str(Cost((LINE,), is_charged=False))

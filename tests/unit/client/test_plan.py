@@ -53,6 +53,11 @@ def test_a_dataset_that_is_mentioned_twice_is_asked_once_for_both() -> None:
     assert parts["process"] == 'SELECT "lot" FROM "process"'
 
 
+def test_a_whole_row_as_a_value_needs_every_column() -> None:
+    parts = _parts("SELECT p FROM daehan.process p LEFT JOIN hanbit.carbon c ON p.lot = c.lot")
+    assert parts["process"] == 'SELECT "lot", "temp", "line" FROM "process"'
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -66,8 +71,9 @@ def test_a_dataset_that_is_mentioned_twice_is_asked_once_for_both() -> None:
     ],
 )
 def test_anything_but_one_select_over_datasets_is_refused(sql: str) -> None:
-    with pytest.raises(SqlError):
+    with pytest.raises(SqlError) as error:
         find_refs(sql)
+    assert error.value.detail.ko != error.value.detail.en
 
 
 def test_names_are_found_behind_ctes_and_in_subqueries() -> None:

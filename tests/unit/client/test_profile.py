@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from databank.client.profile import NoProfileError, Profile, find_profile, store_profile
+from databank.client.profile import (
+    ASK_ABOVE_WON,
+    BadAddressError,
+    NoProfileError,
+    Profile,
+    find_ask_above_won,
+    find_profile,
+    store_profile,
+)
 
 STORED = Profile("http://localhost:8401", 'a "quoted" token')
 
@@ -47,7 +55,27 @@ def test_a_broken_profile_is_named(
     assert "databank login" in error.value.detail.en
 
 
-@pytest.mark.parametrize("url", ["localhost:8401", "ftp://x", "nonsense"])
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://x:y", "http:/x"])
 def test_an_address_that_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(NoProfileError):
+    with pytest.raises(BadAddressError):
         find_profile(url, "t", environment={})
+
+
+@pytest.mark.parametrize("url", ["localhost:8401", "connector.example/bank", "127.0.0.1:8401"])
+def test_a_missing_scheme_is_named(url: str) -> None:
+    with pytest.raises(BadAddressError) as error:
+        Profile(url, "t")
+    assert "http://가 빠졌습니다" in error.value.detail.ko
+    assert f"http:// is missing. Write http://{url}." in error.value.detail.en
+
+
+def test_the_limit_for_asking_is_found_in_environment_then_profile_and_outlives_a_login(
+    environment: dict[str, str],
+) -> None:
+    assert find_ask_above_won({"HOME": "/nowhere"}) == ASK_ABOVE_WON
+    store_profile(Profile(STORED.url, "t", 5_000), environment=environment)
+    store_profile(STORED, environment=environment)
+    assert find_ask_above_won(environment) == 5_000
+    assert find_ask_above_won(environment | {"DATABANK_ASK_ABOVE_WON": "0"}) == 0
+    with pytest.raises(NoProfileError):
+        find_ask_above_won({"DATABANK_ASK_ABOVE_WON": "much"})

@@ -1,0 +1,149 @@
+"""통장: what a participant sees of its deposit and of its income, page by page.
+
+Two streams of movements are merged. The deposit's accounts are locked together by whoever
+books on them, and so are those of the income; therefore each stream has a cursor of its own,
+and a line that is booked late is never passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from clearing.ledger import store
+from clearing.ledger.entries import BANK, Wallet
+from clearing.ledger.model import OPERATOR, AccountId, Book, Code, account_id
+from clearing.parties.store import find_parties
+from databank.kit.db import UnitOfWork
+from schemas.bank import Passbook, PassbookAccount, PassbookLine
+from schemas.ids import ParticipantId
+from schemas.problem import InvalidRequestError
+
+LINES_MAX: Final = 500
+_CURSOR: Final = re.compile(r"^([0-9]{1,18})-([0-9]{1,18})$")
+_NAMES: Final = {BANK: "은행", OPERATOR: "산업데이터은행"}
+_INCOME_LEGS: Final = 2  # of one sale: earned and VAT
+_PAYING: Final = frozenset({Code.DEPOSIT, Code.RECEIVABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line before its counterparty has a name."""
+
+    last: store.Movement  # of the movements that make the line
+    account: PassbookAccount
+    counterparty: str
+    amount: int
+    fee: int
+    balance: int
+
+    @property
+    def order(self) -> tuple[object, int]:
+        return self.last.recorded_at, self.last.posting_id
+
+
+def passbook_of(
+    uow: UnitOfWork, participant_id: ParticipantId, *, cursor: str | None, limit: int
+) -> Passbook:
+    """Return 통장: one page, oldest first.
+
+    Raises:
+        InvalidRequestError: The cursor is not one of ours.
+    """
+    after = _read_cursor(cursor)
+    deposits = _deposit_lines(uow, participant_id, after=after[0], count=limit + 1)
+    income = _income_lines(uow, participant_id, after=after[1], count=limit + 1)
+    found = sorted([*deposits, *income], key=lambda line: line.order)
+    page = found[:limit]
+    names = _names_of(uow, page)
+    lines = tuple(
+        PassbookLine(
+            entry_id=line.last.entry_id,
+            account=line.account,
+            kind=line.last.kind,
+            occurred_at=line.last.occurred_at,
+            recorded_at=line.last.recorded_at,
+            counterparty=names[line.counterparty],
+            memo=line.last.memo,
+            amount_micro=line.amount,
+            fee_micro=line.fee,
+            balance_micro=line.balance,
+        )
+        for line in page
+    )
+    more = _cursor_after(page, after) if len(found) > limit else None
+    return Passbook(participant_id=participant_id, lines=lines, next_cursor=more)
+
+
+def _read_cursor(cursor: str | None) -> tuple[int, int]:
+    if cursor is None:
+        return 0, 0
+    match = _CURSOR.match(cursor)
+    if match is None:
+        raise InvalidRequestError(
+            ko="cursor는 앞 쪽의 next_cursor 값이어야 합니다.",
+            en="cursor must be the next_cursor of the page before.",
+        )
+    return int(match[1]), int(match[2])
+
+
+def _cursor_after(page: list[_Line], after: tuple[int, int]) -> str:
+    ends = dict(zip(PassbookAccount, after, strict=True))
+    ends |= {line.account: line.last.posting_id for line in page}
+    return f"{ends[PassbookAccount.DEPOSIT]}-{ends[PassbookAccount.EARNED]}"
+
+
+def _deposit_lines(
+    uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int
+) -> Iterator[_Line]:
+    deposit = Wallet(Book.ACCRUAL, participant_id).deposit
+    for movement in store.movements(uow, [deposit], after=after, limit=count):
+        yield _Line(
+            movement,
+            PassbookAccount.DEPOSIT,
+            movement.counterparty,
+            amount=movement.credit,
+            fee=0,
+            balance=movement.balance_after,
+        )
+
+
+def _income_lines(
+    uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int
+) -> Iterator[_Line]:
+    """Yield one line for each sale: what it earned and its VAT together."""
+    accounts = [
+        account_id(Book.ACCRUAL, code, participant_id) for code in (Code.EARNED, Code.VAT_OUT)
+    ]
+    legs = store.movements(uow, accounts, after=after, limit=count * _INCOME_LEGS)
+    if not legs:
+        return
+    balances = {id_: store.balance_at(uow, id_, after) for id_ in accounts}
+    shares = store.shares_of(uow, {leg.entry_id for leg in legs})
+    sales = [list(group) for _, group in groupby(legs, key=lambda leg: leg.entry_id)]
+    for sale in sales[:count]:  # what follows may be cut in the middle
+        balances |= {leg.account_id: leg.balance_after for leg in sale}
+        yield _Line(
+            sale[-1],
+            PassbookAccount.EARNED,
+            _payer(shares[sale[-1].entry_id]),
+            amount=sum(leg.credit for leg in sale),
+            fee=sum(s.credit for s in shares[sale[-1].entry_id] if s.owner_id == OPERATOR),
+            balance=_total(balances),
+        )
+
+
+def _total(balances: dict[AccountId, int]) -> int:
+    return sum(balances.values())
+
+
+def _payer(shares: Iterable[store.Share]) -> str:
+    return next((s.owner_id for s in shares if s.code in _PAYING), OPERATOR)
+
+
+def _names_of(uow: UnitOfWork, page: list[_Line]) -> dict[str, str]:
+    ids = {ParticipantId(line.counterparty) for line in page}
+    return {**{id_: p.name for id_, p in find_parties(uow, ids).items()}, **_NAMES}

@@ -1,0 +1,181 @@
+"""Every route, drawn from its own description: no error of ours, and no refusal changes a thing.
+
+``DATABANK_LONG_TESTS=1`` draws over 100,000 requests; else a bounded part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.core.result import Ok
+from sqlalchemy import Engine
+
+from broker.app import create_app as create_broker
+from broker.settings import BrokerSettings
+from catalog.app import create_app as create_catalog
+from catalog.settings import CatalogSettings
+from clearing.app import create_app as create_clearing
+from clearing.settings import ClearingSettings
+from connector.app import create_app as create_connector
+from connector.settings import ConnectorSettings
+from databank.kit.app import Context
+from databank.kit.clock import new_secret, system_clock
+from schemas.ids import ParticipantId
+from schemas.participant import Participant
+from schemas.token import issue
+from schemas.usage import MEDIA_TYPE
+from tests.support.bank import Company, company
+from tests.support.hostile import Attack, as_content, send
+from tests.support.serve import serve
+from tests.support.shared import ROOT
+
+ADMIN: Final = "admin-token-of-the-tests"
+NOBODY: Final = "http://localhost:9"
+LONG: Final = bool(os.environ.get("DATABANK_LONG_TESTS"))
+EXAMPLES: Final = 1300 if LONG else 25
+SLOW_EXAMPLES: Final = 100 if LONG else 5  # each of these starts a process
+ADMIN_PATHS: Final = (
+    "/management",
+    "/admin",
+    "/deposits",
+    "/periods",
+    "/trial-balance",
+    "/participants/",
+)
+SLOW: Final = {"POST /management/uploads"}
+SERVICES: Final = ("broker", "catalog", "clearing", "connector")
+NO_HEADER: Final = {"content-length", "transfer-encoding", "host", "connection", "authorization"}
+
+
+schemathesis.serializer.alias(MEDIA_TYPE, "application/octet-stream")
+
+
+@dataclass
+class Running:
+    """A service without any other service, and a company that it knows."""
+
+    url: str
+    context: Context
+    caller: Company
+
+    @property
+    def engine(self) -> Engine:
+        return self.context.database.engine
+
+    def headers(self, path: str, *, is_known: bool) -> dict[str, str]:
+        if not is_known:
+            return {"Authorization": "Bearer nobody"}
+        if path.startswith(ADMIN_PATHS):
+            return {"Authorization": f"Bearer {ADMIN}"}
+        token = issue(
+            key=self.caller.key,
+            issuer=self.caller.id,
+            audience=self.context.did,
+            now=system_clock(),
+            jti=new_secret(),
+        )
+        return {"Authorization": f"Bearer {token}"}
+
+
+def _app(service: str, folder: Path, port: int, caller: Company) -> FastAPI:
+    def lookup(participant_id: ParticipantId) -> Participant | None:
+        return caller.participant if participant_id == caller.id else None
+
+    common: dict[str, Any] = {"port": port, "data_dir": folder, "admin_token": ADMIN}
+    elsewhere = {**common, "broker_url": NOBODY, "http_timeout_seconds": 2}
+    match service:
+        case "broker":
+            return create_broker(BrokerSettings(**common))
+        case "catalog":
+            return create_catalog(CatalogSettings(**elsewhere))
+        case "clearing":
+            return create_clearing(ClearingSettings(**elsewhere), lookup=lookup)
+        case _:
+            urls: dict[str, Any] = {"catalog_url": NOBODY, "clearing_url": NOBODY}
+            return create_connector(ConnectorSettings(**elsewhere, **urls), lookup=lookup)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Running]]:
+    """Start a service when it is first asked for."""
+    caller = company("stranger", "낯선 회사")
+
+    @cache
+    def started(service: str) -> Running:
+        apps: list[FastAPI] = []
+
+        def make(port: int) -> FastAPI:
+            apps.append(_app(service, tmp_path_factory.mktemp(service), port, caller))
+            return apps[0]
+
+        url = stack.enter_context(serve(make))
+        running = Running(url, apps[0].state.context, caller)
+        if service == "connector":  # its stream begins when it is first looked at
+            headers = running.headers("/management", is_known=True)
+            httpx.get(f"{url}/management/meter", headers=headers).raise_for_status()
+        return running
+
+    with ExitStack() as stack:
+        yield started
+
+
+def operations() -> list[Any]:
+    found = []
+    for service in SERVICES:
+        path = ROOT / "docs" / "openapi" / f"{service}.json"
+        schema = schemathesis.openapi.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        for result in schema.get_all_operations():
+            assert isinstance(result, Ok), result
+            operation = result.ok()
+            label = f"{service} {operation.label}"
+            found.append(pytest.param(service, operation, id=label))
+    return found
+
+
+def as_attack(case: Case[Any], target: Running, *, is_known: bool) -> Attack:
+    sent = case.as_transport_kwargs(base_url=target.url)
+    url = httpx.URL(sent["url"]).copy_merge_params(sent.get("params") or {})
+    drawn = {k: v for k, v in (sent.get("headers") or {}).items() if k.lower() not in NO_HEADER}
+    content = (
+        sent["data"] if "data" in sent else as_content(sent["json"]) if "json" in sent else b""
+    )
+    return Attack(
+        method=sent["method"],
+        url=str(url),
+        headers={**drawn, **target.headers(case.path, is_known=is_known)},
+        content=content if isinstance(content, bytes) else str(content).encode(),
+    )
+
+
+@pytest.mark.parametrize(("service", "operation"), operations())
+def test_whatever_is_sent_is_answered_and_a_refusal_changes_nothing(
+    start: Callable[[str], Running], service: str, operation: Any
+) -> None:
+    target = start(service)
+    modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+    cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes))
+    examples = SLOW_EXAMPLES if operation.label in SLOW else EXAMPLES
+    every_health_check = list(HealthCheck)
+
+    with httpx.Client(timeout=30, trust_env=False) as http:
+
+        @settings(max_examples=examples, suppress_health_check=every_health_check, database=None)
+        @given(case=cases, is_known=st.integers(0, 9).map(bool))
+        def attack(case: Case[Any], is_known: bool) -> None:  # noqa: FBT001 - hypothesis names them
+            send(http, as_attack(case, target, is_known=is_known), target)
+
+        attack()

@@ -1,0 +1,132 @@
+"""The portal as a reader sees it: Chromium, both languages, a wide and a narrow window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support.listings import FREE, make_listing
+from tests.support.needs import missing
+from tests.support.portal import portal_with
+
+pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.xdist_group("browser")]
+CHROMIUM: Final = Path("/usr/bin/chromium")
+FLAGS: Final = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NARROW: Final = 390
+WIDE: Final = 1280
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    listings = [
+        make_listing(1, "알루미늄 탄소", is_generated=True, keywords=("탄소", "주조")),
+        make_listing(2, "압연 전력", handle="mirae", plan=FREE),
+        make_listing(3, "<script>document.title = 'owned'</script> 납품"),
+    ]
+    with portal_with(tmp_path_factory.mktemp("portal"), listings) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing("Chromium", install="tools/install-chromium")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser's console said, and which files were missing."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
+    context = browser.new_context(locale="ko-KR", viewport={"width": WIDE, "height": 900})
+    tab = context.new_page()
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on(
+        "response",
+        lambda answer: complaints.append(answer.url) if answer.status >= 400 else None,
+    )
+    yield tab
+    context.close()
+
+
+def is_too_wide(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+
+
+def test_a_reader_searches_opens_a_dataset_and_changes_the_language(
+    page: Page, portal: str, complaints: list[str]
+) -> None:
+    page.goto(portal)
+    page.get_by_label("데이터셋 검색어").fill("압연")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?q=*")
+    assert page.locator("article.card").count() == 1
+    assert page.locator("#total").inner_text() == "‘압연’ 1건"
+    page.get_by_role("link", name="압연 전력").click()
+    page.wait_for_url("**/d/**")
+    for heading in ("이용 조건", "요금", "이용 방법"):
+        assert page.get_by_role("heading", name=heading, exact=True).is_visible()
+    page.get_by_role("link", name="English").click()
+    assert page.get_by_role("heading", name="Terms of use").is_visible()
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.goto(portal)
+    assert page.get_by_role("button", name="Search").is_visible()
+    assert complaints == []
+
+
+def test_a_facet_narrows_and_can_be_cleared(page: Page, portal: str) -> None:
+    page.goto(portal)
+    page.locator(".facets").get_by_role("link", name="무료").click()
+    assert page.locator("article.card").count() == 1
+    assert page.get_by_role("link", name="압연 전력").is_visible()
+    page.get_by_role("link", name="조건 모두 지우기").click()
+    assert page.locator("article.card").count() == 3
+
+
+def test_nothing_found_says_what_to_do_next(page: Page, portal: str) -> None:
+    page.goto(f"{portal}/?q=없는것없는것")
+    assert page.get_by_text("찾는 데이터셋이 없습니다").is_visible()
+    assert page.get_by_text("더 짧은 단어로").is_visible()
+
+
+def test_a_hostile_title_is_text(page: Page, portal: str, complaints: list[str]) -> None:
+    page.goto(f"{portal}/?q=납품")
+    assert "owned" not in page.title()
+    assert page.get_by_role("link", name="<script>").is_visible()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_pages_fit_the_window_and_the_keyboard_reaches_the_content(
+    page: Page, portal: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(portal)
+    assert not is_too_wide(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.get_by_role("link", name="알루미늄 탄소").click()
+    page.wait_for_url("**/d/**")
+    assert not is_too_wide(page)
+    if folder := os.environ.get("DATABANK_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/dataset-{width}.png", full_page=True)
