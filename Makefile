@@ -53,8 +53,8 @@ check-wheel: $(READY) ## The wheel installs into an empty environment and runs
 fmt: $(READY) ## Format, and mend what the linter can
 	$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
-bench: $(READY) ## Measure, with ARGS=...
-	$(BIN)/pytest -m benchmark --numprocesses 0 -s $(ARGS)
+bench: $(READY) ## Measure against limits of the same run into var/bench, with ARGS=...
+	$(BIN)/pytest -m benchmark --numprocesses 0 -p no:randomly $(ARGS)
 
 tck-dcp: $(READY) ## Fetch the DCP TCK with mvn and run it; print what does not pass
 	tools/tck-dcp/run

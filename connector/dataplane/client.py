@@ -26,6 +26,7 @@ from schemas.problem import NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
+PIECE_BYTES: Final = 2**18  # each passes through a thread on its way
 
 
 class SupplierRefusedError(ProblemError):
@@ -190,7 +191,7 @@ def stream(
 
     def pieces() -> Iterator[bytes]:
         with opened:
-            yield from response.iter_raw()
+            yield from response.iter_raw(PIECE_BYTES)
 
     return response, pieces()
 

@@ -2,7 +2,7 @@
 
 Each xdist worker starts one server in a temporary folder. It listens on a Unix socket in that
 folder only, so no port is taken and nothing else on the machine can meet it. ``fsync`` is off:
-durability is tested where processes are killed, not here.
+durability is tested where processes are killed, not here. Benchmarks start one that is durable.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -27,9 +28,9 @@ INSTALL: Final = "tools/install-postgres"
 START_SECONDS_MAX: Final = 60
 CONNECTIONS_MAX: Final = 200
 SERVER_OPTIONS: Final = (
-    "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off "
-    f"-c shared_buffers=32MB -c max_connections={CONNECTIONS_MAX}"
+    f"-c listen_addresses='' -c shared_buffers=32MB -c max_connections={CONNECTIONS_MAX}"
 )
+UNSAFE_OPTIONS: Final = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,17 @@ def _unprivileged() -> list[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Start a server for this session and remove it afterwards."""
+    with run_server(is_durable=False) as server:
+        yield server
+
+
+@contextmanager
+def run_server(*, is_durable: bool, parent: Path | None = None) -> Iterator[PostgresServer]:
+    """Run a server in a folder of its own, in ``parent`` or among the temporary files."""
     programs = find_programs()
     if programs is None:
         missing("a PostgreSQL server", install=INSTALL)
-    with tempfile.TemporaryDirectory(prefix="databank-pg-") as name:
+    with tempfile.TemporaryDirectory(prefix="databank-pg-", dir=parent) as name:
         folder = Path(name)
         if not os.geteuid():
             os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
@@ -79,6 +87,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         control = [*as_user, str(programs / "pg_ctl"), "--pgdata", str(data), "--wait"]
         _run([*as_user, str(programs / "initdb"), "--pgdata", str(data), *_INITDB_OPTIONS], folder)
         options = f"{SERVER_OPTIONS} -c unix_socket_directories='{folder}'"
+        if not is_durable:
+            options += f" {UNSAFE_OPTIONS}"
         start = [*control, "--log", str(log), "--timeout", str(START_SECONDS_MAX)]
         _run([*start, "--options", options, "start"], folder)
         try:
