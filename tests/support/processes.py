@@ -27,6 +27,7 @@ from tests.support.shared import ROOT
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+CALL_SECONDS = 300.0  # publishing millions of rows on a busy machine
 POLL_SECONDS = 0.05
 COMMAND = [sys.executable, "-m", "databank"]
 _Value = TypeVar("_Value")
@@ -173,7 +174,7 @@ class Town:
         }
         made = [Service("connector", name, folder, urls) for name in connectors]
         self.services = {s.name: s for s in (broker, catalog, clearing, *made)}
-        self.http = httpx.Client(trust_env=False, timeout=60)
+        self.http = httpx.Client(trust_env=False, timeout=CALL_SECONDS)
 
     def __enter__(self) -> Self:
         try:
