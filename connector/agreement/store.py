@@ -79,6 +79,14 @@ def put(uow: UnitOfWork, agreement: Agreement) -> None:
     uow.session.flush()
 
 
+def end(uow: UnitOfWork, agreement_id: AgreementId) -> None:
+    """Note that an agreement is over; it stays readable, and permits nothing more."""
+    row = uow.session.get(AgreementRow, agreement_id)
+    if row is not None:
+        row.is_terminated = True
+        uow.session.flush()
+
+
 _GET: Final = select(AgreementRow).where(AgreementRow.agreement_id == bindparam("agreement"))
 
 

@@ -71,9 +71,30 @@ def count(uow: UnitOfWork, process_key: str) -> int:
     return len(uow.session.exec(query).all())
 
 
+def waiting(uow: UnitOfWork, process_key: str) -> list[OutgoingMessage]:
+    """Return the messages of a process that are not acknowledged, oldest first."""
+    query = select(OutboxRow).where(OutboxRow.process_key == process_key)
+    rows = uow.session.exec(query.order_by(col(OutboxRow.id)))
+    return [_from_row(row).message for row in rows]
+
+
+def is_waiting(uow: UnitOfWork, message_id: int) -> bool:
+    """Whether a message is still to be delivered; if so, nobody else removes it meanwhile."""
+    query = select(OutboxRow.id).where(OutboxRow.id == message_id).with_for_update()
+    return uow.session.exec(query).one_or_none() is not None
+
+
 def remove(uow: UnitOfWork, message_id: int) -> None:
     """Take a message out: it is delivered, or final."""
     uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == message_id))
+
+
+def drop(uow: UnitOfWork, process_key: str, kind: Kind | None = None) -> None:
+    """Take out what a process has not delivered yet, of one kind or of all: it is void."""
+    query = delete(OutboxRow).where(col(OutboxRow.process_key) == process_key)
+    if kind is not None:
+        query = query.where(col(OutboxRow.kind) == kind.value)
+    uow.session.exec(query)
 
 
 def postpone(uow: UnitOfWork, message_id: int, next_at: datetime) -> None:
