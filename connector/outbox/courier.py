@@ -160,10 +160,10 @@ class Courier:
         if is_over is None and is_last:
             is_over = False
         with runtime.database.unit_of_work() as uow:
-            if not store.is_waiting(uow, queued.id):
+            if not store.is_waiting(uow, queued):
                 return  # it became void on its way: what overtook it has decided
             if is_over:
-                store.remove(uow, queued.id)
+                store.remove(uow, queued)
                 handler.delivered(uow, runtime, message, outcome.answer)
                 return
             if is_over is False:
@@ -171,7 +171,7 @@ class Courier:
                 runtime.standing.give()  # perhaps our credential is not good any more
                 refused = Refused(outcome.reason, outcome.shown, is_last)
                 if not handler.refused(uow, runtime, message, refused):
-                    store.remove(uow, queued.id)
+                    store.remove(uow, queued)
                     return
             at = next_attempt(queued.attempts_count, runtime.clock())
             store.postpone(uow, queued.id, at)

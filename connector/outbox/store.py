@@ -78,23 +78,22 @@ def waiting(uow: UnitOfWork, process_key: str) -> list[OutgoingMessage]:
     return [_from_row(row).message for row in rows]
 
 
-def is_waiting(uow: UnitOfWork, message_id: int) -> bool:
+def is_waiting(uow: UnitOfWork, queued: QueuedMessage) -> bool:
     """Whether a message is still to be delivered; if so, nobody else removes it meanwhile."""
-    query = select(OutboxRow.id).where(OutboxRow.id == message_id).with_for_update()
-    return uow.session.exec(query).one_or_none() is not None
+    row = uow.session.get(OutboxRow, queued.id, with_for_update=True)
+    # SQLite gives the id of a row that was removed to the next one
+    return row is not None and _from_row(row).message == queued.message
 
 
-def remove(uow: UnitOfWork, message_id: int) -> None:
+def remove(uow: UnitOfWork, queued: QueuedMessage) -> None:
     """Take a message out: it is delivered, or final."""
-    uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == message_id))
+    if is_waiting(uow, queued):
+        uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == queued.id))
 
 
-def drop(uow: UnitOfWork, process_key: str, kind: Kind | None = None) -> None:
-    """Take out what a process has not delivered yet, of one kind or of all: it is void."""
-    query = delete(OutboxRow).where(col(OutboxRow.process_key) == process_key)
-    if kind is not None:
-        query = query.where(col(OutboxRow.kind) == kind.value)
-    uow.session.exec(query)
+def drop(uow: UnitOfWork, process_key: str) -> None:
+    """Take out what a process has not delivered yet: it is void."""
+    uow.session.exec(delete(OutboxRow).where(col(OutboxRow.process_key) == process_key))
 
 
 def postpone(uow: UnitOfWork, message_id: int, next_at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from connector.dsp.remedy import Remedy
 from connector.outbox.model import OutgoingMessage, Refused

@@ -256,12 +256,11 @@ def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) 
 
 
 def _state_after(process: TransferProcess, sender: Side, message: Message) -> State:
-    if message is Message.START:
+    if message is Message.START and process.state is State.SUSPENDED:
         if process.suspended_by not in {None, sender}:
             raise IllegalTransitionError("only the side that has suspended resumes")
-        is_heard = process.side is Side.CONSUMER and sender is Side.PROVIDER
-        if is_heard and process.state is State.STARTED:
-            return State.STARTED  # a fresh address, as after we have resumed
+    elif message is Message.START and process.is_address_awaited and sender is Side.PROVIDER:
+        return State.STARTED
     return step(process.state, sender, message)
 
 
@@ -270,13 +269,14 @@ def _moved(
 ) -> TransferProcess:
     """Return the process in its new state; access is void in any but STARTED."""
     is_started = state is State.STARTED
+    kept = process.suspended_by if state is process.state else None
     return replace(
         process,
         state=state,
         updated_at=runtime.clock(),
         secret_sha256=process.secret_sha256 if is_started else None,
         data_address=process.data_address if is_started else None,
-        suspended_by=suspender if state is State.SUSPENDED else None,
+        suspended_by=suspender if state is State.SUSPENDED else kept,
     )
 
 
@@ -316,8 +316,10 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
     """
     state = _state_after(process, process.side, move.message)
     moved = _moved(runtime, process, state, suspender=process.side)
-    if move.message is Message.START and moved.side is Side.PROVIDER:
-        return _open(uow, runtime, moved, kind=Kind.TRANSFER)
+    if move.message is Message.START:
+        if moved.side is Side.PROVIDER:
+            return _open(uow, runtime, moved, kind=Kind.TRANSFER)
+        moved = replace(moved, suspended_by=Side.CONSUMER)  # an address is awaited
     if move.reason:
         moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX], reason_code=move.code)
     _save(uow, runtime, moved)
