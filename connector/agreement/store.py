@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Text, and_, bindparam
+from sqlalchemy import Column, Row, Text, and_, bindparam, insert
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.agreement.model import Agreement, KnownDataset
@@ -57,26 +57,27 @@ def _from_row(row: AgreementRow | Row[Any]) -> Agreement:
     )
 
 
+_ADD: Final = insert(AgreementRow)
+
+
 def put(uow: UnitOfWork, agreement: Agreement) -> None:
     """Store a new agreement.
 
     Raises:
         IntegrityError: The id is taken.
     """
-    uow.session.add(
-        AgreementRow(
-            agreement_id=agreement.id,
-            side=agreement.side.value,
-            provider_id=agreement.provider_id,
-            consumer_id=agreement.consumer_id,
-            dataset_id=agreement.dataset_id,
-            dataset_title=agreement.dataset_title,
-            policy_json=json.dumps(agreement.policy, ensure_ascii=False),
-            agreed_at=agreement.agreed_at,
-            is_terminated=agreement.is_terminated,
-        )
+    uow.run(
+        _ADD,
+        agreement_id=agreement.id,
+        side=agreement.side.value,
+        provider_id=agreement.provider_id,
+        consumer_id=agreement.consumer_id,
+        dataset_id=agreement.dataset_id,
+        dataset_title=agreement.dataset_title,
+        policy_json=json.dumps(agreement.policy, ensure_ascii=False),
+        agreed_at=agreement.agreed_at,
+        is_terminated=agreement.is_terminated,
     )
-    uow.session.flush()
 
 
 _GET: Final = select(AgreementRow).where(AgreementRow.agreement_id == bindparam("agreement"))
