@@ -55,7 +55,7 @@ class DecisionList(OwnWire):
     decisions: tuple[DecisionView, ...]
 
 
-def get_pool(request: Request) -> QueryPool:
+async def get_pool(request: Request) -> QueryPool:
     """Return the connector's SQL workers."""
     pool: QueryPool = request.app.state.query_pool
     return pool

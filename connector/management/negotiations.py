@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fastapi import Request
 from pydantic import ValidationError
 
 from connector.agreement import store as agreements
 from connector.agreement.model import KnownDataset
 from connector.management.joining import active_supplier, check_joined, require_membership
-from connector.management.waiting import is_over, wait_for
+from connector.management.waiting import is_over, wait_aside
 from connector.negotiation import service as negotiating
 from connector.negotiation import store
 from connector.negotiation.decide import Move, Refusal
@@ -89,15 +90,19 @@ def negotiations(runtime: Runtime, limit: int) -> NegotiationList:
     return NegotiationList(negotiations=tuple(view_negotiation(n) for n in found))
 
 
-def wait_for_negotiation(runtime: Runtime, pid: ProcessId, seconds: float) -> NegotiationView:
+async def wait_for_negotiation(
+    request: Request, runtime: Runtime, pid: ProcessId, seconds: float
+) -> NegotiationView:
     """Return a negotiation once it is final, or as it is after ``seconds``.
 
     Raises:
         NotFoundError: There is none with this pid.
     """
-    negotiation = wait_for(
+    negotiation = await wait_aside(
+        request,
         runtime,
-        lambda uow: store.get(uow, pid),
+        pid,
+        lambda uow: store.look(uow, pid),
         is_done=lambda n: n.state in FINAL,
         seconds=seconds,
     )

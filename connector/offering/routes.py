@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 
-from connector.dsp.edge import BodyDep, DspCallerDep, ErrorType, receive
+from connector.dsp.edge import BodyDep, DspCallerDep, DspRouter, ErrorType, receive
 from connector.offering import service, store
 from connector.runtime import Runtime, get_runtime
 from schemas.dsp.catalog import CatalogRequestMessage
 from schemas.dsp.version import WELL_KNOWN_PATH, version_document
 
-router = APIRouter(tags=["dsp catalog"])
+router = DspRouter(tags=["dsp catalog"])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 

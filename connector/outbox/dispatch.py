@@ -55,7 +55,11 @@ class _Outcome:
 
 
 class Dispatcher:
-    """Delivers one connector's outbox until stopped."""
+    """Delivers one connector's outbox until stopped.
+
+    Whoever queues a message hands it over after its commit. The table is looked at for what
+    was left by an earlier run, what is tried again, and what came while its process was busy.
+    """
 
     def __init__(self, runtime: Runtime, handlers: Mapping[Kind, Handler]) -> None:
         self._runtime = runtime
@@ -63,18 +67,24 @@ class Dispatcher:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._busy: set[str] = set()
+        self._ended: set[str] = set()  # since the last look began: what it has read of them is old
+        self._has_missed = False  # something could not be taken: look again after the next end
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="outbox-send")
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def start(self) -> None:
         """Begin delivering."""
+        self._runtime.outbox.take = self._take
         self._thread.start()
 
     def stop(self) -> None:
         """Finish what is being sent, then return."""
+        self._runtime.outbox.take = None
         self._stop.set()
         self._runtime.outbox.give()
         self._thread.join()
+        with self._lock:  # nobody is about to submit
+            self._pool.shutdown(wait=False)
         self._pool.shutdown(wait=True)
 
     def _run(self) -> None:
@@ -89,6 +99,8 @@ class Dispatcher:
 
     def _submit_due(self) -> float:
         """Hand due messages to the senders; return how long nothing else is due, in seconds."""
+        with self._lock:
+            self._ended.clear()
         with self._runtime.database.unit_of_work() as uow:
             heads = store.heads(uow, limit=HEADS_MAX)
         now, wait = self._runtime.clock(), LOOK_SECONDS
@@ -97,21 +109,48 @@ class Dispatcher:
                 wait = min(wait, (next_at - now).total_seconds())
                 continue
             with self._lock:
-                if queued.message.process_key in self._busy:
-                    continue
-                self._busy.add(queued.message.process_key)
-            self._pool.submit(self._deliver, queued)
+                if queued.message.process_key in self._ended:
+                    wait = 0.0
+                else:
+                    self._submit(queued)
         return wait
 
+    def _take(self, queued: QueuedMessage) -> bool:
+        """Send a message soon; return False if its process is busy or too many are."""
+        with self._lock:
+            return self._submit(queued)
+
+    def _submit(self, queued: QueuedMessage) -> bool:
+        key = queued.message.process_key
+        if self._stop.is_set():
+            return False
+        if key in self._busy or len(self._busy) >= HEADS_MAX:
+            self._has_missed = True
+            return False
+        self._busy.add(key)
+        self._pool.submit(self._deliver, queued)
+        return True
+
     def _deliver(self, queued: QueuedMessage) -> None:
+        """Send a message, and those of its process that wait behind it."""
+        following: QueuedMessage | None = queued
         try:
-            self._settle(queued, self._attempt(queued.message))
+            while following is not None and not self._stop.is_set():
+                following = self._settle(following, self._attempt(following.message))
         except Exception:
             log.exception("outbox_delivery_failed", kind=queued.message.kind.value)
             self._stop.wait(ERROR_SECONDS)
         finally:
-            with self._lock:
-                self._busy.discard(queued.message.process_key)
+            self._end(queued.message.process_key)
+
+    def _end(self, key: str) -> None:
+        with self._lock:
+            self._busy.discard(key)
+            self._ended.add(key)
+            is_wanted = self._has_missed and len(self._busy) <= HEADS_MAX // 2
+            if is_wanted:
+                self._has_missed = False
+        if is_wanted:
             self._runtime.outbox.give()
 
     def _attempt(self, message: OutgoingMessage) -> _Outcome:
@@ -139,7 +178,8 @@ class Dispatcher:
         is_over = False if is_final(response.status_code, answer) else None
         return _Outcome(is_over, answer, _reason(response.status_code, answer))
 
-    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> None:
+    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> QueuedMessage | None:
+        """Store what became of a message; return the next of its process if it is due."""
         runtime, message = self._runtime, queued.message
         handler = self._handlers[message.kind]
         is_over = outcome.is_delivered
@@ -151,7 +191,8 @@ class Dispatcher:
             if is_over is None:
                 at = next_attempt(queued.attempts_count, runtime.clock())
                 store.postpone(uow, queued.id, at)
-                return
+                uow.after_commit(runtime.outbox.give)  # the thread has to know the time
+                return None
             store.remove(uow, queued.id)
             if is_over:
                 handler.delivered(uow, runtime, message, outcome.answer)
@@ -159,6 +200,10 @@ class Dispatcher:
                 log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
                 runtime.standing.give()  # perhaps our credential is not good any more
                 handler.refused(uow, runtime, message, outcome.reason)
+            following = store.first_of(uow, message.process_key)
+        if following is None or following[1] > runtime.clock():
+            return None
+        return following[0]
 
 
 def _json_object(content: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from connector.agreement import store as agreements
@@ -127,7 +128,7 @@ def on_request(
         assert known is not None
         return known
     note(uow, process.pid, received)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
     _answer(uow, runtime, process)
     return process
 
@@ -311,7 +312,7 @@ def _pids(process: TransferProcess) -> dict[str, Any]:
 
 def _save(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
     store.put(uow, process)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
 
 
 def _send(

@@ -29,9 +29,7 @@ _IS_SEEN: Final = select(SeenTokenRow.jti).where(
 
 def remember_token(uow: UnitOfWork, claims: Claims) -> bool:
     """Store that the token was used; return False if it was used before."""
-    return _REMEMBER.run(
-        uow, issuer=claims.issuer, jti=claims.jti, expires_at=claims.expires_at
-    )
+    return _REMEMBER.run(uow, issuer=claims.issuer, jti=claims.jti, expires_at=claims.expires_at)
 
 
 def was_used(uow: UnitOfWork, claims: Claims) -> bool:
