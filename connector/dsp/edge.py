@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import partial, wraps
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
@@ -165,15 +165,13 @@ class DspRouter(APIRouter):
 def _in_one_thread(
     endpoint: Callable[..., Any], signature: inspect.Signature, status: int
 ) -> Callable[..., Any]:
-    is_shaped_later = "response" in signature.parameters
-
     @wraps(endpoint)
     def run(*, caller: CallerOpener, **given: Any) -> Any:  # noqa: ANN401 - as FastAPI's
         with caller() as opened:
             answer = endpoint(caller=opened, **given)
-        return answer if is_shaped_later else JSONResponse(answer, status)
+        return answer if isinstance(answer, Response) else JSONResponse(answer, status)
 
-    del run.__wrapped__ # else FastAPI reads the names behind it
+    del run.__wrapped__  # else FastAPI reads the names behind it
     run.__signature__ = signature  # type: ignore[attr-defined]
     return run
 

@@ -24,14 +24,13 @@ async def versions() -> dict[str, Any]:
 
 
 @router.post("/dsp/2025-1/catalog/request", response_model=None)
-def catalog(  # noqa: PLR0917 - FastAPI calls it by name
+def catalog(
     runtime: RuntimeDep,
     body: BodyDep,
     caller: DspCallerDep,
-    response: Response,
     after: Annotated[str, Query(max_length=200)] = "",
     if_none_match: Annotated[str | None, Header()] = None,
-) -> dict[str, Any] | Response:
+) -> Response:
     """Return a page of the catalog; ``Link`` leads on, ``ETag`` tells whether it changed."""
     message, _ = receive(body, CatalogRequestMessage, ErrorType.CATALOG)
     service.check_filter(message.filter)
@@ -41,11 +40,11 @@ def catalog(  # noqa: PLR0917 - FastAPI calls it by name
     page, following = service.catalog_page(
         caller.uow, runtime, reader_id=caller.participant.id, after=after
     )
-    response.headers["ETag"] = etag
+    headers = {"ETag": etag}
     if following is not None:
         url = f"{runtime.dsp_url}/catalog/request?after={quote(following, safe='')}"
-        response.headers["Link"] = f'<{url}>; rel="next"'
-    return page
+        headers["Link"] = f'<{url}>; rel="next"'
+    return Response(page, media_type="application/json", headers=headers)
 
 
 @router.get("/dsp/2025-1/catalog/datasets/{dataset_id}")

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from functools import lru_cache
+from typing import Any, Final
 
 from connector.dsp.edge import DspError, ErrorType
 from connector.offering import store
-from connector.offering.model import Published
+from connector.offering.model import Published, is_visible, make_offer
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
-from schemas.dcat import dataset_to_wire
+from schemas.dcat import dataset_text, dataset_to_wire
 from schemas.dsp.catalog import Catalog, DataService
 from schemas.dsp.message import CONTEXT
-from schemas.ids import DatasetId, ParticipantId
+from schemas.ids import DatasetId, OfferId, ParticipantId
+from schemas.price import PricePlan
+from schemas.terms import Terms
+
+TEXTS_KEPT: Final = 256
 
 
 def service_id(runtime: Runtime) -> str:
@@ -22,19 +28,34 @@ def service_id(runtime: Runtime) -> str:
 
 def catalog_page(
     uow: UnitOfWork, runtime: Runtime, *, reader_id: ParticipantId, after: str
-) -> tuple[dict[str, Any], str | None]:
-    """Return one page of the catalog as ``reader_id`` may see it, and where the next begins."""
+) -> tuple[str, str | None]:
+    """Return one page of the catalog as ``reader_id`` may see it, and where the next begins.
+
+    The page is JSON text: its datasets stand there as they are stored.
+    """
     size = runtime.settings.catalog_page_size
-    rows = store.page(uow, after=after, limit=size + 1)
-    shown = [_to_wire(p, runtime) for p in rows[:size] if p.is_visible_to(reader_id)]
+    rows = store.listed(uow, after=after, limit=size + 1)
+    own = service_id(runtime)
+    shown = [
+        _text(one.dataset_json, one.offer_id, one.terms, one.plan, own)
+        for one in rows[:size]
+        if is_visible(one.terms, reader_id)
+    ]
     catalog = Catalog(
         id=f"{runtime.did}#catalog",
         participant_id=runtime.did,
-        service=(DataService(id=service_id(runtime), endpoint_url=runtime.dsp_url),),
-        dataset=tuple(shown) or None,
+        service=(DataService(id=own, endpoint_url=runtime.dsp_url),),
     )
-    following = rows[size - 1].dataset.id if len(rows) > size else None
-    return catalog.to_json(), following
+    text = json.dumps(catalog.to_json(), ensure_ascii=False)
+    if shown:
+        text = f'{text[:-1]}, "dataset": [{", ".join(shown)}]}}'
+    following = rows[size - 1].dataset_id if len(rows) > size else None
+    return text, following
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _text(dataset_json: str, offer_id: OfferId, terms: Terms, plan: PricePlan, service: str) -> str:
+    return dataset_text(dataset_json, offer=make_offer(offer_id, terms, plan), service_id=service)
 
 
 def dataset(
