@@ -22,7 +22,7 @@ WARM_UP: Final = 5
 NEGOTIATIONS: Final = 100
 CONTRACTS: Final = 50
 CROWD: Final = 1_000
-CROWD_SECONDS_MAX: Final = 300.0
+CROWD_SECONDS_MAX: Final = 1_200.0
 RETRY_SECONDS: Final = 0.005
 MESSAGES: Final = 5  # the buyer's own call, and four of DSP: each is answered, each is durable
 
