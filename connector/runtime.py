@@ -96,7 +96,7 @@ class Outlet(Signal):
 class Deciders:
     """Who decides for the company; by default what it has published decides."""
 
-    negotiation: negotiating.Decider = field(default_factory=negotiating.AutomaticDecider)
+    negotiation: negotiating.Decider = field(default_factory=negotiating.CompanyDecider)
     transfer: transferring.Decider = field(default_factory=transferring.AutomaticDecider)
 
 
@@ -106,7 +106,7 @@ class Runtime:
 
     ``outbox`` reaches the dispatcher, ``usage`` the shipper of usage records, ``processes``
     those who wait for a negotiation or transfer process, ``standing`` the keeper of our
-    credential, ``credentials`` those who wait for one.
+    credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due.
     """
 
     settings: ConnectorSettings
@@ -124,6 +124,7 @@ class Runtime:
     processes: Processes = field(default_factory=Processes)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)
+    deadlines: Signal = field(default_factory=Signal)
     rotating: threading.Lock = field(default_factory=threading.Lock)
 
     @property

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from schemas.approval import Approval
 from schemas.dataset import Dataset, Listing
 from schemas.ids import OfferId, ParticipantId
 from schemas.terms import UnknownTermError, from_policy
 
 DETAILS: Final = "urn:idb:dataset:1"
+APPROVAL: Final = "urn:idb:approval:1"
 FORMAT_READ: Final = "HttpData-PULL"  # the Arrow IPC file, by byte range
 FORMAT_QUERY: Final = "urn:idb:format:1:sql"  # SQL in, Arrow IPC stream out
 ARROW_MEDIA_TYPE: Final = "application/vnd.apache.arrow.file"
@@ -23,13 +25,20 @@ class NotOurDatasetError(ValueError):
     """A catalog's dataset that is not described the way the data bank does."""
 
 
-def dataset_to_wire(dataset: Dataset, *, offer: dict[str, Any], service_id: str) -> dict[str, Any]:
+def dataset_to_wire(
+    dataset: Dataset,
+    *,
+    offer: dict[str, Any],
+    service_id: str,
+    approval: Approval = Approval.AUTOMATIC,
+) -> dict[str, Any]:
     """Return a DSP ``Dataset`` without context.
 
     Args:
         dataset: What is published.
         offer: The ODRL offer: ``@id``, ``@type`` and rules, no target.
         service_id: The ``@id`` of the connector's DataService.
+        approval: How requests for it are answered.
     """
     details = dataset.to_json()
     described = _described(
@@ -39,11 +48,14 @@ def dataset_to_wire(dataset: Dataset, *, offer: dict[str, Any], service_id: str)
         keywords=list(dataset.keywords),
         offer=offer,
         service_id=service_id,
+        approval=approval,
     )
     return {**described, DETAILS: details}
 
 
-def dataset_text(dataset_json: str, *, offer: dict[str, Any], service_id: str) -> str:
+def dataset_text(
+    dataset_json: str, *, offer: dict[str, Any], service_id: str, approval: Approval
+) -> str:
     """Return what ``dataset_to_wire`` does, as JSON, from a dataset as JSON and without checks."""
     dataset = json.loads(dataset_json)
     head = json.dumps(
@@ -54,6 +66,7 @@ def dataset_text(dataset_json: str, *, offer: dict[str, Any], service_id: str) -
             keywords=dataset.get("keywords", []),
             offer=offer,
             service_id=service_id,
+            approval=approval,
         ),
         ensure_ascii=False,
     )
@@ -68,6 +81,7 @@ def _described(
     keywords: list[str],
     offer: dict[str, Any],
     service_id: str,
+    approval: Approval,
 ) -> dict[str, Any]:
     return {
         "@id": dataset_id,
@@ -80,6 +94,7 @@ def _described(
         "dct:title": _in_both(title),
         "dct:description": _in_both(description),
         "dcat:keyword": keywords,
+        APPROVAL: approval.value,
     }
 
 
@@ -118,6 +133,7 @@ def listing_from_wire(
             offer_id=OfferId(policy["@id"]),
             policy=policy,
             plan=plan,
+            approval=Approval(wire.get(APPROVAL, Approval.AUTOMATIC)),
         )
     except KeyError as error:
         raise NotOurDatasetError(f"{error} is missing") from None

@@ -14,9 +14,7 @@ from databank.kit.db import UnitOfWork
 from schemas.dcat import dataset_text, dataset_to_wire
 from schemas.dsp.catalog import Catalog, DataService
 from schemas.dsp.message import CONTEXT
-from schemas.ids import DatasetId, OfferId, ParticipantId
-from schemas.price import PricePlan
-from schemas.terms import Terms
+from schemas.ids import DatasetId, ParticipantId
 
 TEXTS_KEPT: Final = 256
 
@@ -36,11 +34,7 @@ def catalog_page(
     size = runtime.settings.catalog_page_size
     rows = store.listed(uow, after=after, limit=size + 1)
     own = service_id(runtime)
-    shown = [
-        _text(one.dataset_json, one.offer_id, one.terms, one.plan, own)
-        for one in rows[:size]
-        if is_visible(one.terms, reader_id)
-    ]
+    shown = [_text(one, own) for one in rows[:size] if is_visible(one.terms, reader_id)]
     catalog = Catalog(
         id=f"{runtime.did}#catalog",
         participant_id=runtime.did,
@@ -54,8 +48,11 @@ def catalog_page(
 
 
 @lru_cache(maxsize=TEXTS_KEPT)
-def _text(dataset_json: str, offer_id: OfferId, terms: Terms, plan: PricePlan, service: str) -> str:
-    return dataset_text(dataset_json, offer=make_offer(offer_id, terms, plan), service_id=service)
+def _text(listed: store.Listed, service: str) -> str:
+    offer = make_offer(listed.offer_id, listed.terms, listed.plan)
+    return dataset_text(
+        listed.dataset_json, offer=offer, service_id=service, approval=listed.approval
+    )
 
 
 def dataset(
@@ -74,7 +71,10 @@ def dataset(
 
 def _to_wire(published: Published, runtime: Runtime) -> dict[str, Any]:
     return dataset_to_wire(
-        published.dataset, offer=published.offer(), service_id=service_id(runtime)
+        published.dataset,
+        offer=published.offer(),
+        service_id=service_id(runtime),
+        approval=published.approval,
     )
 
 

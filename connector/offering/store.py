@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel, col, func, select
 
 from connector.offering.model import Published
 from databank.kit.db import UnitOfWork, UtcTime
+from schemas.approval import Approval
 from schemas.dataset import Dataset
 from schemas.ids import DatasetId, OfferId
 from schemas.price import PricePlan
@@ -33,6 +34,7 @@ class PublishedRow(SQLModel, table=True):
     terms_json: str = Field(sa_column=Column(Text, nullable=False))
     plan_json: str = Field(sa_column=Column(Text, nullable=False))
     file_name: str
+    approval: str = Field(sa_column_kwargs={"server_default": Approval.AUTOMATIC.value})
     skipped_rows_count: int
     is_withdrawn: bool = Field(index=True)
     changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
@@ -58,6 +60,7 @@ def _from_row(row: PublishedRow | Row[Any]) -> Published:
         terms=terms,
         plan=plan,
         file_name=row.file_name,
+        approval=Approval(row.approval),
         skipped_rows_count=row.skipped_rows_count,
         is_withdrawn=row.is_withdrawn,
     )
@@ -83,6 +86,7 @@ def put(uow: UnitOfWork, published: Published) -> None:
             terms_json=_dump(published.terms),
             plan_json=_dump(published.plan),
             file_name=published.file_name,
+            approval=published.approval.value,
             skipped_rows_count=published.skipped_rows_count,
             is_withdrawn=published.is_withdrawn,
             changed_at=dataset.modified_at,
@@ -93,12 +97,12 @@ def put(uow: UnitOfWork, published: Published) -> None:
 
 
 def replace(uow: UnitOfWork, published: Published, *, now: datetime) -> None:
-    """Store a changed title, terms or price of a dataset; its name and file stay."""
+    """Store a changed title, terms, price or approval; name and file stay."""
     row = uow.session.get_one(PublishedRow, published.dataset.id)
     row.offer_id = published.offer_id
     row.dataset_json = _dump(published.dataset)
     row.terms_json, row.plan_json = _dump(published.terms), _dump(published.plan)
-    row.changed_at = now
+    row.approval, row.changed_at = published.approval.value, now
     row.changes_count += 1
     uow.session.flush()
 
@@ -126,6 +130,7 @@ _LISTED: Final = (
         col(PublishedRow.dataset_json),
         col(PublishedRow.terms_json),
         col(PublishedRow.plan_json),
+        col(PublishedRow.approval),
     )
     # "= false" would make SQLite fetch and sort all that are not withdrawn, for every page
     .where(
@@ -146,6 +151,7 @@ class Listed:
     dataset_json: str
     terms: Terms
     plan: PricePlan
+    approval: Approval
 
 
 def publications(uow: UnitOfWork, *, limit: int) -> list[Published]:
@@ -161,6 +167,7 @@ def listed(uow: UnitOfWork, *, after: str, limit: int) -> list[Listed]:
             OfferId(row.offer_id),
             row.dataset_json,
             *_parse_rules(row.terms_json, row.plan_json),
+            Approval(row.approval),
         )
         for row in uow.run(_LISTED, after=after, count=limit)
     ]

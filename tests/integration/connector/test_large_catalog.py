@@ -117,5 +117,10 @@ def test_a_dataset_stands_in_the_page_as_it_was_published(
     ]
     assert shown == wanted
     for one in published:
-        text = json.dumps(one.dataset.to_json())
-        assert json.loads(dataset_text(text, offer=one.offer(), service_id=service)) in wanted
+        text = dataset_text(
+            json.dumps(one.dataset.to_json()),
+            offer=one.offer(),
+            service_id=service,
+            approval=one.approval,
+        )
+        assert json.loads(text) in wanted
