@@ -33,6 +33,7 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.transfer import store as transfers
 from connector.transfer.routes import router as transfer_router
 from connector.transfer.service import TransferDelivery
 from databank.kit.app import CallerDep, Context, create_base_app
@@ -156,6 +157,15 @@ ROUTERS: Final = (
 )
 
 
+def _warm_up(runtime: Runtime, pool: QueryPool) -> None:
+    """Have a SQL worker run before the first query comes, if one may come."""
+    runtime.before_queries.append(pool.warm)
+    with runtime.database.unit_of_work() as uow:
+        is_wanted = transfers.has_open_queries(uow)
+    if is_wanted:
+        pool.warm()
+
+
 def create_app(
     settings: ConnectorSettings,
     *,
@@ -183,6 +193,7 @@ def create_app(
     async def background() -> AsyncIterator[None]:
         for thread in threads:
             thread.start()
+        _warm_up(runtime, query_pool)
         yield
         for thread in reversed(threads):
             thread.stop()

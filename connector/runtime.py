@@ -107,6 +107,7 @@ class Runtime:
     ``outbox`` reaches the dispatcher, ``usage`` the shipper of usage records, ``processes``
     those who wait for a negotiation or transfer process, ``standing`` the keeper of our
     credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due.
+    ``before_queries`` are called when a consumer has got an address where it may ask with SQL.
     """
 
     settings: ConnectorSettings
@@ -125,6 +126,7 @@ class Runtime:
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)
     deadlines: Signal = field(default_factory=Signal)
+    before_queries: list[Callable[[], None]] = field(default_factory=list)
     rotating: threading.Lock = field(default_factory=threading.Lock)
 
     @property

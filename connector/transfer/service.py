@@ -284,6 +284,9 @@ def _open(
     secret = new_secret()
     opened = replace(process, secret_sha256=hashlib.sha256(secret.encode()).hexdigest())
     _save(uow, runtime, opened)
+    if opened.format == FORMAT_QUERY:
+        for action in runtime.before_queries:
+            uow.after_commit(action)
     endpoint = f"{runtime.settings.url}/data/{opened.pid}"
     address = wire.bearer_address(endpoint, secret)
     message = wire.TransferStartMessage(**_pids(opened), data_address=address)

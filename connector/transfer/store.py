@@ -13,6 +13,7 @@ from connector.side import Side
 from connector.transfer.machine import FINAL, State
 from connector.transfer.model import TransferProcess
 from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from schemas.dcat import FORMAT_QUERY
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 
 
@@ -86,6 +87,15 @@ _OF_CONSUMER: Final = select(TransferRow).where(
     TransferRow.counterparty_id == bindparam("counterparty_id"),
     TransferRow.side == Side.PROVIDER.value,
 )
+_OPEN: Final = (
+    select(TransferRow.pid)
+    .where(
+        TransferRow.side == Side.PROVIDER.value,
+        TransferRow.state == State.STARTED.value,
+        TransferRow.format == bindparam("format"),
+    )
+    .limit(1)
+)
 _RUNNING: Final = (
     select(TransferRow)
     .where(TransferRow.agreement_id == bindparam("agreement"))
@@ -127,6 +137,11 @@ def by_consumer_pid(
 def running(uow: UnitOfWork, agreement_id: AgreementId) -> list[TransferProcess]:
     """Return the processes of an agreement that have not ended, oldest change first."""
     return [_from_row(row) for row in uow.run(_RUNNING, agreement=agreement_id)]
+
+
+def has_open_queries(uow: UnitOfWork) -> bool:
+    """Return whether a consumer has an address of ours where it may ask with SQL."""
+    return uow.run(_OPEN, format=FORMAT_QUERY).first() is not None
 
 
 def running_of_all(
