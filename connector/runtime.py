@@ -77,6 +77,11 @@ class Processes(Signal):
                 if not self._watchers[pid]:
                     del self._watchers[pid]
 
+    def watchers(self, pid: str) -> int:
+        """Return how many wait for a process."""
+        with self._condition:
+            return len(self._watchers.get(pid, ()))
+
 
 class Outlet(Signal):
     """Hands messages that may leave at once to the dispatcher; for others, it is woken."""

@@ -17,6 +17,7 @@ import pytest
 from schemas.management import NegotiationView
 from tests.support.figures import Figure, Figures
 from tests.support.market import Market, connect
+from tests.support.processes import wait_for
 
 WARM_UP: Final = 5
 NEGOTIATIONS: Final = 100
@@ -82,14 +83,17 @@ def first_byte(market: Market, connection: HTTPConnection) -> tuple[float, float
 
 def _first_answer(connection: HTTPConnection, path: str, token: str) -> HTTPResponse:
     """Ask until both parties' reports have reached clearing: it holds the money only then."""
-    while True:
+
+    def ask() -> HTTPResponse | None:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
-        if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
-            assert response.status == HTTPStatus.OK, response.read()
-            return response
-        response.read()
-        time.sleep(RETRY_SECONDS)
+        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.read()
+            return None
+        assert response.status == HTTPStatus.OK, response.read()
+        return response
+
+    return wait_for(ask, what="a grant", poll_seconds=RETRY_SECONDS)
 
 
 @pytest.mark.benchmark
