@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 from fastapi import Request
@@ -30,6 +30,7 @@ from connector.outbox.courier import Courier
 from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings, IdentityCheck
 from connector.transfer.routes import router as transfer_router
+from databank.kit.app import Caller
 from schemas.problem import ProblemError
 from tests.support.connectors import Registry
 
@@ -173,7 +174,7 @@ class Node:
     def _answered(
         self, route: APIRoute, pids: dict[str, str], request: Request, body: bytes
     ) -> dict[str, Any]:
-        edge = get_dsp_caller(request)
+        edge = cast("Generator[Caller, None, None]", get_dsp_caller(request))
         known = {"runtime": self.runtime, "body": body, "caller": next(edge), **pids}
         code = route.endpoint.__code__
         try:
