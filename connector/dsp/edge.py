@@ -115,11 +115,11 @@ CallerOpener: TypeAlias = Callable[[], AbstractContextManager[Caller]]
 
 async def get_dsp_caller(request: Request) -> CallerOpener:
     """Return what authenticates the caller and opens the transaction, in the route's thread."""
-    return partial(_opened_caller, request)
+    return partial(opened_caller, request)
 
 
 @contextmanager
-def _opened_caller(request: Request) -> Iterator[Caller]:
+def opened_caller(request: Request) -> Iterator[Caller]:
     """Authenticate a participant the way the protocol wants, and open the transaction."""
     path: str = request.scope["path"]
     error_type = _error_type(path)

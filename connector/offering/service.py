@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from schemas.dsp.message import CONTEXT
 from schemas.ids import DatasetId, ParticipantId
 
 TEXTS_KEPT: Final = 256
+WINDOW_DEFAULT: Final = 50  # EDC's own
+WINDOW_MAX: Final = 1000
 
 
 def service_id(runtime: Runtime) -> str:
@@ -35,16 +38,18 @@ def catalog_page(
     rows = store.listed(uow, after=after, limit=size + 1)
     own = service_id(runtime)
     shown = [_text(one, own) for one in rows[:size] if is_visible(one.terms, reader_id)]
+    following = rows[size - 1].dataset_id if len(rows) > size else None
+    return _catalog(runtime, shown), following
+
+
+def _catalog(runtime: Runtime, shown: list[str]) -> str:
     catalog = Catalog(
         id=f"{runtime.did}#catalog",
         participant_id=runtime.did,
-        service=(DataService(id=own, endpoint_url=runtime.dsp_url),),
+        service=(DataService(id=service_id(runtime), endpoint_url=runtime.dsp_url),),
     )
     text = json.dumps(catalog.to_json(), ensure_ascii=False)
-    if shown:
-        text = f'{text[:-1]}, "dataset": [{", ".join(shown)}]}}'
-    following = rows[size - 1].dataset_id if len(rows) > size else None
-    return text, following
+    return f'{text[:-1]}, "dataset": [{", ".join(shown)}]}}' if shown else text
 
 
 @lru_cache(maxsize=TEXTS_KEPT)
@@ -78,18 +83,50 @@ def _to_wire(published: Published, runtime: Runtime) -> dict[str, Any]:
     )
 
 
-def check_filter(conditions: tuple[Any, ...] | None) -> None:
-    """Accept no filter, and the empty query that EDC connectors always send.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of the catalog that a query asks for; EDC connectors always ask so."""
+
+    offset: int
+    limit: int
+
+
+def catalog_window(
+    uow: UnitOfWork, runtime: Runtime, window: Window, *, reader_id: ParticipantId
+) -> str:
+    """Return the part of the catalog that ``reader_id`` asks for, out of what it may see."""
+    rows: list[store.Listed] = []
+    after, size = "", runtime.settings.catalog_page_size
+    while len(rows) < window.offset + window.limit:
+        found = store.listed(uow, after=after, limit=size)
+        rows += [p for p in found if is_visible(p.terms, reader_id)]
+        if len(found) < size:
+            break
+        after = found[-1].dataset_id
+    part = rows[window.offset : window.offset + window.limit]
+    return _catalog(runtime, [_text(p, service_id(runtime)) for p in part])
+
+
+def window_of(conditions: tuple[Any, ...] | None) -> Window | None:
+    """Return what an EDC query without conditions asks for; None: there is no query.
 
     Raises:
         DspError: 400, a filter that would have to be applied.
     """
+    window = None
     for condition in conditions or ():
-        if isinstance(condition, dict) and not condition.get("filterExpression"):
-            continue
-        raise DspError(
-            ErrorType.CATALOG,
-            400,
-            code="unsupported-filter",
-            reason="this catalog is not filtered; search in the catalog service",
-        )
+        if not isinstance(condition, dict) or condition.get("filterExpression"):
+            raise _unsupported("this catalog is not filtered; search in the catalog service")
+        offset, limit = condition.get("offset", 0), condition.get("limit", WINDOW_DEFAULT)
+        if not (_is_count(offset) and _is_count(limit)):
+            raise _unsupported("offset and limit are whole numbers from 0")
+        window = Window(offset, min(limit, WINDOW_MAX))
+    return window
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _unsupported(reason: str) -> DspError:
+    return DspError(ErrorType.CATALOG, 400, code="unsupported-filter", reason=reason)

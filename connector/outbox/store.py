@@ -48,6 +48,13 @@ _WAITING: Final = (
     .where(col(OutboxRow.process_key) == bindparam("process_key"))
     .with_for_update()
 )
+_ALL: Final = (
+    select(OutboxRow)
+    .where(col(OutboxRow.process_key) == bindparam("process_key"))
+    .order_by(col(OutboxRow.id))
+)
+_ONE: Final = select(OutboxRow).where(col(OutboxRow.id) == bindparam("key")).with_for_update()
+_DROP: Final = delete(OutboxRow).where(col(OutboxRow.process_key) == bindparam("process_key"))
 _REMOVE: Final = delete(OutboxRow).where(col(OutboxRow.id) == bindparam("key"))
 _POSTPONE: Final = (
     update(OutboxRow)
@@ -101,9 +108,27 @@ def count(uow: UnitOfWork, process_key: str) -> int:
     return len(uow.run(_WAITING, process_key=process_key).all())
 
 
-def remove(uow: UnitOfWork, message_id: int) -> None:
+def waiting(uow: UnitOfWork, process_key: str) -> list[OutgoingMessage]:
+    """Return the messages of a process that are not acknowledged, oldest first."""
+    return [_from_row(row).message for row in uow.run(_ALL, process_key=process_key)]
+
+
+def is_waiting(uow: UnitOfWork, queued: QueuedMessage) -> bool:
+    """Whether a message is still to be delivered; if so, nobody else removes it meanwhile."""
+    row = uow.run(_ONE, key=queued.id).one_or_none()
+    # SQLite gives the id of a row that was removed to the next one
+    return row is not None and _from_row(row).message == queued.message
+
+
+def remove(uow: UnitOfWork, queued: QueuedMessage) -> None:
     """Take a message out: it is delivered, or final."""
-    uow.run(_REMOVE, key=message_id)
+    if is_waiting(uow, queued):
+        uow.run(_REMOVE, key=queued.id)
+
+
+def drop(uow: UnitOfWork, process_key: str) -> None:
+    """Take out what a process has not delivered yet: it is void."""
+    uow.run(_DROP, process_key=process_key)
 
 
 def postpone(uow: UnitOfWork, message_id: int, next_at: datetime) -> None:

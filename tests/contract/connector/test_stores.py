@@ -86,7 +86,7 @@ def test_the_outbox_shows_the_first_of_each_process(database: Database) -> None:
         heads = [q for q, _ in outbox.heads(uow, limit=10)]
         assert [q.message.body["n"] for q in heads] == [3, 1]  # 2 waits behind 1
         assert heads[1].attempts_count == 1
-        outbox.remove(uow, heads[1].id)
+        outbox.remove(uow, heads[1])
     with database.unit_of_work() as uow:
         assert [q.message.body["n"] for q, _ in outbox.heads(uow, limit=10)] == [2, 3]
 
@@ -102,7 +102,7 @@ def test_only_the_first_message_of_a_process_may_leave_at_once(database: Databas
         assert outbox.append(uow, queued("b", 3), NOW) is not None
     with database.unit_of_work() as uow:
         assert outbox.first_of(uow, "a") == (first, NOW)
-        outbox.remove(uow, first.id)
+        outbox.remove(uow, first)
         following = outbox.first_of(uow, "a")
         assert following is not None
         assert following[0].message.body == {"n": 2}
