@@ -6,14 +6,12 @@ that would steer the page around it.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -21,9 +19,9 @@ from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from schemas.shown import clean_text, in_seoul
 from schemas.wire import Text
 
-SEOUL: Final = ZoneInfo("Asia/Seoul")
 LANGUAGES: Final = {"ko": "한국어", "en": "English"}
 LANGUAGE_SECONDS: Final = 365 * 24 * 3600
 HEADERS: Final = {
@@ -42,13 +40,9 @@ _WEEKDAYS: Final = "월화수목금토일"
 
 
 def clean(value: object) -> object:
-    """Take characters out of a text that would steer the page around it.
-
-    Direction marks can show a text in another order than it is read; controls have no picture.
-    """
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "".join(c for c in value if c in "\n\t" or not unicodedata.category(c).startswith("C"))
+    """Clean what a template shows, if it is a text that is not our own markup."""
+    is_foreign = isinstance(value, str) and not isinstance(value, Markup)
+    return clean_text(str(value)) if is_foreign else value
 
 
 def in_language(text: Text, language: str) -> str:
@@ -58,7 +52,7 @@ def in_language(text: Text, language: str) -> str:
 
 def day(time: datetime, language: str) -> str:
     """Write a day as people in Korea read it."""
-    local = time.astimezone(SEOUL)
+    local = in_seoul(time)
     weekday = f" ({_WEEKDAYS[local.weekday()]})" if language == "ko" else ""
     return f"{local:%Y-%m-%d}{weekday}"
 
@@ -66,7 +60,7 @@ def day(time: datetime, language: str) -> str:
 def moment(time: datetime, language: str) -> str:
     """Write a day and the time of the day in Seoul."""
     zone = "" if language == "ko" else " KST"
-    return f"{day(time, language)} {time.astimezone(SEOUL):%H:%M}{zone}"
+    return f"{day(time, language)} {in_seoul(time):%H:%M}{zone}"
 
 
 def address(path: str, params: Mapping[str, str | None], **changes: str | None) -> str:
