@@ -14,17 +14,16 @@ from datetime import datetime
 from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
-from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from schemas.money import format_won, parse_won
 from schemas.price import AMOUNT_MICRO_MAX, PriceComponent, PriceKind, PricePlan
 from schemas.proposal import Proposal
+from schemas.shown import SEOUL, clean_text, in_seoul
 from schemas.terms import Terms, title_of
 from schemas.wire import Text
 
-SEOUL: Final = ZoneInfo("Asia/Seoul")
 Sent = Mapping[str, Sequence[str]]  # every value of each name, as a browser sends a form
 
 
@@ -116,16 +115,21 @@ def read(sent: Sent, shown: Proposal) -> tuple[Proposal | None, CounterForm]:
 def _typed(field: FormField, sent: Sent) -> FormField:
     if field.name not in sent:
         return field
-    texts = (text.replace("\r\n", "\n").strip() for text in sent[field.name])
+    texts = (_as_sent(text) for text in sent[field.name])
     if field.kind in {Kind.FLAG, Kind.ANY_OF}:  # a hidden empty value says that it was shown
         return replace(field, texts=tuple(text for text in texts if text))
     return replace(field, texts=(next(texts, ""),))
 
 
+def _as_sent(text: str) -> str:
+    """Return a text as it comes back from a page: clean, with line feeds, no spaces around."""
+    return clean_text(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
 def _is_untouched(field: FormField, blank: FormField) -> bool:
     if field.kind in {Kind.FLAG, Kind.ANY_OF}:
         return set(field.texts) == set(blank.texts)
-    return field.text == blank.text.strip()
+    return field.text == _as_sent(blank.text)
 
 
 # Prices
@@ -236,7 +240,7 @@ def _texts(terms: Terms, name: str) -> tuple[str, ...]:
         case Kind.LINES:
             return ("\n".join(v if isinstance(v, str) else v.to_text() for v in value),)
         case Kind.TIME if value is not None:
-            return (f"{value.astimezone(SEOUL):%Y-%m-%dT%H:%M:%S}",)
+            return (f"{in_seoul(value):%Y-%m-%dT%H:%M:%S}",)
         case Kind.JSON if value is not None:
             return (json.dumps(terms.to_json().get(name), ensure_ascii=False),)
         case _:

@@ -20,11 +20,12 @@ from connector.desk.view import DESK
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import get_context, is_same_secret
 from databank.kit.db import DataError
-from databank.kit.pages import Pages, clean
+from databank.kit.pages import Pages, address
 from schemas.approval import approval_text
 from schemas.ids import ParticipantId
 from schemas.price import price_sentence
 from schemas.problem import ForbiddenError, InvalidRequestError, ProblemError
+from schemas.shown import clean_text
 from schemas.wire import Text
 
 SIGN_IN: Final = f"{DESK}/sign-in"
@@ -96,7 +97,7 @@ class SentForm:
 
     def __init__(self, values: dict[str, list[str]]) -> None:
         self.values = {
-            name: [str(clean(text.replace("\r\n", "\n"))) for text in texts]
+            name: [clean_text(text.replace("\r\n", "\n")) for text in texts]
             for name, texts in values.items()
         }
 
@@ -187,8 +188,17 @@ def render(
     session: Session | None = getattr(request.state, "session", None)
     said = labels.SAID.get(request.query_params.get("said", ""))
     path = request.url.path
+    host = urlsplit(get_runtime(request).settings.url).netloc
     return PAGES.render(
-        request, name, status=status, here=here, session=session, said=said, path=path, **values
+        request,
+        name,
+        status=status,
+        here=here,
+        session=session,
+        said=said,
+        path=path,
+        host=host,
+        **values,
     )
 
 
@@ -242,8 +252,8 @@ class DeskRoute(APIRoute):
 def _sign_in_first(request: Request) -> Response:
     """Return the sign-in: by a detour for a page, at once for a form that would be lost."""
     if request.method == "GET":
-        target = request.url.path
-        return RedirectResponse(f"{SIGN_IN}?to={quote(target, safe='/:')}", SEE_OTHER)
+        params = {"to": request.url.path, "lang": request.query_params.get("lang")}
+        return RedirectResponse(address(SIGN_IN, params), SEE_OTHER)
     message = labels.WORDS["session_over"]
     return render(request, "sign_in.html", status=401, here=SIGN_IN, message=message, to=DESK)
 

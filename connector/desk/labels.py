@@ -60,7 +60,7 @@ SAID: Final[dict[str, Text]] = {
 }
 
 WORDS: Final[dict[str, Text]] = {
-    "desk": _text("협상 창구", "desk"),
+    "desk": _text("협상 창구", "Desk"),
     "footer": _text(
         "이 창구는 우리 회사의 커넥터가 보여 줍니다. 데이터도 여기에 있습니다.",
         "This desk is served by your company's own connector, where its data is, too.",
@@ -155,12 +155,12 @@ WORDS: Final[dict[str, Text]] = {
     "contractual": _text("계약으로만", "By contract"),
     "answer": _text("답하기", "Answer"),
     "answer_hint": _text(
-        "기한까지 답하지 않으면 협상이 끝납니다.",
-        "Without an answer until then the negotiation ends.",
+        "그때까지 답하지 않으면 협상이 끝납니다.",
+        "Without an answer by then the negotiation ends.",
     ),
     "waiting": _text(
-        "상대의 답을 기다립니다. 기한까지 답이 없으면 협상이 끝납니다.",
-        "It is the counterparty's turn. Without an answer in time the negotiation ends.",
+        "그때까지 상대가 답하지 않으면 협상이 끝납니다.",
+        "If the counterparty does not answer by then, the negotiation ends.",
     ),
     "accept": _text("이 조건 수락하기", "Accept these terms"),
     "counter": _text("다른 조건을 역제안하기", "Propose other terms"),

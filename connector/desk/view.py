@@ -18,6 +18,11 @@ from schemas.wire import Text
 DESK: Final = "/desk"
 POLICY_CHARS_MAX: Final = 20_000
 NO_TITLE: Final = Text(ko="제목 없는 데이터셋", en="Dataset without a title")
+_ENDINGS: Final = (
+    ("_forbidden", "{} 금지", "no {}"),
+    ("_days", "{} (일)", "{} (days)"),
+    ("_percent", "{} (%)", "{} (%)"),
+)
 _FINAL: Final = frozenset(state.value for state in FINAL)
 
 
@@ -102,11 +107,12 @@ def approval_address(dataset_id: str) -> str:
 
 
 def field_title(name: str) -> Text:
-    """Return the title of a field of the terms; a flag that forbids says so."""
+    """Return the title of a field of the terms, with what its name says of its unit."""
     title = title_of(name)
-    if not name.endswith("_forbidden"):
-        return title
-    return Text(ko=f"{title.ko} 금지", en=f"no {title.en}")
+    for ending, ko, en in _ENDINGS:
+        if name.endswith(ending):
+            return Text(ko=ko.format(title.ko), en=en.format(title.en))
+    return title
 
 
 def title(shown: NegotiationView | AgreementView) -> Text:
