@@ -18,13 +18,13 @@ def _text(ko: str, en: str) -> Text:
 
 
 STATES: Final[dict[str, Text]] = {
-    State.REQUESTED: _text("수요기업이 요청함", "requested by the buyer"),
-    State.OFFERED: _text("공급기업이 역제안함", "countered by the supplier"),
-    State.ACCEPTED: _text("수요기업이 수락함", "accepted by the buyer"),
-    State.AGREED: _text("공급기업이 합의함", "agreed by the supplier"),
-    State.VERIFIED: _text("합의문 확인함", "verified by the buyer"),
-    State.FINALIZED: _text("합의함", "agreed"),
-    State.TERMINATED: _text("끝남", "ended"),
+    State.REQUESTED: _text("요청함", "requested"),
+    State.OFFERED: _text("공급기업이 제안함", "offered"),
+    State.ACCEPTED: _text("수락함", "accepted"),
+    State.AGREED: _text("합의 확인 중", "agreed"),
+    State.VERIFIED: _text("합의 확인 중", "agreed"),
+    State.FINALIZED: _text("합의함", "finalized"),
+    State.TERMINATED: _text("성립하지 않음", "terminated"),
 }
 PRICES: Final[dict[str, Text]] = {
     PriceKind.ONE_OFF: _text("일시불", "Once, at the first use"),
@@ -53,7 +53,7 @@ SAID: Final[dict[str, Text]] = {
     "refused": _text("거절했습니다. 협상이 끝났습니다.", "Refused. The negotiation is over."),
     "withdrawn": _text("협상을 끝냈습니다.", "The negotiation was ended."),
     "ended": _text(
-        "합의를 끝냈습니다. 다음 이용부터 거절됩니다.",
+        "합의를 해지했습니다. 다음 이용부터 거절됩니다.",
         "The agreement was ended. The next use is refused.",
     ),
     "approval": _text("승인 방식을 바꾸었습니다.", "The approval was changed."),
@@ -66,7 +66,7 @@ WORDS: Final[dict[str, Text]] = {
         "This desk is served by your company's own connector, where its data is, too.",
     ),
     "menu": _text("메뉴", "Menu"),
-    "inbox": _text("답변 대기함", "Inbox"),
+    "inbox": _text("받은 제안", "Inbox"),
     "negotiations": _text("모든 협상", "All negotiations"),
     "agreements": _text("맺은 합의", "Our agreements"),
     "datasets": _text("우리 데이터셋", "Our datasets"),
@@ -92,7 +92,7 @@ WORDS: Final[dict[str, Text]] = {
         "over https or on localhost.",
     ),
     "inbox_intro": _text(
-        "우리 회사의 답을 기다리는 제시 조건입니다. 오래 기다린 것부터 보입니다.",
+        "우리 회사의 답을 기다리는 제안 조건입니다. 오래 기다린 것부터 보입니다.",
         "Proposals that wait for our answer, longest waiting first.",
     ),
     "inbox_empty": _text("답을 기다리는 것이 없습니다", "Nothing waits for an answer"),
@@ -125,10 +125,10 @@ WORDS: Final[dict[str, Text]] = {
     "until": _text("답할 기한", "Answer until"),
     "changed": _text("마지막 변경", "Last change"),
     "reason": _text("이유", "Reason"),
-    "our_turn": _text("답할 차례", "our turn"),
+    "our_turn": _text("우리 차례", "our turn"),
     "their_turn": _text("상대 차례", "their turn"),
     "open": _text("보고 답하기", "Look and answer"),
-    "rounds": _text("오간 제시 조건", "What was proposed"),
+    "rounds": _text("오간 제안 조건", "What was proposed"),
     "round": _text("회차", "Round"),
     "by": _text("누가", "By"),
     "at": _text("언제", "At"),
@@ -136,10 +136,10 @@ WORDS: Final[dict[str, Text]] = {
     "before": _text("전", "before"),
     "after": _text("후", "after"),
     "us": _text("우리 회사", "us"),
-    "listed": _text("등록된 제안", "The offer as it was listed"),
-    "unchanged": _text("그대로", "Nothing"),
+    "listed": _text("등록된 조건", "Listed terms"),
+    "unchanged": _text("바뀐 것 없음", "Nothing changed"),
     "no_rounds": _text(
-        "이 협상의 제시 조건은 기록되지 않았습니다.", "The proposals were not recorded."
+        "이 협상의 제안 조건은 기록되지 않았습니다.", "The proposals were not recorded."
     ),
     "unreadable": _text(
         "이 커넥터가 모르는 조건이 있어 말로 옮길 수 없습니다. 수락할 수 없습니다.",
@@ -194,7 +194,7 @@ WORDS: Final[dict[str, Text]] = {
         "we use.",
     ),
     "confirm_final": _text(
-        "수락은 되돌릴 수 없습니다. 맺은 합의는 이유를 대고 끝낼 수 있습니다.",
+        "수락은 되돌릴 수 없습니다. 맺은 합의는 이유를 대고 해지할 수 있습니다.",
         "Accepting cannot be undone. An agreement can be ended later, with a reason.",
     ),
     "confirm_accept": _text("수락하고 합의하기", "Accept and agree"),
@@ -205,9 +205,9 @@ WORDS: Final[dict[str, Text]] = {
     "no_end": _text("정해지지 않음", "no fixed end"),
     "running": _text("이용 중", "running"),
     "over": _text("끝난 합의", "over"),
-    "ended_by": _text("끝낸 쪽", "Ended by"),
-    "end": _text("합의 끝내기", "End the agreement"),
-    "end_title": _text("이 합의를 끝낼까요?", "End this agreement?"),
+    "ended_by": _text("해지한 쪽", "Ended by"),
+    "end": _text("합의 해지하기", "End the agreement"),
+    "end_title": _text("이 합의를 해지할까요?", "End this agreement?"),
     "end_effect": _text(
         "다음 질의와 내려받기부터 거절됩니다. 지금 진행 중인 결과까지는 나갑니다.",
         "Queries and reads are refused from the next one on. A result that is under way is still "
@@ -221,7 +221,7 @@ WORDS: Final[dict[str, Text]] = {
         "상대에게 이유와 덧붙인 말을 알립니다. 되돌릴 수 없습니다.",
         "The counterparty is told the reason and your words. It cannot be undone.",
     ),
-    "confirm_end": _text("합의를 끝냅니다", "End it now"),
+    "confirm_end": _text("합의를 해지합니다", "End it now"),
     "approval": _text("승인 방식", "Approval"),
     "approval_intro": _text(
         "다른 기업의 요청에 누가 답하는지 데이터셋마다 정합니다. 이미 맺은 합의와 진행 중인 "
@@ -234,5 +234,5 @@ WORDS: Final[dict[str, Text]] = {
     "faulty": _text("고칠 것이 있습니다", "Something has to be corrected"),
     "not_found": _text("찾을 수 없습니다", "Not found"),
     "not_found_hint": _text("주소가 잘못되었습니다.", "The address is wrong."),
-    "to_inbox": _text("답변 대기함으로", "To the inbox"),
+    "to_inbox": _text("받은 제안으로", "To the inbox"),
 }

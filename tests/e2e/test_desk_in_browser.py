@@ -98,7 +98,7 @@ def decide_by_hand(supplier: Seat) -> None:
 def counter(supplier: Seat, complaints: list[str]) -> None:
     """Look at the request, make a mistake, correct it, and send the counter-offer."""
     page = supplier.page
-    supplier.follow("답변 대기함")
+    supplier.follow("받은 제안")
     supplier.check("inbox")
     supplier.follow("보고 답하기")
     changes = page.locator("#rounds .changes li").all_inner_texts()
@@ -133,7 +133,7 @@ def accept(buyer: Seat) -> None:
     buyer.check("confirmation-en")
     buyer.press("Accept and agree")
     buyer.reads("Accepted.")
-    assert buyer.page.locator(".state").inner_text() == "agreed"
+    assert buyer.page.locator(".state").inner_text() == "finalized"
     buyer.check("agreed-en")
 
 
@@ -143,13 +143,13 @@ def end(supplier: Seat) -> None:
     supplier.check("agreements")
     supplier.follow("전력 사용량")
     supplier.check("agreement")
-    supplier.follow("합의 끝내기")
+    supplier.follow("합의 해지하기")
     supplier.reads("명세서에 나옵니다")
     supplier.check("end")
     supplier.page.get_by_label("이유").select_option("breach")
     supplier.page.get_by_label("덧붙일 말").fill("재배포를 확인함")
-    supplier.press("합의를 끝냅니다")
-    supplier.reads("합의를 끝냈습니다")
+    supplier.press("합의를 해지합니다")
+    supplier.reads("합의를 해지했습니다")
     supplier.check("ended")
 
 

@@ -101,8 +101,8 @@ def test_the_rounds_tell_what_each_changed_and_the_terms_how_they_hold(
     waiting = asked(sides)
     shown = page_of(desks[0], waiting).text
     assert "요금 질의 1건당 ₩100 (부가세 별도) → 질의 1건당 ₩60 (부가세 별도)" in shown
-    assert "1 우리 회사" in shown
-    assert "2 buyer" in shown
+    assert "등록된 조건 우리 회사" in shown
+    assert "1 buyer" in shown
     assert "계약일부터 30일 동안 기술로 강제" in shown
     assert "제3자에게 다시 제공할 수 없습니다 계약으로만" in shown
     english = page_of(desks[0], waiting, "?lang=en").text
@@ -287,7 +287,7 @@ def test_an_agreement_is_ended_after_a_warning_and_with_a_reason(
     assert unreasoned.status == 422
     assert unreasoned.forms["termination"].values["words"] == ["그냥"]
     done = at_buyer.submit(warning, "termination", code="breach", words="합의와 다른 데이터")
-    assert "합의를 끝냈습니다" in done.text
+    assert "합의를 해지했습니다" in done.text
     assert "우리 회사 ·" in done.text
     [held] = sides[1].manage("GET", "/agreements").json()["agreements"]
     assert (held["end"]["code"], held["end"]["reason"]) == ("breach", "합의와 다른 데이터")
@@ -437,7 +437,7 @@ def test_a_broken_address_is_a_page_that_says_so(company: Person, path: str, sta
     page = company.look(path)
     assert page.status == status
     assert page.answer.headers["content-type"].startswith("text/html")
-    assert "답변 대기함으로" in page.text
+    assert "받은 제안으로" in page.text
 
 
 @pytest.fixture(scope="module")
