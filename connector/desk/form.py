@@ -8,7 +8,7 @@ that a form of yesterday never lifts a limit of today.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ from schemas.money import format_won, parse_won
 from schemas.price import AMOUNT_MICRO_MAX, PriceComponent, PriceKind, PricePlan
 from schemas.proposal import Proposal
 from schemas.shown import SEOUL, clean_text, in_seoul
-from schemas.terms import Terms, title_of
+from schemas.terms import Terms
 from schemas.wire import Text
 
 Sent = Mapping[str, Sequence[str]]  # every value of each name, as a browser sends a form
@@ -263,7 +263,7 @@ _NOT_READ: Final = {
         en="Write a date and time in Korea, such as 2027-01-31T18:00",
     ),
     Kind.LINES: Text(
-        ko="한 줄에 하나씩, 보이던 꼴로 적으세요", en="Write one a line, in the form that was shown"
+        ko="한 줄에 하나씩, 예시의 꼴로 적으세요", en="Write one a line, in the form of the example"
     ),
     Kind.JSON: Text(ko="JSON으로 적으세요", en="Write JSON"),
 }
@@ -335,14 +335,5 @@ def _said(kind: str, context: dict[str, Any], message: str) -> Text:
     if kind in _FAULTS:
         ko, en = (form.format(**context) for form in _FAULTS[kind])
         return Text(ko=ko, en=en)
+    message = message.removeprefix("Value error, ")
     return Text(ko=f"이대로는 쓸 수 없습니다: {message}", en=message)
-
-
-def faults(form: CounterForm) -> Iterator[Text]:
-    """Yield what has to be corrected, for the top of a page."""
-    if form.error:
-        yield form.error
-    for field in form.terms:
-        if field.error:
-            title = title_of(field.key)
-            yield Text(ko=f"{title.ko}: {field.error.ko}", en=f"{title.en}: {field.error.en}")

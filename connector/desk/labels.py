@@ -44,6 +44,13 @@ HINTS: Final[dict[str, Text]] = {
     "json": _text("JSON, 비우면 제한 없음", "JSON; empty: not limited"),
     "line": _text("비우면 제한 없음", "Empty: not limited"),
 }
+# What stands in a field, by example; of fields that say it themselves there is none.
+EXAMPLES: Final[dict[str, str]] = {
+    "recipients": "did:web:nuri.example",
+    "columns": "plant",
+    "masks": "price round 10",
+    "row_filter": 'plant isAnyOf ["A", "B"]',
+}
 SAID: Final[dict[str, Text]] = {
     "accepted": _text("수락했습니다.", "Accepted."),
     "countered": _text(
@@ -65,6 +72,7 @@ WORDS: Final[dict[str, Text]] = {
         "이 창구는 우리 회사의 커넥터가 보여 줍니다. 데이터도 여기에 있습니다.",
         "This desk is served by your company's own connector, where its data is, too.",
     ),
+    "example": _text("예:", "e.g."),
     "menu": _text("메뉴", "Menu"),
     "inbox": _text("받은 제안", "Inbox"),
     "negotiations": _text("모든 협상", "All negotiations"),

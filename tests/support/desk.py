@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 import httpx
 
 from tests.support.connectors import Running
 
 DESK: Final = "/desk"
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
 @dataclass
@@ -107,7 +109,10 @@ class Person:
         return self.send(f"{DESK}/sign-in", {"token": token}, **options)
 
     def send(self, action: str, values: dict[str, Any], **options: Any) -> Page:
-        return Page(self.http.post(action, data=values, **options))
+        """Send a form, also with texts that are none."""
+        body = urlencode(values, doseq=True, errors="surrogatepass")
+        headers = {"Content-Type": FORM_TYPE, **options.pop("headers", {})}
+        return Page(self.http.post(action, content=body, headers=headers, **options))
 
     def submit(self, page: Page, name: str, **changes: Any) -> Page:
         """Send a page's form, with some fields filled in otherwise; None leaves one out."""
