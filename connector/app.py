@@ -16,6 +16,7 @@ from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
 from connector.deadlines import Deadlines
+from connector.desk.routes import add_desk
 from connector.dsp.edge import DspError, on_dsp_error
 from connector.identity.document import own_document
 from connector.identity.keeper import Keeper
@@ -215,4 +216,5 @@ def create_app(
     app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
     for router in ROUTERS:
         app.include_router(router)
+    add_desk(app, clock)
     return app
