@@ -68,12 +68,14 @@ def _more(found: tuple[object, ...], limit: int) -> int | None:
 
 
 @router.get("/negotiations/{pid}", summary="The desk: one negotiation")
-def negotiation_page(
+async def negotiation_page(
     request: Request, runtime: RuntimeDep, _: SessionDep, pid: str
 ) -> HTMLResponse:
     """Return a negotiation: its rounds, what is on the table, and the forms to answer."""
     is_just_accepted = request.query_params.get("said") == "accepted"
-    return _show(request, _find(runtime, pid, AGREE_SECONDS if is_just_accepted else 0))
+    seconds = AGREE_SECONDS if is_just_accepted else 0
+    shown = await negotiating.wait_for_negotiation(request, runtime, ProcessId(pid), seconds)
+    return _show(request, shown)
 
 
 @router.get("/negotiations/{pid}/acceptance", summary="The desk: accept, asked once more")
@@ -155,8 +157,8 @@ def withdraw(request: Request, runtime: RuntimeDep, sent: FormDep, pid: str) -> 
     return see(page_of("negotiations", pid), "withdrawn")
 
 
-def _find(runtime: Runtime, pid: str, seconds: float = 0) -> NegotiationView:
-    return negotiating.wait_for_negotiation(runtime, ProcessId(pid), seconds)
+def _find(runtime: Runtime, pid: str) -> NegotiationView:
+    return negotiating.show_negotiation(runtime, ProcessId(pid))
 
 
 def _show(

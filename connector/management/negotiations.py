@@ -131,6 +131,17 @@ def _view(runtime: Runtime, negotiation: Negotiation, *, has_rounds: bool) -> Ne
     return view_negotiation(negotiation, patience=days, has_rounds=has_rounds)
 
 
+def show_negotiation(runtime: Runtime, pid: ProcessId) -> NegotiationView:
+    """Return a negotiation with its rounds, as it is now.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+    """
+    with runtime.database.unit_of_work() as uow:
+        negotiation = _get(uow, pid)
+    return _named_view(runtime, negotiation)
+
+
 async def wait_for_negotiation(
     request: Request, runtime: Runtime, pid: ProcessId, seconds: float
 ) -> NegotiationView:

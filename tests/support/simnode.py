@@ -12,13 +12,13 @@ import inspect
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httpx
 from fastapi import Request
@@ -33,7 +33,6 @@ from connector.outbox.model import QueuedMessage
 from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings, IdentityCheck
 from connector.transfer.routes import router as transfer_router
-from databank.kit.app import Caller
 from schemas.problem import ProblemError
 from tests.support.connectors import Registry
 
