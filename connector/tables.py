@@ -9,6 +9,7 @@ from connector.offering import store as offering_store
 from connector.outbox import store as outbox_store
 from connector.policy import store as policy_store
 from connector.publish import store as publish_store
+from connector.relation import store as relation_store
 from connector.transfer import store as transfer_store
 from databank.kit import store as kit_store
 
@@ -23,5 +24,6 @@ __all__ = [
     "outbox_store",
     "policy_store",
     "publish_store",
+    "relation_store",
     "transfer_store",
 ]

@@ -50,7 +50,7 @@ class Answer:
 
 def path_of(runtime: Runtime, access: Access) -> Path:
     """Return where the licensed file lies."""
-    return runtime.data_folder / access.published.file_name
+    return runtime.data_folder / access.licensed.file_name
 
 
 def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, sql: str) -> Answer:
@@ -85,7 +85,14 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
                 _check_same(same, sql_sha256)
                 return _again(result, same).stored
             decision = decide(
-                uow, runtime, access, Mode.QUERY, act_id=query_id, rows=use.rows_count, queries=1
+                uow,
+                runtime,
+                access,
+                Mode.QUERY,
+                act_id=query_id,
+                rows=use.rows_count,
+                bytes_=use.bytes_count,
+                queries=1,
             )
             if decision.is_allowed:
                 return metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
@@ -97,7 +104,7 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
 
 
 def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
-    path, name = path_of(runtime, access), access.published.dataset.name
+    path, name = path_of(runtime, access), access.licensed.dataset.name
     return pool.run(path, process_id=access.pid, dataset=name, sql=sql)
 
 
@@ -116,6 +123,7 @@ def _admit(runtime: Runtime, access: Access, query_id: str, sql_sha256: str) -> 
             Mode.QUERY,
             act_id=query_id,
             rows=None if is_new else 0,
+            bytes_=None if is_new else 0,
             queries=int(is_new),
         )
     if not decision.is_allowed:
@@ -152,7 +160,8 @@ def quote(
     act_id = runtime.make_id()
     is_query = sql is not None
     mode = Mode.QUERY if is_query else Mode.READ
-    _require(runtime, access, mode, act_id, rows=None, queries=int(is_query))
+    queries = int(is_query)
+    _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
         result = _run(runtime, pool, access, sql)
         rows, bytes_ = result.rows_count, result.bytes_count
@@ -160,7 +169,7 @@ def quote(
         left = _uncovered(runtime, access, list(range(len(index.batches))))
         rows = sum(index.batches[n].rows_count for n in left)
         bytes_ = sum(index.batches[n].body_bytes for n in left)
-    _require(runtime, access, mode, act_id, rows=rows, queries=int(is_query))
+    _require(runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries)
     use = Use(
         act_id,
         Act.QUERY if is_query else Act.READ,
@@ -183,10 +192,19 @@ def quote(
 
 
 def _require(
-    runtime: Runtime, access: Access, mode: Mode, act_id: str, *, rows: int | None, queries: int
+    runtime: Runtime,
+    access: Access,
+    mode: Mode,
+    act_id: str,
+    *,
+    rows: int | None,
+    bytes_: int | None,
+    queries: int,
 ) -> None:
     with runtime.database.unit_of_work() as uow:
-        decision = decide(uow, runtime, access, mode, act_id=act_id, rows=rows, queries=queries)
+        decision = decide(
+            uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+        )
     if not decision.is_allowed:
         raise denied(decision)
 
@@ -218,7 +236,13 @@ def admit_read(
             paid = meter.covered(uow, access.pid)
             use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
             decision: Decision = decide(
-                uow, runtime, access, Mode.READ, act_id=act_id, rows=use.rows_count
+                uow,
+                runtime,
+                access,
+                Mode.READ,
+                act_id=act_id,
+                rows=use.rows_count,
+                bytes_=use.bytes_count,
             )
             if decision.is_allowed:
                 if not use.batches:
@@ -237,7 +261,7 @@ def _read_use(access: Access, index: FileIndex, batches: list[int], act_id: str)
         process_id=access.pid,
         rows_count=sum(index.batches[n].rows_count for n in batches),
         bytes_count=sum(index.batches[n].body_bytes for n in batches),
-        result_sha256=access.published.dataset.data_sha256,
+        result_sha256=access.licensed.dataset.data_sha256,
         batches=batches,
     )
 

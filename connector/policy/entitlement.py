@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from connector.relation.model import Relation
 from schemas.ids import ParticipantId
 from schemas.price import PricePlan
 from schemas.terms import Mode, UnknownTermError, from_policy
@@ -29,6 +30,8 @@ class Entitlement:
     ends_at: datetime | None = None
     queries_max: int | None = None
     rows_max: int | None = None
+    bytes_max: int | None = None
+    relation: Relation = field(default_factory=Relation)
     plan: PricePlan = field(default_factory=PricePlan)
     unknown_term: str | None = None
 
@@ -50,5 +53,7 @@ def compile_policy(
         ends_at=ends_at,
         queries_max=terms.queries_max,
         rows_max=terms.rows_max,
+        bytes_max=terms.bytes_max,
+        relation=Relation.of(terms),
         plan=plan,
     )

@@ -24,10 +24,13 @@ ACTS = st.builds(
     consumer_id=st.sampled_from([BUYER, ParticipantId("did:web:rival.example")]),
     queries=st.integers(0, 3),
     rows=st.none() | st.integers(0, 100),
+    bytes=st.none() | st.integers(0, 100),
     is_agreement_terminated=st.booleans(),
     is_process_started=st.booleans(),
 )
-USAGES = st.builds(Usage, queries=st.integers(0, 60), rows=st.integers(0, 60))
+USAGES = st.builds(
+    Usage, queries=st.integers(0, 60), rows=st.integers(0, 60), bytes=st.integers(0, 60)
+)
 MOMENTS = st.integers(-400, 400).map(lambda hours: AGREED + timedelta(hours=hours))
 TIGHT = st.builds(
     Terms,
@@ -36,6 +39,7 @@ TIGHT = st.builds(
     recipients=st.sampled_from([(), (BUYER,), (ParticipantId("did:web:other.example"),)]),
     queries_max=st.none() | st.integers(1, 50),
     rows_max=st.none() | st.integers(1, 50),
+    bytes_max=st.none() | st.integers(1, 50),
 )
 
 
@@ -65,6 +69,7 @@ def test_what_is_allowed_keeps_every_term(
             or used.queries + act.queries <= terms.queries_max
         )
         and (terms.rows_max is None or _fits(terms.rows_max, used.rows, act.rows))
+        and (terms.bytes_max is None or _fits(terms.bytes_max, used.bytes, act.bytes))
     )
     assert decision.is_allowed == keeps
 
