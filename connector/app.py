@@ -10,10 +10,12 @@ from typing import Annotated, Final
 import httpx
 from fastapi import APIRouter, Depends, FastAPI
 
+from connector.agreement.routes import router as agreement_router
 from connector.dataplane.client import SupplierRefusedError, on_supplier_refused
 from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
+from connector.deadlines import Deadlines
 from connector.dsp.edge import DspError, on_dsp_error
 from connector.identity.document import own_document
 from connector.identity.keeper import Keeper
@@ -131,6 +133,7 @@ def create_dispatcher(runtime: Runtime) -> Dispatcher:
             Kind.NEGOTIATION: NegotiationDelivery(),
             Kind.TRANSFER: TransferDelivery(),
             Kind.FRESH_ADDRESS: notices,
+            Kind.AGREEMENT_END: notices,
             Kind.AGREEMENT_RECORD: notices,
             Kind.CRAWL_REQUEST: notices,
         },
@@ -143,6 +146,7 @@ ROUTERS: Final = (
     offering_router,
     negotiation_router,
     transfer_router,
+    agreement_router,
     publish_router,
     management_router,
     use_router,
@@ -171,7 +175,7 @@ def create_app(
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = create_dispatcher(runtime)
     query_pool = QueryPool(query_limits(settings))
-    threads = (dispatcher, Shipper(runtime), Keeper(runtime))
+    threads = (dispatcher, Shipper(runtime), Keeper(runtime), Deadlines(runtime))
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:

@@ -8,18 +8,20 @@ announces.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from connector.agreement import store as agreements
-from connector.agreement.model import Agreement
+from connector.agreement.model import Agreement, end_of
 from connector.dsp.edge import DspError, ErrorType, Process
-from connector.dsp.redelivery import Received, Seen, is_repetition, note
+from connector.dsp.redelivery import Received, Seen, code_in, is_repetition, note
 from connector.negotiation import store
 from connector.negotiation.decide import Move, Refusal, Situation
 from connector.negotiation.machine import FINAL, SAID_ONCE, Message, State, step
-from connector.negotiation.model import Negotiation, agreement_error, make_agreement
+from connector.negotiation.model import Negotiation, Round, agreement_error, make_agreement
 from connector.negotiation.outgoing import initial_request, message_of, path_of
 from connector.offering import store as offerings
+from connector.offering.model import Published
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
@@ -31,6 +33,7 @@ from schemas.dsp.message import read_id
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_web
 from schemas.management import NegotiateRequest
 from schemas.participant import Participant
+from schemas.refusal import RefusalCode
 from schemas.terms import UnknownTermError
 from schemas.wire import parse_time
 
@@ -41,7 +44,7 @@ TITLE_CHARS_MAX: Final = 300  # of AgreementRecord
 def start(
     uow: UnitOfWork, runtime: Runtime, request: NegotiateRequest, *, peer_url: str
 ) -> Negotiation:
-    """Ask a provider for an offer as it stands in its catalog (consumer).
+    """Ask a provider for an offer of its catalog, as it stands or on other terms (consumer).
 
     Args:
         uow: The transaction.
@@ -49,6 +52,10 @@ def start(
         request: The offer, and whose it is.
         peer_url: The provider's DSP base.
     """
+    now = runtime.clock()
+    listed = _as_offer({**request.policy, "@id": request.offer_id}, request.dataset_id)
+    wanted = request.proposal.policy() if request.proposal else request.policy
+    offer = _as_offer({**wanted, "@id": request.offer_id}, request.dataset_id)
     negotiation = Negotiation(
         side=Side.CONSUMER,
         consumer_pid=ProcessId(runtime.make_id()),
@@ -57,9 +64,10 @@ def start(
         peer_url=peer_url.rstrip("/"),
         dataset_id=request.dataset_id,
         dataset_title=request.dataset_title,
-        offer=_as_offer({**request.policy, "@id": request.offer_id}, request.dataset_id),
+        offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
-        updated_at=runtime.clock(),
+        updated_at=now,
+        rounds=(Round(Side.PROVIDER, listed, now), Round(Side.CONSUMER, offer, now)),
     )
     message = initial_request(negotiation, callback_address=runtime.dsp_url)
     _save(uow, runtime, negotiation)
@@ -87,6 +95,7 @@ def on_request(
     target = DatasetId(str(offer.get("target", "")))
     published = offerings.get(uow, target)
     assert message.callback_address is not None  # the model wants it without a providerPid
+    now = runtime.clock()
     negotiation = Negotiation(
         side=Side.PROVIDER,
         consumer_pid=consumer_pid,
@@ -97,7 +106,8 @@ def on_request(
         dataset_title=published.dataset.title.ko[:TITLE_CHARS_MAX] if published else "",
         offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
-        updated_at=runtime.clock(),
+        updated_at=now,
+        rounds=(*_listing_round(published, consumer.id, now), Round(Side.CONSUMER, offer, now)),
     )
     if not store.add(uow, negotiation):  # the same request came at the same moment
         known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
@@ -107,6 +117,15 @@ def on_request(
     uow.after_commit(runtime.processes.give)
     _answer(uow, runtime, negotiation, earlier_offer=offer)
     return negotiation
+
+
+def _listing_round(
+    published: Published | None, consumer_id: ParticipantId, now: datetime
+) -> tuple[Round, ...]:
+    if published is None or not published.is_visible_to(consumer_id):
+        return ()
+    offer = _as_offer(published.offer(), published.dataset.id)
+    return (Round(Side.PROVIDER, offer, now),)
 
 
 def load(
@@ -152,7 +171,8 @@ def hear(
         raise process.illegal(error, received.raw) from None
     moved = replace(negotiation, state=state, updated_at=runtime.clock())
     if message in {Message.REQUEST, Message.OFFER}:
-        moved = replace(moved, offer=_offer_in(moved, process, received))
+        offer = _offer_in(moved, process, received)
+        moved = moved.proposed(negotiation.side.other, offer, moved.updated_at)
     elif message is Message.AGREE:
         agreement: dict[str, Any] = received.raw["agreement"]
         refusal = _agreement_refusal(uow, runtime, moved, agreement)
@@ -161,7 +181,7 @@ def hear(
             return
         moved = replace(moved, agreement=agreement)
     elif message is Message.TERMINATE:
-        moved = replace(moved, reason=_said(received))
+        moved = replace(moved, reason=_said(received), reason_code=code_in(received))
     _save(uow, runtime, moved)
     if message is Message.FINALIZE:
         _conclude(uow, runtime, moved)
@@ -214,7 +234,7 @@ def _agreement_refusal(
         or _unreadable(agreement)
         or _taken(uow, AgreementId(agreement["@id"]))
     )
-    return None if error is None else Refusal("agreement-differs", error)
+    return None if error is None else Refusal(RefusalCode.AGREEMENT_DIFFERS.value, error)
 
 
 def _unreadable(agreement: dict[str, Any]) -> str | None:
@@ -258,7 +278,8 @@ def act(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, move: Move)
     state = step(negotiation.state, negotiation.side, move.message)
     moved = replace(negotiation, state=state, updated_at=now)
     if move.offer is not None:
-        moved = replace(moved, offer=_as_offer(move.offer, moved.dataset_id))
+        offer = _as_offer(move.offer, moved.dataset_id)
+        moved = moved.proposed(moved.side, offer, now)
     if move.message is Message.AGREE:
         agreement = make_agreement(
             moved.offer,
@@ -270,7 +291,8 @@ def act(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, move: Move)
         )
         moved = replace(moved, agreement=agreement)
     if move.refusal is not None:
-        moved = replace(moved, reason=move.refusal.reason[:REASON_CHARS_MAX])
+        said = move.refusal.reason[:REASON_CHARS_MAX]
+        moved = replace(moved, reason=said, reason_code=move.refusal.code)
     _save(uow, runtime, moved)
     if moved.provider_pid is not None:  # else our request is not acknowledged: nobody to tell
         message = message_of(moved, move.message, move.refusal)
@@ -284,6 +306,7 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
     """Store the agreement of a finalized negotiation and tell clearing (both sides)."""
     assert final.agreement is not None
     policy = final.agreement
+    agreed_at = parse_time(policy["timestamp"])
     agreement = Agreement(
         id=AgreementId(policy["@id"]),
         side=final.side,
@@ -292,9 +315,12 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
         dataset_id=final.dataset_id,
         dataset_title=final.dataset_title,
         policy=policy,
-        agreed_at=parse_time(policy["timestamp"]),
+        agreed_at=agreed_at,
+        ends_at=end_of(policy, agreed_at),
     )
     agreements.put(uow, agreement)
+    if agreement.ends_at is not None:
+        uow.after_commit(runtime.deadlines.give)
     try:
         record = agreement.record()
     except UnknownTermError:
@@ -348,7 +374,7 @@ class NegotiationDelivery:
         known = replace(negotiation, provider_pid=ProcessId(provider_pid))
         _save(uow, runtime, known)
         if known.state is State.TERMINATED:
-            refusal = Refusal("terminated", known.reason or "")
+            refusal = Refusal(known.reason_code or RefusalCode.OTHER.value, known.reason or "")
             said = message_of(known, Message.TERMINATE, refusal if known.reason else None)
             _send(uow, runtime, known, path_of(known, Message.TERMINATE), said)
 

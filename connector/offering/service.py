@@ -53,7 +53,10 @@ def dataset(
 
 def _to_wire(published: Published, runtime: Runtime) -> dict[str, Any]:
     return dataset_to_wire(
-        published.dataset, offer=published.offer(), service_id=service_id(runtime)
+        published.dataset,
+        offer=published.offer(),
+        service_id=service_id(runtime),
+        approval=published.approval,
     )
 
 

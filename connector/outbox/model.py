@@ -19,6 +19,7 @@ class Kind(StrEnum):
     NEGOTIATION = "negotiation"
     TRANSFER = "transfer"
     FRESH_ADDRESS = "fresh-address"  # may be refused without ending its transfer process
+    AGREEMENT_END = "agreement-end"  # foreign connectors have no route for it
     AGREEMENT_RECORD = "agreement-record"
     CRAWL_REQUEST = "crawl-request"
 

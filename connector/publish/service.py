@@ -215,6 +215,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
         terms=request.terms,
         plan=request.plan,
         file_name=licensed.file_name,
+        approval=request.approval,
         skipped_rows_count=report["bad_rows_count"],
     )
     try:
@@ -370,6 +371,7 @@ def view(published: Published) -> Publication:
         offer_id=published.offer_id,
         terms=published.terms,
         plan=published.plan,
+        approval=published.approval,
         skipped_rows_count=published.skipped_rows_count,
         is_withdrawn=published.is_withdrawn,
     )
@@ -420,6 +422,7 @@ def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> P
             terms=terms,
             plan=plan,
             file_name=licensed.file_name,
+            approval=old.approval if request.approval is None else request.approval,
         )
         keep(uow, whole, licensed, terms)
         offerings.replace(uow, new, now=now)

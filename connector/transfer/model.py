@@ -32,6 +32,7 @@ class TransferProcess:
     secret_sha256: str | None = None
     data_address: dict[str, Any] | None = None
     reason: str | None = None
+    reason_code: str | None = None
     suspended_by: Side | None = None
 
     @property

@@ -13,7 +13,7 @@ from typing import Any, Final
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.dsp.edge import DspError, ErrorType, Process
-from connector.dsp.redelivery import Received, Seen, is_repetition, note
+from connector.dsp.redelivery import Received, Seen, code_in, is_repetition, note
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
@@ -105,8 +105,9 @@ def on_request(
         or agreement.consumer_id != consumer.id
     ):
         raise _request_error(404, "404", "no such agreement", consumer_pid)
-    if agreement.is_terminated:
-        raise _request_error(400, "agreement-terminated", "the agreement has ended", consumer_pid)
+    if agreement.is_over(runtime.clock()):
+        code = "agreement-terminated" if agreement.is_terminated else "expired"
+        raise _request_error(400, code, "the agreement has ended", consumer_pid)
     if message.format not in FORMATS or message.data_address is not None:
         raise _request_error(
             400, "unsupported-format", "only the listed formats, pulled", consumer_pid
@@ -178,7 +179,7 @@ def hear(
     if message is Message.START and moved.side is Side.CONSUMER:
         moved = replace(moved, data_address=_address_in(edge, received))
     elif message in {Message.SUSPEND, Message.TERMINATE}:
-        moved = replace(moved, reason=_said(received))
+        moved = replace(moved, reason=_said(received), reason_code=code_in(received))
     _save(uow, runtime, moved)
     if message is Message.START and moved.side is Side.PROVIDER:
         # The consumer resumed and needs an address, since the old secret was cleared. Peers
@@ -267,7 +268,8 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
     moved = _moved(runtime, process, state, suspender=process.side)
     if move.message is Message.START and moved.side is Side.PROVIDER:
         return _open(uow, runtime, moved, kind=Kind.TRANSFER)
-    moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX] or moved.reason)
+    if move.reason:
+        moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX], reason_code=move.code)
     _save(uow, runtime, moved)
     if moved.provider_pid is not None:  # else our request is not acknowledged: nobody to tell
         _tell(uow, runtime, moved, move)
@@ -301,7 +303,7 @@ def _tell(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Mov
     peer_pid = process.provider_pid if process.side is Side.CONSUMER else process.consumer_pid
     body = _pids(process)
     if move.reason and move.message in {Message.SUSPEND, Message.TERMINATE}:
-        body["reason"] = (move.reason,)
+        body |= {"reason": (move.reason,), "code": move.code}
     _send(uow, runtime, process, f"/transfers/{peer_pid}/{ending}", model.model_validate(body))
 
 
@@ -350,7 +352,9 @@ class TransferDelivery:
         known = replace(process, provider_pid=ProcessId(provider_pid))
         _save(uow, runtime, known)
         if known.state is State.TERMINATED:
-            _tell(uow, runtime, known, Move(Message.TERMINATE, known.reason or ""))
+            _tell(
+                uow, runtime, known, Move(Message.TERMINATE, known.reason or "", known.reason_code)
+            )
 
     def refused(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str

@@ -243,7 +243,7 @@ def _agreement_row(view: AgreementView, surface: Surface) -> tuple[str, ...]:
         counterparty = view.consumer_name or view.consumer_id
     name = view.dataset_name or view.dataset_id
     is_ref = view.provider_handle is not None and view.dataset_name is not None
-    if view.is_terminated:
+    if view.is_over:
         state = say("끝남", "ended")
     elif view.transfer_state is None:
         state = say("이용 전", "not used yet")

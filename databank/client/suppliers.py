@@ -133,7 +133,7 @@ class Suppliers:
         held = (
             a.agreement_id
             for a in agreements
-            if (a.provider_id, a.dataset_id) == key and not a.is_terminated
+            if (a.provider_id, a.dataset_id) == key and not a.is_over
         )
         return Found(listing, next(held, None))
 
