@@ -19,7 +19,7 @@ from databank.kit.app import UowDep
 from schemas.dataset import Listing
 from schemas.price import price_sentence
 from schemas.problem import InvalidRequestError, NotFoundError
-from schemas.terms import UnknownTermError, from_policy, sentences
+from schemas.terms import UnknownTermError, from_policy, mask_words, sentences
 
 PAGE_HITS: Final = 20
 PARAM_CHARS_MAX: Final = 100
@@ -47,6 +47,7 @@ def make_templates() -> Environment:
     )
     environment.globals["labels"] = labels
     environment.globals["price_sentence"] = price_sentence
+    environment.globals["mask_words"] = mask_words
     environment.globals["dataset_address"] = view.dataset_address
     environment.filters.update(size=view.size, cell=view.cell, shorten=view.shorten)
     return environment

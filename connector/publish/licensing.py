@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from connector.offering import store as offerings
 from connector.offering.model import Published
 from connector.publish.arrow_file import PARTIAL_SUFFIX, make_durable, sha256_of
 from connector.publish.sample import sample_of
@@ -70,6 +71,24 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
     finally:
         partial.unlink(missing_ok=True)
     return Licensed(whole.dataset.model_copy(update=facts), file_name)
+
+
+def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None:
+    """Make what terms license that were never offered, before anybody agrees to them.
+
+    Raises:
+        TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
+    """
+    with runtime.database.unit_of_work() as uow:
+        published = offerings.get(uow, dataset_id)
+        relation = Relation.of(terms)
+        if published is None or relation == Relation.of(published.terms):
+            return
+        whole = whole_of(uow, published)
+    licensed = license_relation(runtime, whole, terms)
+    with runtime.database.unit_of_work() as uow:
+        relations.put(uow, _WHOLE.sha256, whole)
+        relations.put(uow, relation.sha256, licensed)
 
 
 def _key_of(runtime: Runtime, dataset_id: DatasetId) -> bytes:

@@ -36,6 +36,15 @@ IndustryName = Annotated[
 ]
 Keywords = Annotated[list[str] | None, typer.Option(help="검색어 (keyword, repeatable)")]
 Template = Annotated[str | None, typer.Option(help="이용 조건 서식 (policy template)")]
+TermTexts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--term",
+        help="조건 하나: columns=열,열  mask=열:hash,열:round:10  where='열=값 and 열>=값'  rows=  "
+        "queries=  bytes=  days=  until=  recipients=  purposes=  redistribution=no  "
+        "derivation=no  royalty=%  delete-days=  modes=query,read (one term, repeatable)",
+    ),
+]
 Prices = Annotated[
     list[str] | None,
     typer.Option(
@@ -197,6 +206,7 @@ def publish(  # noqa: PLR0917 - options, all by name
     industry: IndustryName = None,
     keyword: Keywords = None,
     template: Template = None,
+    term: TermTexts = None,
     price: Prices = None,
     type_: Types = None,
     unit: Units = None,
@@ -220,6 +230,7 @@ def publish(  # noqa: PLR0917 - options, all by name
         industry=industry,
         keywords=keyword,
         template=template,
+        terms=term,
         prices=price,
         types=type_,
         units=unit,
@@ -397,6 +408,7 @@ def revise(  # noqa: PLR0917 - options, all by name
     description: Description = None,
     keyword: Keywords = None,
     template: Template = None,
+    term: TermTexts = None,
     price: Prices = None,
 ) -> None:
     """Change a dataset for agreements to come; agreements made before keep their terms."""
@@ -410,6 +422,7 @@ def revise(  # noqa: PLR0917 - options, all by name
         description=description,
         keywords=keyword,
         template=template,
+        terms=term,
         prices=price,
     )
     with surface.session() as session:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from databank.client.errors import BadAnswerError
+from databank.cli.bad_answer import BadAnswerError
 from schemas.terms import Mask, Mode, Operator, RowCondition, Terms
 from schemas.wire import parse_time
 
@@ -22,6 +22,12 @@ _SIGNS: Final = {
 }
 _CONDITION: Final = re.compile(r"^\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*$")
 _YES: Final = {"yes": True, "no": False}
+
+
+_EXAMPLES: Final = (
+    "columns=plant,kwh  mask=worker:hash,price:round:10  where='plant=A|B and kwh>=10'  "
+    "rows=1000  bytes=1000000  until=2027-01-01T00:00:00Z  derivation=no  royalty=5  delete-days=30"
+)
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -106,10 +112,6 @@ def _unlimited(field: str) -> Any:  # noqa: ANN401 - a default of Terms
 
 def _unreadable(what: str) -> BadAnswerError:
     return BadAnswerError(
-        ko=f"--term {what}: 읽을 수 없는 값입니다. 예: columns=공정,전력량  mask=작업자:hash,단가:round:10  "
-        "where='공장=A|B and 전력량>=10'  rows=1000  bytes=1000000  until=2027-01-01T00:00:00Z  "
-        "derivation=no  royalty=5  delete-days=30",
-        en=f"--term {what}: cannot be read. Examples: columns=plant,kwh  "
-        "mask=worker:hash,price:round:10  where='plant=A|B and kwh>=10'  rows=1000  "
-        "bytes=1000000  until=2027-01-01T00:00:00Z  derivation=no  royalty=5  delete-days=30",
+        ko=f"--term {what}: 읽을 수 없는 값입니다. 예: {_EXAMPLES}",
+        en=f"--term {what}: cannot be read. Examples: {_EXAMPLES}",
     )

@@ -115,6 +115,9 @@ _PROHIBITED: Final = {
 }
 
 
+_DUTIES: Final = frozenset({"compensate", "delete"})
+
+
 def _atom(operand: str, operator: str, value: object) -> dict[str, Any]:
     return {"leftOperand": operand, "operator": operator, "rightOperand": value}
 
@@ -238,7 +241,7 @@ def _read_obligations(obligation: object) -> tuple[PricePlan, int | None]:
         if not isinstance(duty, dict) or set(duty) != {"action", "constraint"}:
             raise UnknownTermError("an obligation has an action and constraints")
         action, atoms = duty["action"], duty["constraint"]
-        if action not in {"compensate", "delete"} or action in found:
+        if not isinstance(action, str) or action not in _DUTIES or action in found:
             raise UnknownTermError(f"obligation outside the profile: {action!r}")
         if not isinstance(atoms, list) or not atoms:
             raise UnknownTermError(f"{action} needs constraints")

@@ -15,7 +15,7 @@ from connector.offering import store as offerings
 from schemas.ids import DatasetId
 from tests.integration.connector.test_publish import request, table_of, upload
 from tests.support.connectors import Registry, Running, connector
-from tests.support.use import Contract, contract
+from tests.support.use import Contract, contract, wait_until
 
 SECRETS: Final = ("김비밀", "p-9", "31337")
 ROWS: Final = """worker,plant,kwh,recipe
@@ -177,6 +177,49 @@ def test_an_agreement_keeps_its_relation_when_the_offer_changes(
     for made, rows in ((narrow, 3), (all_of_it, 4)):
         assert len(rows_of(made.query("SELECT * FROM $data"))) == rows
         assert pa.ipc.open_file(made.read().content).read_all().num_rows == rows
+
+
+def test_terms_of_a_counter_offer_are_the_relation_of_the_agreement(
+    buyer: Running, supplier: Running
+) -> None:
+    own = publish(supplier, {"modes": ["query"]}, approval="manual").json()
+    with supplier.runtime.database.unit_of_work() as uow:
+        published = offerings.get(uow, DatasetId(own["dataset"]["id"]))
+    assert published is not None
+    request = {
+        "provider_id": supplier.runtime.did,
+        "dataset_id": published.dataset.id,
+        "offer_id": published.offer_id,
+        "policy": published.offer(),
+        "dataset": published.dataset.to_json(),
+    }
+    mine = buyer.manage("POST", "/negotiations", json=request).json()["pid"]
+    path = f"/negotiations/{mine}?wait_seconds=20"
+    [waiting] = _inbox(supplier)
+    misfit = {"kind": "counter", "proposal": {"terms": {"columns": ["no_such"]}, "plan": {}}}
+    theirs = f"/negotiations/{waiting['pid']}/answer"
+    assert supplier.manage("POST", theirs, json=misfit).status_code == 422
+    counter = {"kind": "counter", "proposal": {"terms": TERMS, "plan": {}}}
+    assert supplier.manage("POST", theirs, json=counter).is_success
+    assert buyer.manage("GET", path).json()["state"] == "OFFERED"
+    accepted = buyer.manage("POST", f"/negotiations/{mine}/answer", json={"kind": "accept"})
+    assert accepted.is_success, accepted.text
+    agreed = buyer.manage("GET", path).json()
+    assert agreed["state"] == "FINALIZED", agreed
+    made = Contract(buyer, supplier, published, agreed["agreement_id"])
+    assert len(rows_of(made.query("SELECT worker, plant, kwh FROM $data"))) == 3
+    assert made.query("SELECT recipe FROM $data").status_code == 422
+
+
+def _inbox(supplier: Running) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def has_come() -> bool:
+        found[:] = supplier.manage("GET", "/inbox").json()["negotiations"]
+        return bool(found)
+
+    wait_until(has_come, "the request waits for an answer")
+    return found
 
 
 @pytest.mark.parametrize(
