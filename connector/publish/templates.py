@@ -47,6 +47,23 @@ TEMPLATES: Final = (
         terms=Terms(modes=(Mode.QUERY,), queries_max=1000, rows_max=1_000_000),
     ),
     PolicyTemplate(
+        id="statistics",
+        title=Text(ko="통계만", en="Statistics only"),
+        description=Text(
+            ko="합계·평균·건수만, 5곳 이상인 칸만 나갑니다. 누구의 데이터인지 말하는 열이 "
+            "company가 아니면 statistics_entity를 고치세요.",
+            en="Sums, averages and counts of cells with at least 5. If another column than "
+            "company says whose a row is, change statistics_entity.",
+        ),
+        terms=Terms(
+            modes=(Mode.QUERY,),
+            statistics_entity="company",
+            entities_min=5,
+            dominance_percent_max=60,
+            remainder_percent_min=10,
+        ),
+    ),
+    PolicyTemplate(
         id="download-once",
         title=Text(ko="한 번 분량 내려받기", en="Download with a limit"),
         description=Text(

@@ -42,7 +42,8 @@ TermTexts = Annotated[
         "--term",
         help="조건 하나: columns=열,열  mask=열:hash,열:round:10  where='열=값 and 열>=값'  rows=  "
         "queries=  bytes=  days=  until=  recipients=  purposes=  redistribution=no  "
-        "derivation=no  royalty=%  delete-days=  modes=query,read (one term, repeatable)",
+        "derivation=no  royalty=%  delete-days=  modes=query,read  통계만: statistics-of=열  "
+        "groups=열,열  entities=  dominance=%  remainder=% (one term, repeatable)",
     ),
 ]
 Prices = Annotated[

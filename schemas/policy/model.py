@@ -16,6 +16,8 @@ from schemas.wire import OwnWire, Time
 PROFILE: Final = "urn:idb:policy:1"
 COLUMNS_MAX: Final = 512
 CONDITIONS_MAX: Final = 20
+GROUPS_MAX: Final = 8
+ENTITIES_MIN: Final = 3  # with two, each knows the other's value
 
 
 class Mode(StrEnum):
@@ -34,7 +36,8 @@ class Terms(OwnWire):
 
     ``valid_days`` counts from the agreement's timestamp, ``deletion_days`` from its end.
     ``columns``, ``masks`` and ``row_filter`` make the licensed relation: what queries see and
-    files hold. ``bytes_max`` counts Arrow bytes, as the meter does.
+    files hold. ``bytes_max`` counts Arrow bytes, as the meter does. With ``statistics_entity``,
+    the column that says whose a row is, only audited statistics over ``statistics_groups`` leave.
     """
 
     modes: tuple[Mode, ...] = Field(default=(Mode.QUERY,), min_length=1)
@@ -44,6 +47,11 @@ class Terms(OwnWire):
     columns: tuple[ColumnName, ...] = Field(default=(), max_length=COLUMNS_MAX)
     masks: tuple[Mask, ...] = Field(default=(), max_length=COLUMNS_MAX)
     row_filter: tuple[RowCondition, ...] = Field(default=(), max_length=CONDITIONS_MAX)
+    statistics_entity: ColumnName | None = None
+    statistics_groups: tuple[ColumnName, ...] = Field(default=(), max_length=GROUPS_MAX)
+    entities_min: int | None = Field(default=None, ge=ENTITIES_MIN, le=1000)
+    dominance_percent_max: int | None = Field(default=None, ge=1, le=99)
+    remainder_percent_min: int | None = Field(default=None, ge=1, le=99)
     queries_max: int | None = Field(default=None, ge=1, le=10**12)
     rows_max: int | None = Field(default=None, ge=1, le=10**15)
     bytes_max: int | None = Field(default=None, ge=1, le=10**17)
@@ -61,7 +69,25 @@ class Terms(OwnWire):
             raise ValueError(f"masks of columns that are not licensed: {sorted(hidden)}")
         if self.derivation_forbidden and self.derivation_royalty_percent is not None:
             raise ValueError("a royalty on what may not be derived")
+        _check_unique(self.statistics_groups, "statistics_groups")
+        self._check_statistics()
         return self
+
+    def _check_statistics(self) -> None:
+        rules = (self.entities_min, self.dominance_percent_max, self.remainder_percent_min)
+        if self.statistics_entity is None:
+            if self.statistics_groups or any(rules):
+                raise ValueError("rules of statistics without statistics_entity")
+            return
+        named = {self.statistics_entity, *self.statistics_groups}
+        if self.entities_min is None:
+            raise ValueError("statistics need entities_min")
+        if Mode.READ in self.modes:
+            raise ValueError("statistics only, and yet the file may be read")
+        if len(named) != len(self.statistics_groups) + 1:
+            raise ValueError("statistics_entity cannot be a group")
+        if self.columns and not named <= set(self.columns):
+            raise ValueError("statistics name columns that are not licensed")
 
     def ends_at(self, agreed_at: datetime) -> datetime | None:
         """Return when an agreement made at ``agreed_at`` ends, if ever."""

@@ -37,6 +37,11 @@ class Operand(StrEnum):
     COLUMNS = "urn:idb:policy:1:columns"
     MASKS = "urn:idb:policy:1:masks"
     ROW_FILTER = "urn:idb:policy:1:rowFilter"
+    ENTITY = "urn:idb:policy:1:statisticsEntity"
+    GROUPS = "urn:idb:policy:1:statisticsGroups"
+    ENTITIES = "urn:idb:policy:1:entities"
+    DOMINANCE = "urn:idb:policy:1:dominancePercent"
+    REMAINDER = "urn:idb:policy:1:remainderPercent"
     ROYALTY = "urn:idb:policy:1:derivationRoyalty"
 
 
@@ -53,6 +58,12 @@ def _texts(right: object) -> tuple[str, ...]:
     if not isinstance(right, list) or not right or not all(isinstance(r, str) for r in right):
         raise UnknownTermError(f"not a list of texts: {right!r}")
     return tuple(right)
+
+
+def _text(right: object) -> str:
+    if not isinstance(right, str):
+        raise UnknownTermError(f"not a text: {right!r}")
+    return right
 
 
 _DAYS: Final = re.compile(r"P([0-9]{1,9})D")
@@ -106,6 +117,11 @@ _FORMS: Final[dict[str, _Form]] = {
     "columns": _list(Operand.COLUMNS),
     "masks": _relation(Operand.MASKS, Mask),
     "row_filter": _relation(Operand.ROW_FILTER, RowCondition),
+    "statistics_entity": _Form(Operand.ENTITY, "eq", str, _text),
+    "statistics_groups": _list(Operand.GROUPS),
+    "entities_min": _limit(Operand.ENTITIES, "gteq"),
+    "dominance_percent_max": _limit(Operand.DOMINANCE),
+    "remainder_percent_min": _limit(Operand.REMAINDER, "gteq"),
     "derivation_royalty_percent": _limit(Operand.ROYALTY, "eq"),
 }
 _BY_OPERAND: Final = {(form.operand.value, form.operator): name for name, form in _FORMS.items()}

@@ -133,6 +133,46 @@ _FIELDS: Final[dict[str, _Field]] = {
             f"Only rows where {' and '.join(map(_condition, conditions))}",
         ),
     ),
+    "statistics_entity": _field(
+        "통계만",
+        "statistics only",
+        lambda entity: (
+            f"통계만 볼 수 있습니다. '{entity}' 하나하나의 값은 나가지 않습니다",
+            f"Statistics only: no value of a single '{entity}' leaves",
+        ),
+    ),
+    "statistics_groups": _field(
+        "통계 구분",
+        "groups of statistics",
+        lambda names: (
+            f"통계는 이 열로만 나눕니다: {', '.join(names)}",
+            f"Statistics are grouped by these columns only: {', '.join(names)}",
+        ),
+    ),
+    "entities_min": _field(
+        "최소 개체 수",
+        "entities of a cell",
+        lambda least: (
+            f"{least}곳 미만이 드러나는 칸은, 다른 답과 합쳐서 드러나더라도 뺍니다",
+            f"Cells that show fewer than {least}, alone or with other answers, are left out",
+        ),
+    ),
+    "dominance_percent_max": _field(
+        "최대 비중",
+        "dominance",
+        lambda most: (
+            f"한 곳의 몫이 {most}%를 넘는 합계는 뺍니다",
+            f"Sums of which one has more than {most} % are left out",
+        ),
+    ),
+    "remainder_percent_min": _field(
+        "나머지 비중",
+        "remainder",
+        lambda least: (
+            f"가장 큰 두 곳을 뺀 나머지가 가장 큰 곳의 {least}%보다 적은 합계는 뺍니다",
+            f"Sums are left out whose rest beside the two largest is under {least} % of the first",
+        ),
+    ),
     "queries_max": _field(
         "질의 한도",
         "queries",

@@ -70,11 +70,25 @@ PLAIN = st.builds(
     deletion_days=st.none() | st.integers(1, 3650),
 )
 DERIVED = st.sampled_from([{}, {"derivation_forbidden": True}, {"derivation_royalty_percent": 5}])
+STATISTICS = st.fixed_dictionaries(
+    {
+        "statistics_entity": st.just("company"),
+        "statistics_groups": st.sampled_from([(), ("region",), ("region", "월")]),
+        "entities_min": st.integers(3, 1000),
+        "dominance_percent_max": st.none() | st.integers(1, 99),
+        "remainder_percent_min": st.none() | st.integers(1, 99),
+        "modes": st.just((Mode.QUERY,)),
+        "columns": st.just(()),
+    }
+)
 TERMS = st.builds(
-    lambda terms, methods, derived: _with_masks(terms.model_copy(update=derived), methods),
+    lambda terms, methods, derived, statistics: _with_masks(
+        terms.model_copy(update={**derived, **statistics}), methods
+    ),
     PLAIN,
     st.lists(METHODS, max_size=3),
     DERIVED,
+    st.just({}) | STATISTICS,
 )
 PLANS = st.builds(
     PricePlan,
@@ -169,7 +183,15 @@ def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
         derivation_royalty_percent=5,
         deletion_days=30,
     )
-    said = field_sentences(full) | field_sentences(Terms(derivation_forbidden=True))
+    statistics = Terms(
+        statistics_entity="company",
+        statistics_groups=("region",),
+        entities_min=5,
+        dominance_percent_max=60,
+        remainder_percent_min=10,
+        derivation_forbidden=True,
+    )
+    said = field_sentences(full) | field_sentences(statistics)
     assert set(said) == set(Terms.model_fields)
     for name, sentence in said.items():
         assert title_of(name).ko
