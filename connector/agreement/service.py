@@ -37,7 +37,7 @@ def end(
     _end(uow, runtime, agreement, said)
     message = OutgoingMessage(
         kind=Kind.AGREEMENT_END,
-        process_key=f"agreement:{agreement.id}",
+        process_key=f"agreement-end:{agreement.id}",
         url=f"{counterparty.connector_url.rstrip('/')}/agreements/terminations",
         audience=counterparty.id,
         body=termination.to_json(),

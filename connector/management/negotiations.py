@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -191,23 +192,29 @@ def _move(runtime: Runtime, negotiation: Negotiation, said: NegotiationAnswer) -
     if said.kind is AnswerKind.REFUSE:
         return Move(Message.TERMINATE, refusal=refusal_for(said.code, said.reason))
     if said.kind is AnswerKind.ACCEPT:
-        refusal = hindrance(negotiation.offer, runtime.clock()) if is_provider else None
-        if refusal is not None:
-            raise CannotAgreeError(
-                ko=f"이 제안에는 합의할 수 없습니다: {refusal.reason}. "
-                "다른 조건을 내거나 거절하세요.",
-                en=f"This proposal cannot be agreed to: {refusal.reason}. Counter or refuse it.",
-                code=refusal.code,
-            )
+        if is_provider:
+            _check_possible(runtime, negotiation.offer)
         return Move(Message.AGREE if is_provider else Message.ACCEPT)
     assert said.proposal is not None  # the model wants it
     offer = {**said.proposal.policy(), "@id": runtime.make_id()}
+    _check_possible(runtime, offer)
     if rules_of(offer) == rules_of(negotiation.offer):
         raise InvalidRequestError(
             ko="지금 제안과 같은 조건입니다. 그대로 좋으면 수락하세요.",
             en="These are the terms on the table. Accept them if they suit you.",
         )
     return Move(Message.OFFER if is_provider else Message.REQUEST, offer=offer)
+
+
+def _check_possible(runtime: Runtime, offer: dict[str, Any]) -> None:
+    refusal = hindrance(offer, runtime.clock())
+    if refusal is not None:
+        raise CannotAgreeError(
+            ko=f"이 조건으로는 합의할 수 없습니다: {refusal.reason}. "
+            "다른 조건을 내거나 거절하세요.",
+            en=f"These terms cannot be agreed to: {refusal.reason}. Propose others, or refuse.",
+            code=refusal.code,
+        )
 
 
 def _get(uow: UnitOfWork, pid: ProcessId) -> Negotiation:
