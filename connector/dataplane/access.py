@@ -20,6 +20,7 @@ from connector.relation.model import Relation
 from connector.relation.store import Licensed
 from connector.runtime import Runtime
 from connector.side import Side
+from connector.statistics import store as statistics
 from connector.transfer import store as transfers
 from connector.transfer.machine import State
 from connector.transfer.model import TransferProcess
@@ -133,9 +134,18 @@ def _act(
         queries=queries,
         rows=rows,
         bytes=bytes_,
+        is_other_statistics=_is_other_statistics(uow, access),
         is_agreement_terminated=agreement is None or agreement.is_terminated,
         is_process_started=process is not None and process.state is State.STARTED,
     )
+
+
+def _is_other_statistics(uow: UnitOfWork, access: Access) -> bool:
+    licence = access.entitlement.statistics
+    if licence is None:
+        return False
+    known = statistics.basis(uow, access.agreement.dataset_id)
+    return known not in {None, licence.basis_sha256}
 
 
 def is_open(uow: UnitOfWork, access: Access, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 
 from fastapi.concurrency import run_in_threadpool
 
+from connector.dataplane import statistics
 from connector.dataplane.access import Access, PolicyDeniedError, decide, denied, is_open
 from connector.dataplane.pool import QueryPool, Result
 from connector.metering import service as metering
@@ -23,6 +24,7 @@ from connector.metering.store import Stored
 from connector.policy.evaluate import Decision
 from connector.publish.arrow_file import FileIndex
 from connector.runtime import Runtime
+from databank.kit.db import UnitOfWork
 from schemas.management import Quote
 from schemas.problem import ConflictError
 from schemas.terms import Mode
@@ -63,27 +65,22 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
     """
     sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
     known = _admit(runtime, access, query_id, sql_sha256)
-    result = _run(runtime, pool, access, sql)
+    raw = _run(runtime, pool, access, sql)
     if known is not None:
-        return _again(result, known)
-    use = Use(
-        act_id=query_id,
-        act=Act.QUERY,
-        agreement=access.agreement,
-        process_id=access.pid,
-        rows_count=result.rows_count,
-        bytes_count=result.bytes_count,
-        result_sha256=result.sha256,
-        sql_sha256=sql_sha256,
-    )
+        with runtime.database.unit_of_work() as uow:
+            return _again(_released(uow, access, raw).result, known)
+    answers: list[Answer] = []
 
     def attempt() -> Stored | NeedsGrant:
         with runtime.database.unit_of_work() as uow:
             meter.stream(uow)
+            found = _released(uow, access, raw)
             same = meter.find(uow, access.agreement.id, query_id)
             if same is not None:
                 _check_same(same, sql_sha256)
-                return _again(result, same).stored
+                answers.append(_again(found.result, same))
+                return same
+            use = _query_use(access, query_id, found.result, sql_sha256)
             decision = decide(
                 uow,
                 runtime,
@@ -95,17 +92,56 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
                 queries=1,
             )
             if decision.is_allowed:
-                return metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+                stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+                if isinstance(stored, NeedsGrant):
+                    return stored
+                if isinstance(found, statistics.Release):
+                    statistics.remember(uow, runtime, access, found, act_id=query_id)
+                answers.append(Answer(found.result, stored))
+                return stored
         raise denied(decision)
 
-    stored = metering.with_grant(runtime, access.agreement, attempt)
-    assert stored is not None
-    return Answer(result, stored)
+    metering.with_grant(runtime, access.agreement, attempt)
+    return answers[-1]
+
+
+def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
+    return Use(
+        act_id=query_id,
+        act=Act.QUERY,
+        agreement=access.agreement,
+        process_id=access.pid,
+        rows_count=result.rows_count,
+        bytes_count=result.bytes_count,
+        result_sha256=result.sha256,
+        sql_sha256=sql_sha256,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _AsItIs:
+    """A result that may leave as the engine made it."""
+
+    result: Result
+
+
+def _released(uow: UnitOfWork, access: Access, raw: Result) -> _AsItIs | statistics.Release:
+    """Return what of a result may leave, as things stand in this transaction."""
+    if access.entitlement.statistics is None:
+        return _AsItIs(raw)
+    return statistics.release(uow, access, raw)
 
 
 def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
     path, name = path_of(runtime, access), access.licensed.dataset.name
-    return pool.run(path, process_id=access.pid, dataset=name, sql=sql)
+    scope = statistics.scope_of(access)
+    return pool.run(
+        path,
+        process_id=access.pid,
+        dataset=name,
+        sql=sql,
+        statistics=scope.to_json() if scope else None,
+    )
 
 
 def _admit(runtime: Runtime, access: Access, query_id: str, sql_sha256: str) -> Stored | None:
@@ -163,7 +199,9 @@ def quote(
     queries = int(is_query)
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
-        result = _run(runtime, pool, access, sql)
+        raw = _run(runtime, pool, access, sql)
+        with runtime.database.unit_of_work() as uow:
+            result = _released(uow, access, raw).result
         rows, bytes_ = result.rows_count, result.bytes_count
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))

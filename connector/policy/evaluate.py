@@ -34,6 +34,7 @@ class Code(StrEnum):
     QUERY_QUOTA = "query_quota"
     ROW_QUOTA = "row_quota"
     BYTE_QUOTA = "byte_quota"
+    OTHER_STATISTICS = "other_statistics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Act:
     bytes: int | None = None
     is_agreement_terminated: bool = False
     is_process_started: bool = True
+    is_other_statistics: bool = False  # the dataset's statistics have been made otherwise before
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,12 @@ def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
             en="The agreement does not permit reading the file. Send a query."
             if act.mode is Mode.READ
             else "The agreement does not permit queries. Read the file.",
+        )
+    if act.is_other_statistics:
+        return _deny(
+            Code.OTHER_STATISTICS,
+            ko="이 데이터셋의 통계는 다른 범위로 이미 나갔습니다. 공급기업에 문의하세요.",
+            en="Other statistics of this dataset were answered before. Ask the supplier.",
         )
     return None
 

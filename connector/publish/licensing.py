@@ -13,9 +13,11 @@ from connector.publish.arrow_file import PARTIAL_SUFFIX, make_durable, sha256_of
 from connector.publish.sample import sample_of
 from connector.relation import store as relations
 from connector.relation.derive import derive
-from connector.relation.model import Relation, TermsDoNotFitError
+from connector.relation.model import Relation, TermsDoNotFitError, check_statistics
 from connector.relation.store import Licensed
 from connector.runtime import Runtime
+from connector.statistics import store as statistics
+from connector.statistics.answer import basis_of
 from databank.kit.db import UnitOfWork
 from databank.kit.keys import load_or_make_secret
 from schemas.dataset import Dataset, DatasetSchema
@@ -43,7 +45,13 @@ def check_terms(terms: Terms, columns: list[dict[str, Any]]) -> None:
     Raises:
         TermsDoNotFitError: They do not.
     """
-    Relation.of(terms).licensed(DatasetSchema.model_validate({"columns": columns}))
+    _check_columns(terms, DatasetSchema.model_validate({"columns": columns}))
+
+
+def _check_columns(terms: Terms, schema: DatasetSchema) -> None:
+    licensed = Relation.of(terms).licensed(schema)
+    if terms.statistics_entity is not None:
+        check_statistics(licensed, terms.statistics_entity, terms.statistics_groups)
 
 
 def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> Licensed:
@@ -53,9 +61,9 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
         TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
     """
     relation = Relation.of(terms)
-    relation.licensed(whole.dataset.schema_)
+    _check_columns(terms, whole.dataset.schema_)
     if relation.is_whole:
-        return whole
+        return _without_rows(whole) if terms.statistics_entity else whole
     source = runtime.data_folder / whole.file_name
     partial = runtime.data_folder / f"{runtime.make_id().rsplit(':', 1)[1]}{PARTIAL_SUFFIX}"
     try:
@@ -70,7 +78,14 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
         make_durable(partial, runtime.data_folder / file_name)
     finally:
         partial.unlink(missing_ok=True)
-    return Licensed(whole.dataset.model_copy(update=facts), file_name)
+    licensed = Licensed(whole.dataset.model_copy(update=facts), file_name)
+    return _without_rows(licensed) if terms.statistics_entity else licensed
+
+
+def _without_rows(licensed: Licensed) -> Licensed:
+    """Take the sample away: where statistics are licensed only, no row is shown."""
+    dataset = licensed.dataset.model_copy(update={"sample_columns": (), "sample": ()})
+    return Licensed(dataset, licensed.file_name)
 
 
 def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None:
@@ -80,6 +95,7 @@ def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None
         TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
     """
     with runtime.database.unit_of_work() as uow:
+        check_history(uow, dataset_id, terms)
         published = offerings.get(uow, dataset_id)
         relation = Relation.of(terms)
         if published is None or relation == Relation.of(published.terms):
@@ -111,10 +127,29 @@ def _facts(path: Path, whole: Dataset, schema: DatasetSchema) -> dict[str, Any]:
         }
 
 
+def check_history(uow: UnitOfWork, dataset_id: DatasetId, terms: Terms) -> None:
+    """Refuse statistics of another making than those that were answered: they could be compared.
+
+    Raises:
+        TermsDoNotFitError: The relation, the entity or the groups are others.
+    """
+    entity, known = terms.statistics_entity, statistics.basis(uow, dataset_id)
+    if entity is None or known is None:
+        return
+    if basis_of(Relation.of(terms).sha256, entity, terms.statistics_groups) != known:
+        raise TermsDoNotFitError(
+            ko="이 데이터셋은 다른 열, 행, 구분으로 낸 통계가 이미 나갔습니다. 두 통계를 견주면 한 "
+            "곳의 값이 드러날 수 있습니다. 그때의 범위로 내거나 통계 없이 내세요.",
+            en="Statistics by other columns, rows or groups were answered of this dataset. "
+            "Comparing both could show one's value. Keep to those, or offer no statistics.",
+        )
+
+
 def keep(uow: UnitOfWork, whole: Licensed, licensed: Licensed, terms: Terms) -> None:
     """Remember which files a dataset's offers are about, for as long as agreements go on."""
     relation = Relation.of(terms)
-    if relation.is_whole:
+    check_history(uow, whole.dataset.id, terms)
+    if relation.is_whole and terms.statistics_entity is None:
         return
     relations.put(uow, _WHOLE.sha256, whole)
     relations.put(uow, relation.sha256, licensed)

@@ -38,6 +38,9 @@ _METHOD_TYPES: Final[dict[MaskMethod, frozenset[ColumnType]]] = {
     MaskMethod.MONTH: _DATES,
     MaskMethod.YEAR: _DATES,
 }
+_GROUP_TYPES: Final = frozenset(
+    {ColumnType.TEXT, ColumnType.INTEGER, ColumnType.DATE, ColumnType.BOOLEAN}
+)
 _TEXTS: Final = frozenset({ColumnType.TEXT, ColumnType.BOOLEAN})
 _BOOLEANS: Final = {"true": True, "false": False}
 _LESS_OR_MORE: Final = frozenset({Operator.LT, Operator.LTEQ, Operator.GT, Operator.GTEQ})
@@ -92,6 +95,26 @@ class Relation:
                 if column.name in wanted
             )
         )
+
+
+def check_statistics(licensed: DatasetSchema, entity: str, groups: tuple[str, ...]) -> None:
+    """Check that a relation has the columns that its statistics are made of.
+
+    Raises:
+        TermsDoNotFitError: One is missing, hidden, or of a type that makes no groups.
+    """
+    known = {column.name: column for column in licensed.columns}
+    for name in (entity, *groups):
+        column = _find(known, name)
+        is_blank = column.mask == MaskMethod.BLANK.value
+        if is_blank or column.type not in _GROUP_TYPES:
+            raise TermsDoNotFitError(
+                ko=f"열 '{name}'({column.type.value})은(는) 통계를 나누는 열이 될 수 없습니다. "
+                "글, 정수, 날짜, 참거짓 열을 고르세요.",
+                en=f"Column '{name}' ({column.type.value}) cannot group statistics. "
+                "Choose a column of texts, whole numbers, dates or truth values.",
+                column=name,
+            )
 
 
 def _find(known: dict[str, Column], name: str) -> Column:

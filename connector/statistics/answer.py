@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import fsum
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from connector.statistics.audit import Audit, Cell, Measure, Rules
 from connector.statistics.request import Item, Request, Scope
+from schemas.canonical import digest
 
 Definition = Mapping[str, list[str | None]]
-ROWS = "count"  # the measure of rows
+ROWS: Final = "count"  # the measure of rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +147,8 @@ def _cells(atoms: Atoms, request: Request) -> list[tuple[Definition, Cell]]:
         definition: Definition = {**request.conditions, **grouped}
         found.append((definition, atoms.cell(definition)))
     return found
+
+
+def basis_of(relation_sha256: str, entity: str, groups: tuple[str, ...]) -> str:
+    """Return the identity of what statistics are made from: one for all buyers of a dataset."""
+    return digest({"relation": relation_sha256, "entity": entity, "groups": sorted(groups)})

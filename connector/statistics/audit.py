@@ -66,7 +66,7 @@ def _is_shared(weights: list[float], rules: Rules) -> bool:
     total = sum(weights)
     if not isfinite(total) or total <= 0:
         return False  # a sum of nothing but zeros says that everybody's value is zero
-    first, second = sorted(weights, reverse=True)[:2]
+    first, second = sorted([*weights, 0.0], reverse=True)[:2]
     most, least = rules.dominance_percent_max, rules.remainder_percent_min
     if most is not None and first * 100 > total * most:
         return False

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from connector.dataplane.gate import GateError
 
+REQUEST_KEY: Final = b"idb.request"  # metadata of contributions: what was asked for
 FUNCTIONS: Final = frozenset({"count", "sum", "avg", "mean"})
 _PLAIN_SELECT: Final[dict[str, Any]] = {
     "modifiers": [],
@@ -30,6 +31,15 @@ class Scope:
     groups: tuple[str, ...]
     measures: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the scope as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> Scope:
+        """Read what ``to_json`` wrote."""
+        return cls(said["entity"], tuple(said["groups"]), tuple(said["measures"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -46,7 +56,7 @@ class Request:
 
     items: tuple[Item, ...]
     groups: tuple[str, ...]
-    conditions: dict[str, list[str]]
+    conditions: dict[str, list[str | None]]
 
     def to_json(self) -> str:
         """Return the request as a text."""
@@ -88,7 +98,7 @@ def read_request(tree: str, scope: Scope) -> Request:
     names = [item.name.casefold() for item in items]
     if len(set(names)) != len(names):
         raise GateError("statistics: two columns of the same name")
-    conditions: dict[str, list[str]] = {}
+    conditions: dict[str, list[str | None]] = {}
     if node["where_clause"] is not None:
         reader.conditions(node["where_clause"], conditions)
     return Request(items, groups, conditions)
@@ -136,7 +146,7 @@ class _Reader:
         assert column is not None
         return column
 
-    def conditions(self, node: dict[str, Any], found: dict[str, list[str]]) -> None:
+    def conditions(self, node: dict[str, Any], found: dict[str, list[str | None]]) -> None:
         kind = node["type"]
         if kind == "CONJUNCTION_AND":
             for child in node["children"]:
@@ -149,7 +159,7 @@ class _Reader:
         else:
             raise GateError("statistics: WHERE other than group = value and group IN (values)")
         name = self._group(column)
-        texts = [_constant(value) for value in values]
+        texts: list[str | None] = [_constant(value) for value in values]
         before = found.get(name)
         found[name] = texts if before is None else [text for text in before if text in texts]
 

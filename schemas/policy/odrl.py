@@ -179,6 +179,8 @@ def from_policy(policy: dict[str, Any]) -> tuple[Terms, PricePlan]:
     Raises:
         UnknownTermError: Anything in the policy is outside the profile.
     """
+    if not isinstance(policy, dict):  # of a counterparty, who may send anything
+        raise UnknownTermError("a policy is an object")
     if unknown := set(policy) - _POLICY_FIELDS:
         raise UnknownTermError(f"fields outside the profile: {sorted(unknown)}")
     if policy.get("profile") != PROFILE:
