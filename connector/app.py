@@ -57,6 +57,8 @@ def registry_notice(
         raise ForbiddenError(ko="브로커만 보낼 수 있습니다.", en="Only the broker may send this.")
     runtime.directory.forget(notice.participant_id)
     runtime.verifier.forget(notice.participant_id)
+    if notice.participant_id == runtime.did:
+        runtime.standing.give()  # our credential may be revoked, or due
     return {"status": "ok"}
 
 

@@ -16,7 +16,7 @@ from connector.management.joining import (
     require_membership,
 )
 from connector.management.negotiation_view import view_negotiation
-from connector.management.waiting import is_over, wait_for
+from connector.management.waiting import wait_for
 from connector.negotiation import service as negotiating
 from connector.negotiation import store
 from connector.negotiation.decide import Move, hindrance, refusal_for
@@ -231,7 +231,10 @@ def _not_our_turn(negotiation: Negotiation) -> NotOurTurnError:
     state = negotiation.state.value
     if negotiation.state in FINAL:
         return NotOurTurnError(
-            ko=f"이미 끝난 협상입니다({state}).", en=f"The negotiation is over ({state})."
+            ko=f"이미 끝난 협상입니다({state}). 맺은 합의를 끝내려면 `databank terminate`를 "
+            "쓰세요.",
+            en=f"The negotiation is over ({state}). An agreement is ended with `databank "
+            "terminate`.",
         )
     return NotOurTurnError(
         ko=f"지금은 상대의 답을 기다리는 차례입니다({state}).",
@@ -244,11 +247,11 @@ def terminate_negotiation(runtime: Runtime, pid: ProcessId, said: EndRequest) ->
 
     Raises:
         NotFoundError: There is none with this pid.
-        ConflictError: It is over already.
+        NotOurTurnError: It is over already.
     """
     with runtime.database.unit_of_work() as uow:
         negotiation = _get(uow, pid)
         if negotiation.state in FINAL:
-            raise is_over(negotiation.state.value)
+            raise _not_our_turn(negotiation)
         move = Move(Message.TERMINATE, refusal=refusal_for(said.code, said.reason))
         return _view(runtime, negotiating.act(uow, runtime, negotiation, move), has_rounds=False)

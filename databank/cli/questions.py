@@ -21,6 +21,7 @@ from databank.cli.terms_option import apply_terms
 from databank.client.api import Api
 from databank.client.publisher import publications
 from databank.kit.clock import system_clock
+from schemas.approval import Approval
 from schemas.dataset import RESERVED_NAMES, ColumnType, Domain, Industry, Sensitivity
 from schemas.ids import DATASET_NAME
 from schemas.management import (
@@ -72,6 +73,7 @@ class Options:
     types: list[str] | None = None
     units: list[str] | None = None
     sensitivities: list[str] | None = None
+    approval: str | None = None
 
     def is_empty(self) -> bool:
         """Whether nothing was said at all."""
@@ -163,6 +165,7 @@ class Given:
     keywords: tuple[str, ...] | None
     terms: Terms | None
     plan: PricePlan | None
+    approval: Approval | None
     columns: tuple[ColumnChange, ...]
 
 
@@ -190,6 +193,7 @@ def read_options(options: Options, desk: Desk, *, file: Path, may_ask: bool) -> 
         keywords=tuple(_line(word, KEYWORD_CHARS_MAX) for word in keywords) if keywords else None,
         terms=_read_terms(options, desk, Terms()),
         plan=parse_price(" ".join(options.prices)) if options.prices else None,
+        approval=read(options.approval, lambda text: Approval(_choice(Approval, text))),
         columns=read_columns(options),
     )
 
@@ -255,6 +259,7 @@ def ask(
         plan=settle(
             given.plan, parse_price, f"요금(원): {prices}", f"Price in won: {prices}", DEFAULT_PRICE
         ),
+        approval=given.approval or Approval.AUTOMATIC,
     )
 
 
@@ -339,9 +344,9 @@ def read_revision(options: Options, old: Publication, management: Api) -> Revise
     if options.is_empty():
         raise BadAnswerError(
             ko="고칠 것을 적으세요: --title, --title-en, --description, --keyword, --template, "
-            "--term, --price.",
+            "--term, --price, --approval.",
             en="Say what to change: --title, --title-en, --description, --keyword, --template, "
-            "--term or --price.",
+            "--term, --price or --approval.",
         )
     desk = open_desk(management)
     given = read_options(options, desk, file=Path(), may_ask=True)
@@ -353,6 +358,7 @@ def read_revision(options: Options, old: Publication, management: Api) -> Revise
         keywords=given.keywords,
         terms=_read_terms(options, desk, old.terms),
         plan=given.plan,
+        approval=given.approval,
     )
 
 
