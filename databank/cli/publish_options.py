@@ -82,15 +82,3 @@ Generated = Annotated[
     bool, typer.Option("--generated", help="생성한 데이터라고 표시 (label as generated)")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="검사만 하고 공개하지 않음 (check only)")]
-
-_APPROVALS = {
-    "automatic": ("요청에는 규칙으로 답합니다", "Requests are answered by rule"),
-    "negotiable": (
-        "등록된 조건이면 바로 합의하고, 다른 조건은 `databank inbox`에서 기다립니다",
-        "The listed terms are agreed to at once; others wait in `databank inbox`",
-    ),
-    "manual": (
-        "모든 요청이 `databank inbox`에서 기다립니다",
-        "Every request waits in `databank inbox`",
-    ),
-}

@@ -42,6 +42,19 @@ if TYPE_CHECKING:
 BAD_CELLS_SHOWN = 10
 
 
+_APPROVALS = {
+    "automatic": ("요청에는 규칙으로 답합니다", "Requests are answered by rule"),
+    "negotiable": (
+        "등록된 조건이면 바로 합의하고, 다른 조건은 `databank inbox`에서 기다립니다",
+        "The listed terms are agreed to at once; others wait in `databank inbox`",
+    ),
+    "manual": (
+        "모든 요청이 `databank inbox`에서 기다립니다",
+        "Every request waits in `databank inbox`",
+    ),
+}
+
+
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     """Add the commands."""
     app.command("login", help=say("커넥터 주소와 토큰을 저장합니다", "Store connector and token"))(
