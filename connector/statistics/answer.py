@@ -48,11 +48,19 @@ class Atoms:
                 self._values.append(tuple(value[row] for value in values))
             self._rows[numbers[key]].append(row)
         self._columns = columns
+        self._all: Cell = frozenset(range(len(self.combinations)))
+        self._by_value = [self._index(place) for place in range(len(scope.groups))]
         self.measures = {ROWS: self._measure(entities, "n", "n", is_sum=False)}
         for i, name in enumerate(scope.measures):
             counted = self._measure(entities, f"n_{i}", f"n_{i}", is_sum=False)
             summed = self._measure(entities, f"n_{i}", f"w_{i}", is_sum=True)
             self.measures |= {f"count:{name}": counted, f"sum:{name}": summed}
+
+    def _index(self, place: int) -> dict[str | None, Cell]:
+        atoms: dict[str | None, set[int]] = defaultdict(set)
+        for atom, combination in enumerate(self.combinations):
+            atoms[combination[place]].add(atom)
+        return {value: frozenset(held) for value, held in atoms.items()}
 
     def _measure(self, entities: list[str], count: str, weight: str, *, is_sum: bool) -> Measure:
         counts, weights = self._columns[count], self._columns[weight]
@@ -64,12 +72,11 @@ class Atoms:
 
     def cell(self, definition: Definition) -> Cell:
         """Return the atoms that a definition holds."""
-        wanted = [(self.place(column), set(values)) for column, values in definition.items()]
-        return frozenset(
-            atom
-            for atom, combination in enumerate(self.combinations)
-            if all(combination[place] in values for place, values in wanted)
-        )
+        found = self._all
+        for column, values in definition.items():
+            by_value = self._by_value[self.place(column)]
+            found &= frozenset().union(*(by_value.get(value, frozenset()) for value in values))
+        return found
 
     def place(self, group: str) -> int:
         """Return the position of a group in a combination."""
