@@ -23,9 +23,10 @@ from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
 from connector.metering.ship import Shipper
+from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
-from connector.negotiation.service import NegotiationDelivery
 from connector.offering.routes import router as offering_router
+from connector.outbox.courier import Courier
 from connector.outbox.dispatch import Dispatcher
 from connector.outbox.model import Kind
 from connector.outbox.notices import NoticeDelivery
@@ -33,8 +34,8 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
-from connector.transfer.service import TransferDelivery
 from databank.kit.app import CallerDep, Context, create_base_app
 from databank.kit.clock import Clock, new_secret, new_urn, system_clock
 from databank.kit.db import Database
@@ -126,10 +127,10 @@ def create_context(runtime: Runtime) -> Context:
     )
 
 
-def create_dispatcher(runtime: Runtime) -> Dispatcher:
+def create_courier(runtime: Runtime) -> Courier:
     """Return what sends each kind of message in the outbox."""
     notices = NoticeDelivery()
-    return Dispatcher(
+    return Courier(
         runtime,
         {
             Kind.NEGOTIATION: NegotiationDelivery(),
@@ -175,7 +176,7 @@ def create_app(
     """
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
-    dispatcher = create_dispatcher(runtime)
+    dispatcher = Dispatcher(runtime, create_courier(runtime))
     query_pool = QueryPool(query_limits(settings))
     threads = (dispatcher, Shipper(runtime), Keeper(runtime), Deadlines(runtime))
 

@@ -21,6 +21,7 @@ from connector.transfer import store as transfers
 from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
 from databank.kit.http import expect_json
+from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import Text
@@ -106,16 +107,10 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
             en=f"The transfer has not started (state {view.state}). Try again soon.",
             retryable=True,
         )
-    endpoint = str(process.data_address.get("endpoint", ""))
+    address = DataAddress.model_validate(process.data_address)
+    endpoint = address.value("endpoint") or ""
     check_url(runtime.directory, endpoint, process.counterparty_id)
-    return Address(endpoint, _secret(process.data_address), process.counterparty_id)
-
-
-def _secret(address: dict[str, Any]) -> str:
-    for entry in address.get("endpointProperties", []):
-        if isinstance(entry, dict) and entry.get("name") == "authorization":
-            return str(entry.get("value", ""))
-    return ""
+    return Address(endpoint, address.value("authorization") or "", process.counterparty_id)
 
 
 def agreement_of(runtime: Runtime, agreement_id: AgreementId) -> Agreement:

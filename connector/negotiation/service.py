@@ -12,16 +12,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from connector.agreement import store as agreements
-from connector.agreement.model import Agreement, end_of
+from connector.agreement.model import Agreement, End, end_of
 from connector.dsp.edge import DspError, ErrorType, Process
 from connector.dsp.redelivery import Received, Seen, code_in, is_repetition, note
 from connector.negotiation import store
 from connector.negotiation.decide import Move, Refusal, Situation
 from connector.negotiation.machine import FINAL, SAID_ONCE, Message, State, step
 from connector.negotiation.model import Negotiation, Round, agreement_error, make_agreement
-from connector.negotiation.outgoing import initial_request, message_of, path_of
+from connector.negotiation.outgoing import initial_request, kind_of, message_of, path_of
+from connector.negotiation.reconcile import ANNOUNCED, OVERTAKEN
 from connector.offering import store as offerings
 from connector.offering.model import Published
+from connector.outbox import store as outbox
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
@@ -29,7 +31,6 @@ from connector.side import IllegalTransitionError, Side
 from databank.kit.db import UnitOfWork
 from schemas.dsp import negotiation as wire
 from schemas.dsp.message import Message as WireMessage
-from schemas.dsp.message import read_id
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_web
 from schemas.management import NegotiateRequest
 from schemas.participant import Participant
@@ -168,7 +169,10 @@ def hear(
     except IllegalTransitionError as error:
         if is_repetition(seen, received, is_said_once=message in SAID_ONCE):
             return
-        raise process.illegal(error, received.raw) from None
+        overtaken = _overtaken(uow, negotiation, message)
+        if overtaken is None:
+            raise process.illegal(error, received.raw) from None
+        state = overtaken
     moved = replace(negotiation, state=state, updated_at=runtime.clock())
     if message in {Message.REQUEST, Message.OFFER}:
         offer = _offer_in(moved, process, received)
@@ -182,10 +186,67 @@ def hear(
         moved = replace(moved, agreement=agreement)
     elif message is Message.TERMINATE:
         moved = replace(moved, reason=_said(received), reason_code=code_in(received))
+        _void(uow, negotiation.state, moved, by=moved.counterparty_id)
     _save(uow, runtime, moved)
     if message is Message.FINALIZE:
         _conclude(uow, runtime, moved)
     _answer(uow, runtime, moved, earlier_offer=negotiation.offer)
+
+
+def _overtaken(uow: UnitOfWork, negotiation: Negotiation, message: Message) -> State | None:
+    """Return where a message leads that crossed our last one, or None if it cannot have."""
+    state = OVERTAKEN.get((negotiation.state, message))
+    waiting = {kind_of(m.body) for m in outbox.waiting(uow, negotiation.pid)}
+    is_announced = any(ANNOUNCED[kind] is negotiation.state for kind in waiting)
+    return state if is_announced else None
+
+
+def _void(uow: UnitOfWork, before: State, ended: Negotiation, *, by: ParticipantId) -> None:
+    """Let go of what a negotiation that has ended did not say yet, and of its agreement."""
+    outbox.drop(uow, ended.pid)
+    if before is State.FINALIZED and ended.agreement is not None:
+        held = AgreementId(ended.agreement["@id"])
+        code, reason = ended.reason_code or RefusalCode.OTHER.value, ended.reason or ""
+        agreements.put_end(uow, held, End(by, code, reason, ended.updated_at))
+
+
+def end(
+    uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, *, reason: str, is_told: bool
+) -> None:
+    """End a negotiation that the counterparty does not go on with; ``is_told``: tell it so."""
+    ended = replace(
+        negotiation,
+        state=State.TERMINATED,
+        reason=reason[:REASON_CHARS_MAX],
+        reason_code=RefusalCode.OTHER.value,
+        updated_at=runtime.clock(),
+    )
+    _void(uow, negotiation.state, ended, by=runtime.did)
+    _save(uow, runtime, ended)
+    if is_told:
+        tell_end(uow, runtime, ended)
+
+
+def tell_end(uow: UnitOfWork, runtime: Runtime, ended: Negotiation) -> None:
+    """Tell the counterparty that a negotiation is over; not if nothing is known of its own."""
+    if ended.provider_pid is None:
+        return
+    refusal = Refusal(ended.reason_code or RefusalCode.OTHER.value, ended.reason or "")
+    message = message_of(ended, Message.TERMINATE, refusal if ended.reason else None)
+    _send(uow, runtime, ended, path_of(ended, Message.TERMINATE), message)
+
+
+def learn_provider_pid(
+    uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, provider_pid: ProcessId
+) -> None:
+    """Keep the pid that the answer to our request brings.
+
+    If we have ended the negotiation meanwhile, the provider can be told only now.
+    """
+    known = replace(negotiation, provider_pid=provider_pid)
+    _save(uow, runtime, known)
+    if known.state is State.TERMINATED:
+        tell_end(uow, runtime, known)
 
 
 def _offer_in(negotiation: Negotiation, process: Process, received: Received) -> dict[str, Any]:
@@ -355,40 +416,3 @@ def _send(
         body={"@id": runtime.make_id(), **message.to_json()},
     )
     enqueue(uow, runtime, outgoing)
-
-
-class NegotiationDelivery:
-    """What follows when one of our negotiation messages was taken, or never will be."""
-
-    def delivered(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
-    ) -> None:
-        """Learn the provider's pid from the answer to our request.
-
-        If we have ended the negotiation meanwhile, the provider can be told only now.
-        """
-        negotiation = store.get(uow, ProcessId(message.process_key))
-        provider_pid = read_id(answer.get("providerPid"))
-        if negotiation is None or negotiation.provider_pid is not None or provider_pid is None:
-            return
-        known = replace(negotiation, provider_pid=ProcessId(provider_pid))
-        _save(uow, runtime, known)
-        if known.state is State.TERMINATED:
-            refusal = Refusal(known.reason_code or RefusalCode.OTHER.value, known.reason or "")
-            said = message_of(known, Message.TERMINATE, refusal if known.reason else None)
-            _send(uow, runtime, known, path_of(known, Message.TERMINATE), said)
-
-    def refused(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str
-    ) -> None:
-        """End the negotiation: the counterparty will not go on."""
-        negotiation = store.get(uow, ProcessId(message.process_key))
-        if negotiation is None or negotiation.state in FINAL:
-            return
-        ended = replace(
-            negotiation,
-            state=State.TERMINATED,
-            reason=reason[:REASON_CHARS_MAX],
-            updated_at=runtime.clock(),
-        )
-        _save(uow, runtime, ended)
