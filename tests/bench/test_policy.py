@@ -27,7 +27,7 @@ from tests.support.figures import Figure, Figures
 
 ROUNDS: Final = 50
 REPEATS: Final = 200
-MILLISECONDS_MAX: Final = 1.0  # of one decision, compiled before
+MILLISECONDS_MAX: Final = 1.0  # of one decision, read before
 BUYER: Final = ParticipantId("did:web:buyer.example")
 NOW: Final = datetime(2026, 11, 24, tzinfo=UTC)
 FULL: Final = Terms(
@@ -51,7 +51,7 @@ def test_policy(figures: Figures) -> None:
     policy = to_policy(FULL, PLAN)
     text = json.dumps(policy)
     act, used = Act(Mode.READ, BUYER, rows=10, bytes=80), Usage(acts=5, queries=3, rows=100)
-    compiled, decided, parsed = [], [], []
+    read, decided, parsed = [], [], []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         for _ in range(REPEATS):
@@ -60,7 +60,7 @@ def test_policy(figures: Figures) -> None:
         began = time.perf_counter()
         for _ in range(REPEATS):
             from_policy(policy)
-        compiled.append(1000 * (time.perf_counter() - began) / REPEATS)
+        read.append(1000 * (time.perf_counter() - began) / REPEATS)
         began = time.perf_counter()
         for _ in range(REPEATS):
             entitlement = compile_policy(policy, consumer_id=BUYER, agreed_at=NOW)
@@ -68,7 +68,7 @@ def test_policy(figures: Figures) -> None:
         decided.append(1000 * (time.perf_counter() - began) / REPEATS)
     limit = "reading the policy's JSON"
     figures.add(
-        Figure("Policy", "compile, 100 recipients and 50 columns", "ms", compiled, limit, parsed)
+        Figure("Policy", "reading 100 recipients and 50 columns, once", "ms", read, limit, parsed)
     )
     decision = Figure("Policy", "one decision on it", "ms", decided, limit, parsed)
     figures.add(decision)
