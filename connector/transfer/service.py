@@ -167,6 +167,8 @@ def hear(
             starts a pull without a data address.
     """
     process = _with_peer_pid(process, edge, received)
+    if message is Message.START and Message.START in _waiting(uow, process):
+        process = await_address(process)
     seen = note(uow, process.pid, received)
     if seen is Seen.MESSAGE:
         return
@@ -197,9 +199,23 @@ def hear(
 def _overtaken(uow: UnitOfWork, process: TransferProcess, message: Message) -> State | None:
     """Return where a message leads that crossed our last one, or None if it cannot have."""
     state = OVERTAKEN.get((process.state, message))
-    waiting = {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
-    is_announced = any(ANNOUNCED[kind] is process.state for kind in waiting)
+    is_announced = any(ANNOUNCED[kind] is process.state for kind in _waiting(uow, process))
     return state if is_announced else None
+
+
+def _waiting(uow: UnitOfWork, process: TransferProcess) -> set[Message]:
+    return {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
+
+
+def await_address(process: TransferProcess) -> TransferProcess:
+    """Return a started process whose provider answers our resumption (consumer), if it is one."""
+    is_ours = process.side is Side.CONSUMER and process.state is State.STARTED
+    return replace(process, suspended_by=Side.CONSUMER) if is_ours else process
+
+
+def keep(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
+    """Store a process whose state stays as it is."""
+    _save(uow, runtime, process)
 
 
 def end(
@@ -231,11 +247,6 @@ def learn_provider_pid(
     _save(uow, runtime, known)
     if known.state is State.TERMINATED:
         _tell(uow, runtime, known, Move(Message.TERMINATE, known.reason or "", known.reason_code))
-
-
-def share_suspension(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
-    """Note that both sides have suspended at the same moment: either may resume."""
-    _save(uow, runtime, replace(process, suspended_by=None))
 
 
 def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) -> TransferProcess:
@@ -319,7 +330,7 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
     if move.message is Message.START:
         if moved.side is Side.PROVIDER:
             return _open(uow, runtime, moved, kind=Kind.TRANSFER)
-        moved = replace(moved, suspended_by=Side.CONSUMER)  # an address is awaited
+        moved = await_address(moved)
     if move.reason:
         moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX], reason_code=move.code)
     _save(uow, runtime, moved)
