@@ -72,8 +72,9 @@ def negotiation_page(
     request: Request, runtime: RuntimeDep, _: SessionDep, pid: str
 ) -> HTMLResponse:
     """Return a negotiation: its rounds, what is on the table, and the forms to answer."""
-    is_just_accepted = request.query_params.get("said") == "accepted"
-    return _show(request, _find(runtime, pid, AGREE_SECONDS if is_just_accepted else 0))
+    if request.query_params.get("said") == "accepted":  # show how it ends, not what is under way
+        negotiating.wait_for_negotiation(runtime, ProcessId(pid), AGREE_SECONDS)
+    return _show(request, _find(runtime, pid))
 
 
 @router.get("/negotiations/{pid}/acceptance", summary="The desk: accept, asked once more")
@@ -155,8 +156,8 @@ def withdraw(request: Request, runtime: RuntimeDep, sent: FormDep, pid: str) -> 
     return see(page_of("negotiations", pid), "withdrawn")
 
 
-def _find(runtime: Runtime, pid: str, seconds: float = 0) -> NegotiationView:
-    return negotiating.wait_for_negotiation(runtime, ProcessId(pid), seconds)
+def _find(runtime: Runtime, pid: str) -> NegotiationView:
+    return negotiating.one_negotiation(runtime, ProcessId(pid))
 
 
 def _show(

@@ -141,6 +141,21 @@ def wait_for_negotiation(runtime: Runtime, pid: ProcessId, seconds: float) -> Ne
         is_done=lambda n: n.state in FINAL or n.awaits_us,
         seconds=seconds,
     )
+    return _named_view(runtime, negotiation)
+
+
+def one_negotiation(runtime: Runtime, pid: ProcessId) -> NegotiationView:
+    """Return a negotiation as it is now, with all rounds.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+    """
+    with runtime.database.unit_of_work() as uow:
+        negotiation = _get(uow, pid)
+    return _named_view(runtime, negotiation)
+
+
+def _named_view(runtime: Runtime, negotiation: Negotiation) -> NegotiationView:
     names = known_participants(runtime, {negotiation.counterparty_id})
     name = names[negotiation.counterparty_id].name if names else None
     view = _view(runtime, negotiation, has_rounds=True)
