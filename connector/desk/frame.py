@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from connector.desk import labels, view
 from connector.desk.session import Session, Sessions
 from connector.desk.view import DESK
-from connector.runtime import Runtime, get_runtime
+from connector.runtime import Runtime, get_runtime, runtime_of
 from databank.kit.app import get_context, is_same_secret
 from databank.kit.db import DataError
 from databank.kit.pages import Pages, address
@@ -188,7 +188,7 @@ def render(
     session: Session | None = getattr(request.state, "session", None)
     said = labels.SAID.get(request.query_params.get("said", ""))
     path = request.url.path
-    host = urlsplit(get_runtime(request).settings.url).netloc
+    host = urlsplit(runtime_of(request).settings.url).netloc
     return PAGES.render(
         request,
         name,

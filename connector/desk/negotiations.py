@@ -68,13 +68,14 @@ def _more(found: tuple[object, ...], limit: int) -> int | None:
 
 
 @router.get("/negotiations/{pid}", summary="The desk: one negotiation")
-def negotiation_page(
+async def negotiation_page(
     request: Request, runtime: RuntimeDep, _: SessionDep, pid: str
 ) -> HTMLResponse:
     """Return a negotiation: its rounds, what is on the table, and the forms to answer."""
-    if request.query_params.get("said") == "accepted":  # show how it ends, not what is under way
-        negotiating.wait_for_negotiation(runtime, ProcessId(pid), AGREE_SECONDS)
-    return _show(request, _find(runtime, pid))
+    is_just_accepted = request.query_params.get("said") == "accepted"
+    seconds = AGREE_SECONDS if is_just_accepted else 0
+    shown = await negotiating.wait_for_negotiation(request, runtime, ProcessId(pid), seconds)
+    return _show(request, shown)
 
 
 @router.get("/negotiations/{pid}/acceptance", summary="The desk: accept, asked once more")
@@ -157,7 +158,7 @@ def withdraw(request: Request, runtime: RuntimeDep, sent: FormDep, pid: str) -> 
 
 
 def _find(runtime: Runtime, pid: str) -> NegotiationView:
-    return negotiating.one_negotiation(runtime, ProcessId(pid))
+    return negotiating.show_negotiation(runtime, ProcessId(pid))
 
 
 def _show(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from connector.agreement import store as agreements
@@ -129,7 +130,7 @@ def on_request(
         assert known is not None
         return known
     note(uow, process.pid, received)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
     _answer(uow, runtime, process)
     return process
 
@@ -346,6 +347,9 @@ def _open(
     secret = new_secret()
     opened = replace(process, secret_sha256=hashlib.sha256(secret.encode()).hexdigest())
     _save(uow, runtime, opened)
+    if opened.format == FORMAT_QUERY:
+        for action in runtime.before_queries:
+            uow.after_commit(action)
     endpoint = f"{runtime.settings.url}/data/{opened.pid}"
     address = wire.bearer_address(endpoint, secret)
     message = wire.TransferStartMessage(**_pids(opened), data_address=address)
@@ -376,7 +380,7 @@ def _pids(process: TransferProcess) -> dict[str, Any]:
 
 def _save(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
     store.put(uow, process)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
 
 
 def _send(
