@@ -359,7 +359,7 @@ def counter(  # noqa: PLR0917 - options, all by name
 
 
 def _read_code(code: str) -> RefusalCode:
-    from databank.cli.questions import BadAnswerError
+    from databank.cli.bad_answer import BadAnswerError
     from schemas.refusal import BY_PEOPLE, RefusalCode
 
     if code not in {known.value for known in BY_PEOPLE}:

@@ -90,7 +90,7 @@ def _end_of_day(text: str) -> str:
 
 
 def _read_other(said: str) -> tuple[str, Any]:
-    from databank.cli.questions import BadAnswerError
+    from databank.cli.bad_answer import BadAnswerError
     from schemas.terms import Terms
 
     name, equals, value = said.partition("=")
@@ -110,7 +110,7 @@ def _read_other(said: str) -> tuple[str, Any]:
 def _read_terms(terms: dict[str, Any], changes: dict[str, Any]) -> Terms:
     from pydantic import ValidationError
 
-    from databank.cli.questions import BadAnswerError
+    from databank.cli.bad_answer import BadAnswerError
     from schemas.terms import Terms
 
     merged = {name: value for name, value in {**terms, **changes}.items() if value is not None}
