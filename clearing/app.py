@@ -14,10 +14,12 @@ from fastapi import FastAPI
 import clearing.agreements.routes
 import clearing.grants.routes
 import clearing.ledger.routes
+import clearing.log.routes
 import clearing.metering.routes
 import clearing.notices
 import clearing.settlement.routes
 from clearing.context import Clearing
+from clearing.log.service import Log, Publisher
 from clearing.registration import Registration, registering
 from clearing.settings import ClearingSettings
 from databank.kit.app import Context, create_base_app
@@ -28,10 +30,12 @@ from databank.kit.http import Identity, ServiceClient
 from databank.kit.keys import load_or_make_admin_token, load_or_make_key
 from schemas.ids import did_web
 from schemas.participant import JoinRequest, Jwk, Role
+from schemas.seal import log_origin
 from schemas.signature import SigningKey
 
 PACKAGE: Final = "clearing"
 HANDLE: Final = "clearing"
+MEMORY: Final = "log-checkpoint"  # in the data folder: the checkpoint signed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ def create_app(
         max_age_seconds=settings.registry_max_age_seconds,
         grace_seconds=settings.registry_grace_seconds,
     )
+    log = _open_log(settings, key, database, make_nonce=make_id)
+    publisher = Publisher(log, database, clock=clock, seconds=settings.checkpoint_seconds)
     context = Context(
         did=settings.did,
         key=key.public,
@@ -82,7 +88,9 @@ def create_app(
     async def lifespan() -> AsyncIterator[None]:
         if outside.registration is not None:
             outside.registration.start()
+        publisher.start()
         yield
+        publisher.stop()
         if outside.registration is not None:
             outside.registration.stop()
         outside.http.close()
@@ -92,8 +100,7 @@ def create_app(
         "Clearing", context, body_bytes_max=settings.body_bytes_max, lifespan=lifespan
     )
     app.state.clearing = Clearing(
-        signing_key=key,
-        make_nonce=make_id,
+        log=log,
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
@@ -102,12 +109,23 @@ def create_app(
     return app
 
 
+def _open_log(
+    settings: ClearingSettings, key: SigningKey, database: Database, *, make_nonce: IdMaker
+) -> Log:
+    origin, memory = log_origin(settings.url), settings.data_dir / MEMORY
+    log = Log(key, origin=origin, memory=memory, make_nonce=make_nonce)
+    with database.unit_of_work() as uow:
+        log.open(uow)
+    return log
+
+
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,
+        clearing.log.routes,
         clearing.settlement.routes,
         clearing.notices,
     ):

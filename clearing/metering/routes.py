@@ -52,10 +52,9 @@ def take_batch(
     participant, claims = identify(request)
     now = context.clock()
     batch = service.read(jws, body, participant, now=now)  # before the transaction opens
-    signer = service.Signer(clearing.signing_key, clearing.make_nonce)
     with context.database.unit_of_work() as uow:
         consume_token(uow, claims)
-        answer = service.take(uow, batch, signer, now=now)
+        answer = service.take(uow, batch, clearing.log, now=now)
     return ReceiptAnswer(receipt=answer) if isinstance(answer, str) else problem_response(answer)
 
 

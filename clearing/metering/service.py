@@ -13,28 +13,29 @@ from clearing.agreements.store import find_agreements
 from clearing.ledger.entries import Sale, entry_id, sale_entry
 from clearing.ledger.model import Book, EntryId, Kind
 from clearing.ledger.service import Books
+from clearing.log.service import Log
 from clearing.metering import store
+from clearing.metering.groups import Unmeterable, faults, first_seq, last_moment, runs_in
 from clearing.metering.stream import Fit, Position, first_difference
-from clearing.rating.rate import OutOfRangeError, Rated, charge, runs_of
+from clearing.rating.rate import OutOfRangeError, Rated, charge
 from clearing.rating.store import add_usage, lock_meters
-from databank.kit.clock import IdMaker
 from databank.kit.db import UnitOfWork
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
 from schemas.problem import ConflictError, ForbiddenError, InvalidRequestError
-from schemas.signature import BadSignatureError, SigningKey, peek_header
+from schemas.signature import BadSignatureError, peek_header
+from schemas.slices import Slice, read_slices
 from schemas.usage import (
     BadBatchError,
     Receipt,
     RecordList,
     RecordView,
     StreamPosition,
-    UsageRecord,
     decode_batch,
     sign_receipt,
     verify_header,
 )
-from schemas.wire import Text, format_time
+from schemas.wire import Text
 
 AHEAD_MAX: Final = timedelta(minutes=5)  # how far a meter's clock may be ahead of ours
 PAGE_BATCHES_MAX: Final = 8
@@ -84,18 +85,19 @@ class AgreementPendingError(ConflictError):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch whose signature, hash and form were checked."""
+    """A batch whose signature, hash and form were checked, by agreement.
+
+    ``signer`` is the thumbprint of the key that its header verified under.
+    """
 
     signed: store.SignedBatch
-    records: list[UsageRecord]
+    signer: str
+    slices: tuple[Slice, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Signs receipts."""
-
-    key: SigningKey
-    make_nonce: IdMaker
+    @property
+    def by_agreement(self) -> dict[AgreementId, Slice]:
+        """The slices by their agreements, in the order of the ids."""
+        return {part.agreement_id: part for part in self.slices}
 
 
 def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
@@ -113,7 +115,8 @@ def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
                 ko="자기 회사의 사용 기록만 보낼 수 있습니다.",
                 en="A provider sends usage records of its own only.",
             )
-        return Batch(store.SignedBatch(header, jws, body), decode_batch(body, header))
+        signed = store.SignedBatch(header, jws, body)
+        return Batch(signed, key.fingerprint, read_slices(body, header).parts)
     except (BadSignatureError, BadBatchError) as error:
         raise InvalidBatchError(
             ko=f"묶음을 다시 만들어 서명해 보내세요: {error}",
@@ -121,9 +124,7 @@ def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
         ) from None
 
 
-def take(
-    uow: UnitOfWork, batch: Batch, signer: Signer, *, now: datetime
-) -> str | EquivocationError:
+def take(uow: UnitOfWork, batch: Batch, log: Log, *, now: datetime) -> str | EquivocationError:
     """Book a batch once and return its receipt; the same batch again gets the same receipt.
 
     A contradiction is returned, not raised, because its evidence has to be committed.
@@ -133,7 +134,9 @@ def take(
         ChainBrokenError: The batch follows another one than booked.
         AgreementPendingError: An agreement is unknown or half confirmed; try again.
         RecordRefusedError: A record contradicts its agreement or the clock.
+        LogBrokenError: The log does not continue what was signed.
     """
+    log.check()
     header = batch.signed.header
     position = store.lock_position(uow, header.provider_id, header.epoch)
     fit = position.fit(header)
@@ -148,11 +151,13 @@ def take(
             expected_seq=position.next_seq,
             last_body_sha256=position.last_body_sha256,
         )
-    agreements = find_agreements(uow, {record.agreement_id for record in batch.records})
-    groups = _grouped(batch, agreements, latest=now + AHEAD_MAX)
-    rated = _rate(uow, groups, agreements, header.first_seq)
+    agreements = find_agreements(uow, batch.by_agreement)
+    _check(batch, agreements, now)
+    rated = _rate(uow, batch, agreements)
     entries = _book(uow, batch, rated, agreements, now)
-    receipt = sign_receipt(_receipt(batch, rated, entries, signer.make_nonce()), signer.key)
+    receipt = log.append(
+        uow, lambda i: sign_receipt(_receipt(batch, rated, entries, log, i), log.signing_key)
+    )
     store.put_batch(
         uow,
         batch.signed,
@@ -173,7 +178,7 @@ def _again(
     if (first.first_seq, first.body_sha256) == (header.first_seq, header.body_sha256):
         return first.receipt
     records = [record for stored in booked for record in decode_batch(stored.body, stored.header())]
-    seq = first_difference(records, batch.records)
+    seq = first_difference(records, decode_batch(batch.signed.body, header))
     if seq is None:  # the same records, grouped in another way
         raise _gap(position)
     store.put_evidence(uow, batch.signed, contradicted_seq=seq, now=now)
@@ -194,47 +199,21 @@ def _gap(position: Position) -> SequenceGapError:
     )
 
 
-def _grouped(
-    batch: Batch, agreements: dict[AgreementId, Agreement], *, latest: datetime
-) -> dict[AgreementId, list[UsageRecord]]:
-    """Check each record against its agreement; return them by agreement, in order."""
-    groups: dict[AgreementId, list[UsageRecord]] = {}
+def _check(batch: Batch, agreements: dict[AgreementId, Agreement], now: datetime) -> None:
+    """Check each record against its agreement and the clock."""
+    slices = sorted(batch.slices, key=first_seq)
+    behind = {id_: found.record.agreed_at - AHEAD_MAX for id_, found in agreements.items()}
     provider_id = batch.signed.header.provider_id
-    for record in batch.records:
-        group = groups.get(record.agreement_id)
-        if group is None:
-            agreement = agreements.get(record.agreement_id)
-            _check_agreement(record, agreement, provider_id)
-            group = groups[record.agreement_id] = []
-        told = agreements[record.agreement_id].record
-        if record.consumer_id != told.consumer_id or record.dataset_id != told.dataset_id:
-            raise _refused(
-                record.seq, "수요기업이나 데이터셋이 합의와 다릅니다", "not as the agreement says"
-            )
-        if not told.agreed_at - AHEAD_MAX <= record.occurred_at <= latest:
-            moment = format_time(record.occurred_at)
-            raise _refused(
-                record.seq,
-                f"{moment}은 합의 전이거나 미래입니다",
-                f"{moment} is before the agreement or in the future",
-            )
-        group.append(record)
-    return groups
-
-
-def _check_agreement(
-    record: UsageRecord, agreement: Agreement | None, provider_id: ParticipantId
-) -> None:
-    if agreement is not None and agreement.record.provider_id != provider_id:
-        raise _refused(record.seq, "다른 공급기업의 합의입니다", "another supplier's agreement")
-    if agreement is None or not agreement.is_meterable:
+    for fault in faults(slices, agreements, provider_id, ahead=now + AHEAD_MAX, behind=behind):
+        if not isinstance(fault, Unmeterable):
+            raise _refused(fault.seq, fault.ko, fault.en)
         raise AgreementPendingError(
-            ko=f"순번 {record.seq}: 합의 {record.agreement_id}을(를) 양쪽이 알리기 전입니다. "
+            ko=f"순번 {fault.seq}: 합의 {fault.agreement_id}을(를) 양쪽이 알리기 전입니다. "
             "잠시 뒤 다시 보내세요.",
-            en=f"Seq {record.seq}: both sides have not told agreement {record.agreement_id} yet. "
+            en=f"Seq {fault.seq}: both sides have not told agreement {fault.agreement_id} yet. "
             "Send it again later.",
-            seq=record.seq,
-            agreement_id=record.agreement_id,
+            seq=fault.seq,
+            agreement_id=fault.agreement_id,
             retryable=True,
         )
 
@@ -248,27 +227,23 @@ def _refused(seq: int, ko: str, en: str) -> RecordRefusedError:
 
 
 def _rate(
-    uow: UnitOfWork,
-    groups: dict[AgreementId, list[UsageRecord]],
-    agreements: dict[AgreementId, Agreement],
-    first_seq: int,
+    uow: UnitOfWork, batch: Batch, agreements: dict[AgreementId, Agreement]
 ) -> dict[AgreementId, Rated]:
-    meters = lock_meters(uow, groups)
+    parts = batch.by_agreement
+    meters = lock_meters(uow, parts)
     rated = {}
-    for agreement_id in sorted(groups):
+    for agreement_id, part in parts.items():
         agreement = agreements[agreement_id]
         try:
             rated[agreement_id] = charge(
                 agreement.record.plan,
                 meters[agreement_id],
-                runs_of(groups[agreement_id]),
+                runs_in(part),
                 fee_bps=agreement.fee_bps,
             )
         except OutOfRangeError:
-            seq = groups[agreement_id][0].seq
-            raise _refused(
-                max(seq, first_seq), "청구액이 너무 큽니다", "the charge is out of range"
-            ) from None
+            ko, en = "청구액이 너무 큽니다", "the charge is out of range"
+            raise _refused(first_seq(part), ko, en) from None
     add_usage(uow, rated)
     return rated
 
@@ -303,7 +278,7 @@ def _book(
         s.agreement_id: entry_id(Book.ACCRUAL, Kind.USAGE, *cause, s.agreement_id) for s in sales
     }
     books.look_up(ids.values())
-    last = batch.records[-1].occurred_at
+    last = last_moment(batch.slices)
     booked: dict[AgreementId, EntryId] = {}
     for sale in sales:
         entry = sale_entry(
@@ -321,7 +296,11 @@ def _book(
 
 
 def _receipt(
-    batch: Batch, rated: dict[AgreementId, Rated], entries: dict[AgreementId, EntryId], nonce: str
+    batch: Batch,
+    rated: dict[AgreementId, Rated],
+    entries: dict[AgreementId, EntryId],
+    log: Log,
+    index: int,
 ) -> Receipt:
     header = batch.signed.header
     return Receipt(
@@ -333,7 +312,11 @@ def _receipt(
         charged_micro=sum(its.total.supply for its in rated.values()),
         entries_count=len(entries),
         entries_sha256=hashlib.sha256("\n".join(sorted(entries.values())).encode()).hexdigest(),
-        nonce=nonce,
+        header_sha256=hashlib.sha256(batch.signed.jws.encode()).hexdigest(),
+        signer=batch.signer,
+        log_origin=log.origin,
+        log_index=index,
+        nonce=log.make_nonce(),
     )
 
 

@@ -103,6 +103,8 @@ class StoredBatch:
             records_count=self.records_count,
             body_sha256=self.body_sha256,
             previous_sha256=FIRST_PREVIOUS_SHA256,
+            slices_root=FIRST_PREVIOUS_SHA256,
+            slices_count=1,
         )
 
 

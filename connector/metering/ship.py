@@ -6,7 +6,6 @@ crash; clearing's signed receipt moves the watermark.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from typing import Final
 
@@ -18,13 +17,13 @@ from databank.kit.http import expect_json
 from schemas.ids import did_web
 from schemas.problem import ProblemError
 from schemas.signature import BadSignatureError
+from schemas.slices import seal_batch
 from schemas.usage import (
     HEADER,
     MEDIA_TYPE,
     BatchHeader,
     ReceiptAnswer,
     StreamPosition,
-    encode_batch,
     sign_header,
     verify_receipt,
 )
@@ -123,16 +122,12 @@ class Shipper:
                 return None
             store.seal(uow, last_seq)
             records = store.records(uow, stream.acked_seq + 1, last_seq)
-        body = encode_batch(records)
-        header = BatchHeader(
+        return seal_batch(
+            records,
             provider_id=self._runtime.did,
             epoch=stream.epoch,
-            first_seq=stream.acked_seq + 1,
-            records_count=len(records),
-            body_sha256=hashlib.sha256(body).hexdigest(),
             previous_sha256=stream.last_body_sha256,
         )
-        return header, body
 
     def _check_receipt(self, token: str, header: BatchHeader) -> None:
         clearing = self._runtime.directory.find(self._clearing)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -15,7 +17,8 @@ from sqlalchemy import text
 
 from clearing.agreements.service import confirm
 from clearing.ledger.service import take_deposit
-from clearing.metering.service import Signer, read, take
+from clearing.log.service import Log
+from clearing.metering.service import read, take
 from clearing.settlement.service import trial_balance
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
@@ -56,32 +59,44 @@ def rate(events: int, act: Callable[[], object]) -> float:
     return events / (time.perf_counter() - began)
 
 
-def open_books(database: Database, supplier: Company, buyer: Company) -> list[AgreementRecord]:
+def open_books(
+    database: Database, supplier: Company, buyer: Company, log: Log
+) -> list[AgreementRecord]:
     """Agree on both sides and book a deposit."""
     told = [agreement(supplier, buyer, PRICES, name=str(n)) for n in range(AGREEMENTS)]
     with database.unit_of_work() as uow:
         for record in told:
             for party in (supplier, buyer):
-                confirm(uow, record, party.participant, fee_bps=500)
+                confirm(uow, record, party.participant, log, fee_bps=500)
         money = DepositRequest(deposit_id="d", participant_id=buyer.id, amount_won=DEPOSIT_WON)
         take_deposit(uow, money, buyer.participant, now=NOON)
         uow.session.connection().execute(text("CREATE TABLE bare (body BYTEA)"))
     return told
 
 
+def open_log(database: Database, folder: Path) -> Log:
+    """Open an empty log."""
+    memory = Path(tempfile.mkdtemp(dir=folder)) / "log-checkpoint"
+    key = generate_key("did:web:clearing")
+    log = Log(key, origin="clearing/log", memory=memory, make_nonce=new_secret)
+    with database.unit_of_work() as uow:
+        log.open(uow)
+    return log
+
+
 @pytest.mark.benchmark
 @pytest.mark.parametrize("size", BATCHES)
-def test_ingest(durable_url: str, figures: Figures, size: int) -> None:
+def test_ingest(durable_url: str, disk: Path, figures: Figures, size: int) -> None:
     steel, buyer = company("steel", "광양제철"), company("buyer", "구매사")
     database = Database(durable_url)
     database.migrate("clearing")
-    batches = make_batches(steel, open_books(database, steel, buyer), size)
-    signer = Signer(generate_key("did:web:clearing"), new_secret)
+    log = open_log(database, disk)
+    batches = make_batches(steel, open_books(database, steel, buyer, log), size)
 
     def book(jws: str, body: bytes) -> None:
         batch = read(jws, body, steel.participant, now=NOON)
         with database.unit_of_work() as uow:
-            take(uow, batch, signer, now=NOON)
+            take(uow, batch, log, now=NOON)
 
     def store(body: bytes) -> None:
         with database.unit_of_work() as uow:
