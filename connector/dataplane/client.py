@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.egress import check_url
-from connector.management import service as management
+from connector.management import transfers as starting
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.transfer import store as transfers
@@ -78,10 +78,10 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
         ForeignUrlError: The supplier named an address that is not its own.
         RemoteUnavailableError: The supplier has not started the process in time.
     """
-    view = management.transfer(runtime, agreement_id)
+    view = starting.transfer(runtime, agreement_id)
     if view.state != State.STARTED.value:
         wait = runtime.settings.start_wait_seconds
-        view = management.wait_for_transfer(runtime, view.pid, wait)
+        view = starting.wait_for_transfer(runtime, view.pid, wait)
     with runtime.database.unit_of_work() as uow:
         process = transfers.get(uow, view.pid)
     if process is None or process.state is not State.STARTED or process.data_address is None:

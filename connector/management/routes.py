@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
 from connector.identity.rotation import rotate
-from connector.management import service
+from connector.management import agreements as agreeing
+from connector.management import joining, transfers
+from connector.management import negotiations as negotiating
+from connector.management.bank import ask_clearing, check_period
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
-from databank.kit.http import ServiceClient, expect_json
-from schemas.ids import ProcessId, did_web
+from schemas.ids import ProcessId
 from schemas.management import (
     AgreementList,
     EndRequest,
@@ -34,15 +35,15 @@ NEGOTIATE_BYTES_MAX = 4 * 2**20  # it carries the columns of a whole dataset
 
 
 @router.post("/join", status_code=201, response_model_exclude_none=True)
-def join(joining: Joining, runtime: RuntimeDep) -> Participant:
+def join(request: Joining, runtime: RuntimeDep) -> Participant:
     """Register at the broker, or repeat an earlier registration."""
-    return service.join(runtime, joining)
+    return joining.join(runtime, request)
 
 
 @router.get("/participant", response_model_exclude_none=True)
 def participant(runtime: RuntimeDep) -> Participant:
     """Return how the registry knows us."""
-    return service.own_participant(runtime)
+    return joining.own_participant(runtime)
 
 
 @router.post("/key-rotation", response_model_exclude_none=True)
@@ -65,7 +66,7 @@ def services(runtime: RuntimeDep) -> Services:
 @router.post("/negotiations", status_code=201, max_body_size=NEGOTIATE_BYTES_MAX)
 def negotiate(request: NegotiateRequest, runtime: RuntimeDep) -> NegotiationView:
     """Ask for an offer as it stands."""
-    return service.negotiate(runtime, request)
+    return negotiating.negotiate(runtime, request)
 
 
 @router.get("/negotiations")
@@ -73,19 +74,19 @@ def negotiations(
     runtime: RuntimeDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> NegotiationList:
     """Return negotiations, latest change first."""
-    return service.negotiations(runtime, limit)
+    return negotiating.negotiations(runtime, limit)
 
 
 @router.get("/negotiations/{pid}")
 def negotiation(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -> NegotiationView:
     """Return a negotiation, once it is final or the wait is over."""
-    return service.wait_for_negotiation(runtime, ProcessId(pid), wait_seconds)
+    return negotiating.wait_for_negotiation(runtime, ProcessId(pid), wait_seconds)
 
 
 @router.post("/negotiations/{pid}/termination")
 def terminate_negotiation(pid: str, request: EndRequest, runtime: RuntimeDep) -> NegotiationView:
     """End a negotiation that is not final."""
-    return service.terminate_negotiation(runtime, ProcessId(pid), request.reason)
+    return negotiating.terminate_negotiation(runtime, ProcessId(pid), request.reason)
 
 
 @router.get("/agreements")
@@ -96,43 +97,34 @@ def agreements(
 ) -> AgreementList:
     """Return agreements, newest first; with ``ref`` those that let us use that dataset now."""
     if ref is not None:
-        return service.bought_agreements(runtime, ref)
-    return service.agreement_list(runtime, limit)
+        return agreeing.bought_agreements(runtime, ref)
+    return agreeing.agreement_list(runtime, limit)
 
 
 @router.post("/transfers", status_code=201)
 def transfer(request: TransferRequest, runtime: RuntimeDep) -> TransferView:
     """Start the transfer process of an agreement, or return the running one."""
-    return service.transfer(runtime, request.agreement_id)
+    return transfers.transfer(runtime, request.agreement_id)
 
 
 @router.get("/transfers/{pid}")
 def transfer_process(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -> TransferView:
     """Return a transfer process, once it has left REQUESTED or the wait is over."""
-    return service.wait_for_transfer(runtime, ProcessId(pid), wait_seconds)
+    return transfers.wait_for_transfer(runtime, ProcessId(pid), wait_seconds)
 
 
 @router.post("/transfers/{pid}/{change}")
 def change_transfer(
-    pid: str, change: service.Change, request: EndRequest, runtime: RuntimeDep
+    pid: str, change: transfers.Change, request: EndRequest, runtime: RuntimeDep
 ) -> TransferView:
     """Start or resume, complete, suspend or terminate; effective at the next read."""
-    return service.change_transfer(runtime, ProcessId(pid), change, request.reason)
-
-
-def _ask_clearing(runtime: Runtime, path: str, params: dict[str, str]) -> Shown:
-    clearing = runtime.settings.clearing_url.rstrip("/")
-    client: ServiceClient = runtime.client
-    answer = client.call("GET", f"{clearing}{path}", audience=did_web(clearing), params=params)
-    if answer.status_code == HTTPStatus.UNAUTHORIZED:
-        service.check_joined(runtime)  # says it in our own words, if that is why
-    return expect_json(answer)
+    return transfers.change_transfer(runtime, ProcessId(pid), change, request.reason)
 
 
 @router.get("/balance")
 def balance(runtime: RuntimeDep) -> Shown:
     """Return our balance at clearing (`schemas.bank.Balance`)."""
-    return _ask_clearing(runtime, "/balance", {})
+    return ask_clearing(runtime, "/balance", {})
 
 
 @router.get("/passbook")
@@ -143,7 +135,7 @@ def passbook(
 ) -> Shown:
     """Return our passbook at clearing (`schemas.bank.Passbook`)."""
     params = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
-    return _ask_clearing(runtime, "/passbook", params)
+    return ask_clearing(runtime, "/passbook", params)
 
 
 @router.get("/statements/{period}")
@@ -151,6 +143,6 @@ def statement(
     period: str, runtime: RuntimeDep, number: Annotated[int | None, Query(ge=1, le=2**31)] = None
 ) -> Shown:
     """Return our latest statement of a period, or one by number (`schemas.bank.Statement`)."""
-    service.check_period(period)
+    check_period(period)
     params = {} if number is None else {"number": str(number)}
-    return _ask_clearing(runtime, f"/statements/{period}", params)
+    return ask_clearing(runtime, f"/statements/{period}", params)

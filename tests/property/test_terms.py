@@ -10,8 +10,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from schemas.ids import ParticipantId
 from schemas.price import PriceComponent, PriceKind, PricePlan
-from schemas.terms import Mode, Terms, UnknownTermError, from_policy, sentences, to_policy
+from schemas.terms import (
+    Mode,
+    Terms,
+    UnknownTermError,
+    field_sentences,
+    from_policy,
+    sentences,
+    title_of,
+    to_policy,
+)
 
 TIMES = st.datetimes(
     min_value=datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
@@ -105,3 +115,22 @@ def test_extra_rules_and_constraints_are_refused(terms: Terms, plan: PricePlan) 
     )
     with pytest.raises(UnknownTermError):
         from_policy(extra)
+
+
+def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
+    full = Terms(
+        modes=(Mode.QUERY, Mode.READ),
+        valid_until=datetime(2027, 1, 1, tzinfo=UTC),
+        valid_days=30,
+        recipients=(ParticipantId("did:web:buyer.example"),),
+        purposes=("탄소 신고",),
+        queries_max=1,
+        rows_max=1,
+    )
+    said = field_sentences(full)
+    assert set(said) == set(Terms.model_fields)
+    for name, sentence in said.items():
+        assert title_of(name).ko
+        assert title_of(name).en
+        assert sentence in sentences(full, PricePlan())
+    assert set(field_sentences(Terms())) == {"modes", "redistribution_forbidden"}

@@ -1,0 +1,43 @@
+"""What clearing says of us, asked as ourselves."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any, Final
+
+from connector.management.joining import check_joined
+from connector.runtime import Runtime
+from databank.kit.http import ServiceClient, expect_json
+from schemas.ids import did_web
+from schemas.problem import InvalidRequestError
+
+PERIOD: Final = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+
+
+def check_period(period: str) -> None:
+    """Let a period pass that is a calendar month.
+
+    Raises:
+        InvalidRequestError: It is not written ``YYYY-MM``.
+    """
+    if not PERIOD.match(period):
+        raise InvalidRequestError(
+            ko=f"정산 기간은 2026-11처럼 씁니다: {period}",
+            en=f"A period is written like 2026-11, not {period}.",
+        )
+
+
+def ask_clearing(runtime: Runtime, path: str, params: dict[str, str]) -> dict[str, Any]:
+    """Return what clearing answers to a question of ours.
+
+    Raises:
+        NotJoinedError: Clearing does not know us, since we have not joined.
+        RemoteRefusedError: It refuses for another reason.
+    """
+    clearing = runtime.settings.clearing_url.rstrip("/")
+    client: ServiceClient = runtime.client
+    answer = client.call("GET", f"{clearing}{path}", audience=did_web(clearing), params=params)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        check_joined(runtime)  # says it in our own words, if that is why
+    return expect_json(answer)

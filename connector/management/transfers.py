@@ -1,0 +1,112 @@
+"""Use cases of the management API that concern transfer processes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from connector.agreement import store as agreements
+from connector.management.joining import active_supplier, check_joined
+from connector.management.waiting import is_over, wait_for
+from connector.runtime import Runtime
+from connector.side import IllegalTransitionError, Side
+from connector.transfer import service as transferring
+from connector.transfer import store
+from connector.transfer.decide import Move
+from connector.transfer.machine import Message, State
+from connector.transfer.model import TransferProcess
+from schemas.ids import AgreementId, ProcessId
+from schemas.management import ProcessRole, TransferView
+from schemas.problem import ConflictError, NotFoundError
+
+
+class Change(StrEnum):
+    """How a transfer process can be changed from our side."""
+
+    START = "start"
+    COMPLETION = "completion"
+    SUSPENSION = "suspension"
+    TERMINATION = "termination"
+
+
+_CHANGES: Final = {
+    Change.START: Message.START,
+    Change.COMPLETION: Message.COMPLETE,
+    Change.SUSPENSION: Message.SUSPEND,
+    Change.TERMINATION: Message.TERMINATE,
+}
+
+
+def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
+    """Start the transfer process of an agreement that we hold as consumer.
+
+    Raises:
+        NotFoundError: There is no such agreement.
+        ConflictError: The agreement has ended.
+        NotJoinedError: We are not an active participant.
+        SupplierSuspendedError: The supplier is not active.
+    """
+    with runtime.database.unit_of_work() as uow:
+        agreement = agreements.get(uow, agreement_id)
+    if agreement is None or agreement.side is not Side.CONSUMER:
+        raise NotFoundError(
+            ko="우리가 수요기업인 합의 가운데 그런 것이 없습니다.",
+            en="We hold no such agreement as consumer.",
+        )
+    if agreement.is_terminated:
+        raise ConflictError(ko="끝난 합의입니다.", en="The agreement has ended.")
+    check_joined(runtime)
+    provider = active_supplier(runtime, agreement.provider_id)
+    with runtime.database.unit_of_work() as uow:
+        return view_transfer(
+            transferring.request(uow, runtime, agreement, peer_url=provider.dsp_url)
+        )
+
+
+def view_transfer(process: TransferProcess) -> TransferView:
+    """Return a transfer process as its owner sees it; the data address stays inside."""
+    return TransferView(
+        pid=process.pid,
+        role=ProcessRole(process.side.value),
+        consumer_pid=process.consumer_pid,
+        provider_pid=process.provider_pid,
+        counterparty_id=process.counterparty_id,
+        agreement_id=process.agreement_id,
+        state=process.state.value,
+        reason=process.reason,
+        updated_at=process.updated_at,
+    )
+
+
+def wait_for_transfer(runtime: Runtime, pid: ProcessId, seconds: float) -> TransferView:
+    """Return a transfer process once it has left REQUESTED, or as it is after ``seconds``.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+    """
+    process = wait_for(
+        runtime,
+        lambda uow: store.get(uow, pid),
+        is_done=lambda p: p.state is not State.REQUESTED,
+        seconds=seconds,
+    )
+    return view_transfer(process)
+
+
+def change_transfer(runtime: Runtime, pid: ProcessId, change: Change, reason: str) -> TransferView:
+    """Start or resume, complete, suspend or terminate a transfer process from our side.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+        ConflictError: Its state forbids it, or the counterparty has suspended it.
+    """
+    with runtime.database.unit_of_work() as uow:
+        process = store.get(uow, pid)
+        if process is None:
+            raise NotFoundError(ko="그런 전송이 없습니다.", en="There is no such transfer process.")
+        try:
+            move = Move(_CHANGES[change], reason)
+            changed = transferring.act(uow, runtime, process, move)
+        except IllegalTransitionError:
+            raise is_over(process.state.value) from None
+        return view_transfer(changed)
