@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.bundle.routes
 import clearing.grants.routes
 import clearing.ledger.routes
 import clearing.log.routes
@@ -122,6 +123,7 @@ def _open_log(
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
+        clearing.bundle.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,

@@ -20,7 +20,7 @@ from clearing.log import store
 from clearing.log.tiles import LEVEL_BITS, Tile
 from databank.kit.clock import Clock, IdMaker
 from databank.kit.db import Database, UnitOfWork
-from schemas.merkle import frontier_of, prove_consistency, prove_inclusion
+from schemas.merkle import NodeHash, frontier_of, prove_consistency, prove_inclusion
 from schemas.note import BadNoteError, Checkpoint, NoteKey, open_checkpoint, sign_checkpoint
 from schemas.problem import InvalidRequestError, NotFoundError, ProblemError
 from schemas.seal import Seal, SealKind, log_entry, sign_seal
@@ -182,9 +182,9 @@ class Log:
             os.close(folder)
 
 
-def inclusion(uow: UnitOfWork, index: int, size: int) -> list[bytes]:
-    """Return the audit path of a leaf in the tree of ``size`` leaves."""
-    return prove_inclusion(index, size, store.node_reader(uow))
+def path_reader(uow: UnitOfWork) -> NodeHash:
+    """Return the node function of the tree under the newest checkpoint."""
+    return store.node_reader(uow)
 
 
 def proof_of(uow: UnitOfWork, index: int, key: NoteKey, note: str) -> list[bytes]:
@@ -196,7 +196,7 @@ def proof_of(uow: UnitOfWork, index: int, key: NoteKey, note: str) -> list[bytes
     size = open_checkpoint(note, key).size
     if index >= size:
         raise _not_in_log(size)
-    return inclusion(uow, index, size)
+    return prove_inclusion(index, size, path_reader(uow))
 
 
 def consistency(uow: UnitOfWork, old: int, new: int) -> list[bytes]:

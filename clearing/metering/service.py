@@ -23,7 +23,7 @@ from databank.kit.db import UnitOfWork
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
 from schemas.problem import ConflictError, ForbiddenError, InvalidRequestError
-from schemas.signature import BadSignatureError, peek_header
+from schemas.signature import BadSignatureError, PublicKey, peek_header
 from schemas.slices import Slice, read_slices
 from schemas.usage import (
     BadBatchError,
@@ -87,11 +87,11 @@ class AgreementPendingError(ConflictError):
 class Batch:
     """A batch whose signature, hash and form were checked, by agreement.
 
-    ``signer`` is the thumbprint of the key that its header verified under.
+    ``signer`` is the key that its header verified under.
     """
 
     signed: store.SignedBatch
-    signer: str
+    signer: PublicKey
     slices: tuple[Slice, ...]
 
     @property
@@ -116,7 +116,7 @@ def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
                 en="A provider sends usage records of its own only.",
             )
         signed = store.SignedBatch(header, jws, body)
-        return Batch(signed, key.fingerprint, read_slices(body, header).parts)
+        return Batch(signed, key, read_slices(body, header).parts)
     except (BadSignatureError, BadBatchError) as error:
         raise InvalidBatchError(
             ko=f"묶음을 다시 만들어 서명해 보내세요: {error}",
@@ -163,6 +163,7 @@ def take(uow: UnitOfWork, batch: Batch, log: Log, *, now: datetime) -> str | Equ
         batch.signed,
         entries=[(agreement_id, entries.get(agreement_id)) for agreement_id in rated],
         receipt=receipt,
+        signer=batch.signer.jwk["x"],
         after=position.after(header),
         now=now,
     )
@@ -313,7 +314,7 @@ def _receipt(
         entries_count=len(entries),
         entries_sha256=hashlib.sha256("\n".join(sorted(entries.values())).encode()).hexdigest(),
         header_sha256=hashlib.sha256(batch.signed.jws.encode()).hexdigest(),
-        signer=batch.signer,
+        signer=batch.signer.fingerprint,
         log_origin=log.origin,
         log_index=index,
         nonce=log.make_nonce(),

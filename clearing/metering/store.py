@@ -44,6 +44,7 @@ class BatchRow(SQLModel, table=True):
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     receipt: str = Field(sa_column=Column(Text, nullable=False))
     received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    signer: str | None = None  # the key that the header verified under; none before the log
 
 
 class BatchAgreementRow(SQLModel, table=True):
@@ -92,7 +93,9 @@ class StoredBatch:
     records_count: int
     body_sha256: str
     body: bytes
+    jws: str
     receipt: str
+    signer: str | None
 
     def header(self) -> BatchHeader:
         """Return what is needed to decode the body again."""
@@ -142,6 +145,7 @@ def put_batch(
     *,
     entries: Sequence[tuple[AgreementId, str | None]],
     receipt: str,
+    signer: str,
     after: Position,
     now: datetime,
 ) -> None:
@@ -158,6 +162,7 @@ def put_batch(
             body=batch.body,
             receipt=receipt,
             received_at=now,
+            signer=signer,
         )
     )
     stream = uow.session.get_one(StreamRow, (header.provider_id, header.epoch))
@@ -261,5 +266,7 @@ def _from_batch(row: BatchRow) -> StoredBatch:
         records_count=row.records_count,
         body_sha256=row.body_sha256,
         body=row.body,
+        jws=row.header,
         receipt=row.receipt,
+        signer=row.signer,
     )

@@ -6,6 +6,7 @@ crash; clearing's signed receipt moves the watermark.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from typing import Final
 
@@ -108,7 +109,7 @@ class Shipper:
             self._realign(header)
             return True
         answer = ReceiptAnswer.model_validate(expect_json(response))
-        self._check_receipt(answer.receipt, header)
+        self._check_receipt(answer.receipt, header, signed)
         last_seq = header.first_seq + header.records_count - 1
         with self._runtime.database.unit_of_work() as uow:
             store.acknowledge(uow, last_seq, header.body_sha256)
@@ -129,7 +130,7 @@ class Shipper:
             previous_sha256=stream.last_body_sha256,
         )
 
-    def _check_receipt(self, token: str, header: BatchHeader) -> None:
+    def _check_receipt(self, token: str, header: BatchHeader, signed: str) -> None:
         clearing = self._runtime.directory.find(self._clearing)
         if clearing is None:
             raise UntrustedReceiptError("clearing is not registered")
@@ -139,6 +140,8 @@ class Shipper:
             raise UntrustedReceiptError(str(error)) from None
         said = (receipt.provider_id, receipt.epoch, receipt.body_sha256, receipt.next_seq)
         due = header.first_seq + header.records_count
+        if receipt.header_sha256 != hashlib.sha256(signed.encode()).hexdigest():
+            raise UntrustedReceiptError("a receipt for another header")
         if said != (header.provider_id, header.epoch, header.body_sha256, due):
             raise UntrustedReceiptError("a receipt for another batch")
 

@@ -110,7 +110,15 @@ def default_language(environment: Mapping[str, str]) -> str:
 
 def build(surface: Surface) -> typer.Typer:
     """Return the application with its help in the surface's language."""
-    from databank.cli import account, buying, operating, publishing, serving, telling
+    from databank.cli import (
+        account,
+        buying,
+        operating,
+        proving,
+        publishing,
+        serving,
+        telling,
+    )
 
     say = surface.say
     app = typer.Typer(
@@ -128,7 +136,7 @@ def build(surface: Surface) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serving, publishing, buying, account, operating, telling):
+    for module in (serving, publishing, buying, account, proving, operating, telling):
         module.register(app, say)
     return app
 

@@ -213,12 +213,12 @@ class Bank:
 
 
 @contextmanager
-def open_bank(folder: Path, database_url: str) -> Iterator[Bank]:
+def open_bank(folder: Path, database_url: str, *, port: int = 0) -> Iterator[Bank]:
     """Run a clearing service whose registry is a dictionary."""
     clock = FrozenClock()
     registry: dict[ParticipantId, Participant] = {}
     make = _maker(folder, database_url, clock, registry)
-    with serve(make) as url, httpx.Client(timeout=30) as http:
+    with serve(make, port=port) as url, httpx.Client(timeout=30) as http:
         yield Bank(url, clock, http, registry)
 
 

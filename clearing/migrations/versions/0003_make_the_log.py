@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("signed_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("size"),
     )
+    op.add_column("clearing_batch", sa.Column("signer", sa.String(), nullable=True))
     op.add_column("clearing_agreement", sa.Column("seal", sa.Text(), nullable=True))
     op.add_column("clearing_statement", sa.Column("seal", sa.Text(), nullable=True))
     _refuse_changes()
@@ -90,4 +91,5 @@ def downgrade() -> None:
     for table in (*TABLES, "clearing_log_head"):
         op.drop_table(table)
     op.drop_column("clearing_statement", "seal")
+    op.drop_column("clearing_batch", "signer")
     op.drop_column("clearing_agreement", "seal")

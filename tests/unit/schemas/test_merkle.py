@@ -33,7 +33,7 @@ ROOTS = (
     "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 )
-INCLUSIONS = (  # leaf, size, proof
+INCLUSIONS: tuple[tuple[int, int, list[str]], ...] = (  # leaf, size, proof
     (0, 1, []),
     (0, 8, [
         "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
@@ -52,7 +52,7 @@ INCLUSIONS = (  # leaf, size, proof
         "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
     ]),
 )  # fmt: skip
-CONSISTENCIES = (  # old, new, proof
+CONSISTENCIES: tuple[tuple[int, int, list[str]], ...] = (  # old, new, proof
     (1, 1, []),
     (1, 8, [
         "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
