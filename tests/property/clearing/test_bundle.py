@@ -19,7 +19,8 @@ from schemas.canonical import canonical_bytes
 from schemas.money import MICRO_PER_WON
 from schemas.note import Checkpoint, NoteKey, sign_checkpoint
 from schemas.price import PriceComponent, PriceKind, PricePlan
-from schemas.signature import generate_key
+from schemas.signature import generate_key, peek_payload
+from schemas.usage import BatchHeader, sign_header
 from tests.support.bank import Company, Meter, agreement, company, plan
 from tests.support.ledger import Ledger, open_ledger
 
@@ -203,6 +204,18 @@ def test_a_bundle_signed_by_another_is_refused_by_who_knows_the_log(
     refuses(canonical_bytes(value))
     value["log_key"] = str(NoteKey.of(ledger.log.origin, other.public))
     refuses(canonical_bytes(value))
+
+
+def test_a_batch_signed_by_another_than_the_receipt_says_is_refused(tiny: bytes) -> None:
+    value = json.loads(tiny)
+    part = value["slices"][0]
+    header = BatchHeader.model_validate(peek_payload(part["header"]))
+    part["header"] = sign_header(header, STEEL.key)
+    assert canonical_bytes(value) == tiny  # signatures are the same every time
+    forger = generate_key(STEEL.id)
+    part["header"], part["signer"] = sign_header(header, forger), forger.public.jwk
+    with pytest.raises(BadBundleError, match="another header"):
+        verify_bundle(canonical_bytes(value))
 
 
 def test_a_statement_that_says_a_won_more_is_refused_though_clearing_signed_it(
