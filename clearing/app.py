@@ -21,6 +21,7 @@ import clearing.notices
 import clearing.settlement.routes
 from clearing.context import Clearing
 from clearing.log.service import Log, Publisher
+from clearing.metering.commit import Committer
 from clearing.registration import Registration, registering
 from clearing.settings import ClearingSettings
 from databank.kit.app import Context, create_base_app
@@ -102,6 +103,7 @@ def create_app(
     )
     app.state.clearing = Clearing(
         log=log,
+        committer=Committer(database, log, clock=clock),
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),

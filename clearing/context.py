@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from clearing.log.service import Log
+from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
 
 
@@ -17,6 +18,7 @@ class Clearing:
     """The service's log and terms; stands in ``app.state.clearing``."""
 
     log: Log
+    committer: Committer
     broker_did: ParticipantId
     fee_bps: int
     grant_life: timedelta

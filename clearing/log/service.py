@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -76,19 +76,27 @@ class Log:
     def append(self, uow: UnitOfWork, make: Callable[[int], str]) -> str:
         """Add the signed object that ``make`` makes of its index; return it.
 
-        The index is taken under a lock that the transaction holds to its end: take it last.
+        Raises:
+            LogBrokenError: The log does not continue what was signed.
+        """
+        return self.append_all(uow, [make])[0]
+
+    def append_all(self, uow: UnitOfWork, makers: Sequence[Callable[[int], str]]) -> list[str]:
+        """Add signed objects, each made of its index; return them.
+
+        Indices are taken under a lock that the transaction holds to its end: take it last.
 
         Raises:
             LogBrokenError: The log does not continue what was signed.
         """
         self.check()
-        index = store.next_index(uow)
-        if self._signed is not None and index < self._signed.size:
-            self._stop(f"leaf {index} was signed before")
+        first = store.take_indices(uow, len(makers))
+        if self._signed is not None and first < self._signed.size:
+            self._stop(f"leaf {first} was signed before")
         self.check()
-        jws = make(index)
-        store.add_leaf(uow, index, log_entry(jws))
-        return jws
+        made = [make(index) for index, make in enumerate(makers, first)]
+        store.add_leaves(uow, first, [log_entry(jws) for jws in made])
+        return made
 
     def seal(self, uow: UnitOfWork, kind: SealKind, subject: str, sha256: str) -> str:
         """Add and return the seal of an agreement or a statement.

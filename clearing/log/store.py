@@ -56,19 +56,19 @@ def _table(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the tab
     return row.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 
 
-_NEXT: Final = text("UPDATE clearing_log_head SET size = size + 1 WHERE id = 1 RETURNING size")
+_TAKE: Final = text("UPDATE clearing_log_head SET size = size + :n WHERE id = 1 RETURNING size")
 _SIZE: Final = text("SELECT size FROM clearing_log_head WHERE id = 1")
 _ADD: Final = insert(_table(LogLeafRow))
 
 
-def next_index(uow: UnitOfWork) -> int:
-    """Take the next leaf's index; whoever else wants one waits until this transaction ends."""
-    return int(uow.run(_NEXT).scalar_one()) - 1
+def take_indices(uow: UnitOfWork, count: int) -> int:
+    """Take ``count`` indices and return the first; others wait until this transaction ends."""
+    return int(uow.run(_TAKE, n=count).scalar_one()) - count
 
 
-def add_leaf(uow: UnitOfWork, index: int, entry: bytes) -> None:
-    """Add a leaf."""
-    uow.run(_ADD, idx=index, entry=entry)
+def add_leaves(uow: UnitOfWork, first: int, entries_: Sequence[bytes]) -> None:
+    """Add leaves from index ``first`` on."""
+    uow.run_each(_ADD, [{"idx": idx, "entry": e} for idx, e in enumerate(entries_, first)])
 
 
 def size_of(uow: UnitOfWork) -> int:

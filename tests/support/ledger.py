@@ -39,10 +39,10 @@ class Ledger:
             with self.database.unit_of_work() as uow:
                 confirm(uow, told, party.participant, self.log, fee_bps=fee_bps)
 
-    def deposit(self, who: Company, amount_won: int) -> None:
+    def deposit(self, who: Company, amount_won: int, *, deposit_id: str | None = None) -> None:
         """Book money."""
         request = DepositRequest(
-            deposit_id=new_secret(), participant_id=who.id, amount_won=amount_won
+            deposit_id=deposit_id or new_secret(), participant_id=who.id, amount_won=amount_won
         )
         with self.database.unit_of_work() as uow:
             take_deposit(uow, request, who.participant, now=NOON)
