@@ -19,7 +19,7 @@ from clearing.ledger.model import Book, EntryId, Kind
 from clearing.ledger.service import Books
 from clearing.log.service import Log
 from clearing.metering import store
-from clearing.metering.groups import Unmeterable, faults, first_seq, last_moment, runs_in
+from clearing.metering.groups import Group, Unmeterable, faults
 from clearing.metering.problems import (
     AgreementPendingError,
     ChainBrokenError,
@@ -34,7 +34,6 @@ from databank.kit.db import UnitOfWork
 from schemas.ids import AgreementId
 from schemas.problem import ProblemError
 from schemas.signature import PublicKey
-from schemas.slices import Slice
 from schemas.usage import Receipt, decode_batch, sign_receipt
 
 AHEAD_MAX: Final = timedelta(minutes=5)  # how far a meter's clock may be ahead of ours
@@ -50,7 +49,8 @@ class Batch:
 
     signed: store.SignedBatch
     signer: PublicKey
-    slices: tuple[Slice, ...]
+    groups: tuple[Group, ...]
+    last_at: datetime  # when its last act took place
 
     @property
     def stream(self) -> store.StreamKey:
@@ -58,9 +58,9 @@ class Batch:
         return self.signed.header.provider_id, self.signed.header.epoch
 
     @property
-    def by_agreement(self) -> dict[AgreementId, Slice]:
-        """The slices by their agreements, in the order of the ids."""
-        return {part.agreement_id: part for part in self.slices}
+    def by_agreement(self) -> dict[AgreementId, Group]:
+        """The groups by their agreements, in the order of the ids."""
+        return {group.agreement_id: group for group in self.groups}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +192,14 @@ class Desk:
 
     def _rate(self, batch: Batch) -> dict[AgreementId, Rated]:
         rated = {}
-        for id_, part in batch.by_agreement.items():
+        for id_, group in batch.by_agreement.items():
             agreement = self._agreements[id_]
             plan, fee_bps = agreement.record.plan, agreement.fee_bps
             try:
-                rated[id_] = charge(plan, self._meters[id_], runs_in(part), fee_bps=fee_bps)
+                rated[id_] = charge(plan, self._meters[id_], group.runs, fee_bps=fee_bps)
             except OutOfRangeError:
                 ko, en = "청구액이 너무 큽니다", "the charge is out of range"
-                raise _refused(first_seq(part), ko, en) from None
+                raise _refused(group.first_seq, ko, en) from None
         return rated
 
     def _sale(self, agreement_id: AgreementId, its: Rated) -> Sale:
@@ -215,7 +215,7 @@ class Desk:
 
     def _book(self, batch: Batch, rated: dict[AgreementId, Rated]) -> dict[AgreementId, EntryId]:
         """Post one entry for each priced agreement; return their ids."""
-        books, last = self._books, last_moment(batch.slices)
+        books = self._books
         booked: dict[AgreementId, EntryId] = {}
         for id_, its in rated.items():
             if not (its.total.paid or its.total.fee):
@@ -227,7 +227,7 @@ class Desk:
                 kind=Kind.USAGE,
                 deposit=books.account(sale.wallet.deposit),
                 holds=books.holds_for(id_),
-                occurred_at=last,
+                occurred_at=batch.last_at,
             )
             if entry is not None and books.post(entry):
                 booked[id_] = entry.id
@@ -304,10 +304,10 @@ def _gap(position: Position) -> SequenceGapError:
 
 def _check(batch: Batch, agreements: dict[AgreementId, Agreement], now: datetime) -> None:
     """Check each record against its agreement and the clock."""
-    slices = sorted(batch.slices, key=first_seq)
+    groups = sorted(batch.groups, key=lambda group: group.first_seq)
     behind = {id_: found.record.agreed_at - AHEAD_MAX for id_, found in agreements.items()}
     provider_id = batch.signed.header.provider_id
-    for fault in faults(slices, agreements, provider_id, ahead=now + AHEAD_MAX, behind=behind):
+    for fault in faults(groups, agreements, provider_id, ahead=now + AHEAD_MAX, behind=behind):
         if not isinstance(fault, Unmeterable):
             raise _refused(fault.seq, fault.ko, fault.en)
         raise AgreementPendingError(

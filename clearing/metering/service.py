@@ -11,19 +11,21 @@ from clearing.agreements.service import look_up
 from clearing.log.service import Log
 from clearing.metering import store
 from clearing.metering.desk import Batch, Desk
+from clearing.metering.groups import groups_of
 from clearing.metering.problems import InvalidBatchError
 from databank.kit.db import UnitOfWork
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
 from schemas.problem import ForbiddenError, ProblemError
 from schemas.signature import BadSignatureError, peek_header
-from schemas.slices import read_slices
+from schemas.slices import split_as
 from schemas.usage import (
     BadBatchError,
     RecordList,
     RecordView,
     StreamPosition,
     decode_batch,
+    read_columns,
     verify_header,
 )
 
@@ -46,7 +48,9 @@ def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
                 en="A provider sends usage records of its own only.",
             )
         signed = store.SignedBatch(header, jws, body)
-        return Batch(signed, key, read_slices(body, header).parts)
+        table = read_columns(body, header)
+        slices = split_as(header, table)
+        return Batch(signed, key, groups_of(slices.parts), table["occurred_at"][-1].as_py())
     except (BadSignatureError, BadBatchError) as error:
         raise InvalidBatchError(
             ko=f"묶음을 다시 만들어 서명해 보내세요: {error}",
