@@ -10,10 +10,12 @@ from typing import Annotated, Final
 import httpx
 from fastapi import APIRouter, Depends, FastAPI
 
+from connector.agreement.routes import router as agreement_router
 from connector.dataplane.client import SupplierRefusedError, on_supplier_refused
 from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
+from connector.deadlines import Deadlines
 from connector.dsp.edge import DspError, on_dsp_error
 from connector.identity.document import own_document
 from connector.identity.keeper import Keeper
@@ -21,9 +23,10 @@ from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
 from connector.metering.ship import Shipper
+from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
-from connector.negotiation.service import NegotiationDelivery
 from connector.offering.routes import router as offering_router
+from connector.outbox.courier import Courier
 from connector.outbox.dispatch import Dispatcher
 from connector.outbox.model import Kind
 from connector.outbox.notices import NoticeDelivery
@@ -31,8 +34,8 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
-from connector.transfer.service import TransferDelivery
 from databank.kit.app import CallerDep, Context, create_base_app
 from databank.kit.clock import Clock, new_secret, new_urn, system_clock
 from databank.kit.db import Database
@@ -55,6 +58,8 @@ def registry_notice(
         raise ForbiddenError(ko="브로커만 보낼 수 있습니다.", en="Only the broker may send this.")
     runtime.directory.forget(notice.participant_id)
     runtime.verifier.forget(notice.participant_id)
+    if notice.participant_id == runtime.did:
+        runtime.standing.give()  # our credential may be revoked, or due
     return {"status": "ok"}
 
 
@@ -122,15 +127,16 @@ def create_context(runtime: Runtime) -> Context:
     )
 
 
-def create_dispatcher(runtime: Runtime) -> Dispatcher:
+def create_courier(runtime: Runtime) -> Courier:
     """Return what sends each kind of message in the outbox."""
     notices = NoticeDelivery()
-    return Dispatcher(
+    return Courier(
         runtime,
         {
             Kind.NEGOTIATION: NegotiationDelivery(),
             Kind.TRANSFER: TransferDelivery(),
             Kind.FRESH_ADDRESS: notices,
+            Kind.AGREEMENT_END: notices,
             Kind.AGREEMENT_RECORD: notices,
             Kind.CRAWL_REQUEST: notices,
         },
@@ -143,6 +149,7 @@ ROUTERS: Final = (
     offering_router,
     negotiation_router,
     transfer_router,
+    agreement_router,
     publish_router,
     management_router,
     use_router,
@@ -169,9 +176,9 @@ def create_app(
     """
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
-    dispatcher = create_dispatcher(runtime)
+    dispatcher = Dispatcher(runtime, create_courier(runtime))
     query_pool = QueryPool(query_limits(settings))
-    threads = (dispatcher, Shipper(runtime), Keeper(runtime))
+    threads = (dispatcher, Shipper(runtime), Keeper(runtime), Deadlines(runtime))
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:

@@ -49,7 +49,7 @@ class Signal:
 class Deciders:
     """Who decides for the company; by default what it has published decides."""
 
-    negotiation: negotiating.Decider = field(default_factory=negotiating.AutomaticDecider)
+    negotiation: negotiating.Decider = field(default_factory=negotiating.CompanyDecider)
     transfer: transferring.Decider = field(default_factory=transferring.AutomaticDecider)
 
 
@@ -59,7 +59,7 @@ class Runtime:
 
     ``outbox`` wakes the dispatcher, ``usage`` the shipper of usage records, ``processes``
     those who wait for a negotiation or transfer process, ``standing`` the keeper of our
-    credential, ``credentials`` those who wait for one.
+    credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due.
     """
 
     settings: ConnectorSettings
@@ -77,6 +77,7 @@ class Runtime:
     processes: Signal = field(default_factory=Signal)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)
+    deadlines: Signal = field(default_factory=Signal)
     rotating: threading.Lock = field(default_factory=threading.Lock)
 
     @property

@@ -68,6 +68,12 @@ class ConnectorSettings(ServiceSettings):
     outbox_attempts_max: int = Field(
         default=40, ge=1, description="How often a message is tried before its process ends."
     )
+    negotiation_days: float = Field(
+        default=14.0,
+        gt=0,
+        le=3650,
+        description="How long a negotiation waits for the next message of either side, days.",
+    )
     upload_bytes_max: int = Field(
         default=2 * 2**30, ge=1, description="Largest file that can be uploaded, bytes."
     )

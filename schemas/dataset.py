@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from schemas.approval import Approval
 from schemas.ids import DATASET_NAME, DatasetId, OfferId, ParticipantId
 from schemas.price import PricePlan
 from schemas.sql_words import SQL_WORDS
@@ -187,3 +188,4 @@ class Listing(OwnWire):
     offer_id: OfferId
     policy: dict[str, Any]
     plan: PricePlan
+    approval: Approval = Approval.AUTOMATIC

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from schemas.approval import Approval
 from schemas.dataset import Dataset, Listing
 from schemas.ids import OfferId, ParticipantId
 from schemas.terms import UnknownTermError, from_policy
 
 DETAILS: Final = "urn:idb:dataset:1"
+APPROVAL: Final = "urn:idb:approval:1"
 FORMAT_READ: Final = "HttpData-PULL"  # the Arrow IPC file, by byte range
 FORMAT_QUERY: Final = "urn:idb:format:1:sql"  # SQL in, Arrow IPC stream out
 ARROW_MEDIA_TYPE: Final = "application/vnd.apache.arrow.file"
@@ -22,13 +24,20 @@ class NotOurDatasetError(ValueError):
     """A catalog's dataset that is not described the way the data bank does."""
 
 
-def dataset_to_wire(dataset: Dataset, *, offer: dict[str, Any], service_id: str) -> dict[str, Any]:
+def dataset_to_wire(
+    dataset: Dataset,
+    *,
+    offer: dict[str, Any],
+    service_id: str,
+    approval: Approval = Approval.AUTOMATIC,
+) -> dict[str, Any]:
     """Return a DSP ``Dataset`` without context.
 
     Args:
         dataset: What is published.
         offer: The ODRL offer: ``@id``, ``@type`` and rules, no target.
         service_id: The ``@id`` of the connector's DataService.
+        approval: How requests for it are answered.
     """
     return {
         "@id": dataset.id,
@@ -48,6 +57,7 @@ def dataset_to_wire(dataset: Dataset, *, offer: dict[str, Any], service_id: str)
         ],
         "dcat:keyword": list(dataset.keywords),
         DETAILS: dataset.to_json(),
+        APPROVAL: approval.value,
     }
 
 
@@ -82,6 +92,7 @@ def listing_from_wire(
             offer_id=OfferId(policy["@id"]),
             policy=policy,
             plan=plan,
+            approval=Approval(wire.get(APPROVAL, Approval.AUTOMATIC)),
         )
     except KeyError as error:
         raise NotOurDatasetError(f"{error} is missing") from None

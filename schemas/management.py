@@ -6,10 +6,11 @@ Called with the connector's admin token by the CLI, the curator's SDK and the po
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from schemas.approval import Approval
 from schemas.dataset import (
     SAMPLE_ROWS_MAX,
     Column,
@@ -23,6 +24,8 @@ from schemas.ids import DATASET_NAME, AgreementId, DatasetId, OfferId, Participa
 from schemas.money import MicroWon
 from schemas.participant import Brn, Name, NewHandle
 from schemas.price import PricePlan
+from schemas.proposal import Proposal, TermChange
+from schemas.refusal import RefusalCode
 from schemas.terms import Mode, Terms
 from schemas.wire import OwnWire, Text, Time
 
@@ -115,6 +118,7 @@ class PublishRequest(OwnWire):
     columns: tuple[ColumnChange, ...] = ()
     terms: Terms
     plan: PricePlan
+    approval: Approval = Approval.AUTOMATIC
     skip_bad_rows: bool = False
     allow_personal: bool = False
     sample_rows: int | None = Field(default=None, ge=0, le=SAMPLE_ROWS_MAX)
@@ -140,6 +144,7 @@ class ReviseRequest(OwnWire):
     keywords: tuple[Keyword, ...] | None = Field(default=None, max_length=30)
     terms: Terms | None = None
     plan: PricePlan | None = None
+    approval: Approval | None = None
 
 
 class PolicyTemplate(OwnWire):
@@ -164,6 +169,7 @@ class Publication(OwnWire):
     offer_id: OfferId
     terms: Terms
     plan: PricePlan
+    approval: Approval = Approval.AUTOMATIC
     skipped_rows_count: int = 0
     is_withdrawn: bool = False
 
@@ -177,6 +183,7 @@ class PublicationList(OwnWire):
 class NegotiateRequest(OwnWire):
     """Start a negotiation for a listed dataset, taking its offer as it stands.
 
+    ``policy`` is the listing's; with ``proposal`` other terms or another price are asked for.
     ``dataset`` is kept with the agreement, so that its name and columns outlive the listing.
     """
 
@@ -184,6 +191,7 @@ class NegotiateRequest(OwnWire):
     dataset_id: DatasetId
     offer_id: OfferId
     policy: dict[str, Any]
+    proposal: Proposal | None = None
     dataset_title: str = Field(default="", max_length=300)
     dataset: Dataset | None = None
 
@@ -205,9 +213,39 @@ class Services(OwnWire):
 
 
 class EndRequest(OwnWire):
-    """Why a negotiation is ended, or a transfer process changed; the other side sees it."""
+    """Why something is ended, or a transfer process changed; the other side sees both."""
 
     reason: str = Field(min_length=1, max_length=500)
+    code: RefusalCode = RefusalCode.OTHER
+
+
+class AnswerKind(StrEnum):
+    """What may be said to a proposal."""
+
+    ACCEPT = "accept"
+    COUNTER = "counter"
+    REFUSE = "refuse"
+
+
+class NegotiationAnswer(OwnWire):
+    """Our answer to the counterparty's proposal.
+
+    A counter needs the ``proposal``; a refusal has a ``code`` and may have a ``reason`` in words.
+    ``rounds_count`` is how many rounds were seen: with more of them the answer is refused, so that
+    nobody accepts a proposal unread.
+    """
+
+    kind: AnswerKind
+    proposal: Proposal | None = None
+    code: RefusalCode = RefusalCode.OTHER
+    reason: str | None = Field(default=None, min_length=1, max_length=500)
+    rounds_count: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if (self.kind is AnswerKind.COUNTER) != (self.proposal is not None):
+            raise ValueError("a counter has a proposal, and nothing else has one")
+        return self
 
 
 class ProcessRole(StrEnum):
@@ -217,8 +255,28 @@ class ProcessRole(StrEnum):
     PROVIDER = "provider"
 
 
+class Round(OwnWire):
+    """One proposal of a negotiation; the first is the listing.
+
+    ``changes`` are against the one before. ``unreadable`` says what our policy profile does not
+    know in it; then there is only the ``policy``.
+    """
+
+    by: ProcessRole
+    at: Time
+    policy: dict[str, Any]
+    proposal: Proposal | None = None
+    changes: tuple[TermChange, ...] = ()
+    unreadable: str | None = None
+
+
 class NegotiationView(OwnWire):
-    """A negotiation as its owner sees it; ``reason`` says why it was terminated."""
+    """A negotiation as its owner sees it.
+
+    ``reason`` and ``reason_code`` say why it was terminated. With ``awaits_us`` the counterparty's
+    last proposal waits for our answer until ``expires_at``. ``rounds`` come only where one
+    negotiation is asked for.
+    """
 
     pid: ProcessId  # our own pid
     role: ProcessRole
@@ -226,15 +284,31 @@ class NegotiationView(OwnWire):
     provider_pid: ProcessId | None = None
     counterparty_id: ParticipantId
     dataset_id: DatasetId
+    dataset_title: str = ""
+    counterparty_name: str | None = None
     state: str
     agreement_id: AgreementId | None = None
     reason: str | None = None
+    reason_code: str | None = None
+    awaits_us: bool = False
+    expires_at: Time | None = None
+    rounds: tuple[Round, ...] = ()
     updated_at: Time
+
+
+class AgreementEnd(OwnWire):
+    """Who ended an agreement before its time, and why; ``code`` may be a foreign word."""
+
+    by: ParticipantId
+    code: str
+    reason: str
+    at: Time
 
 
 class AgreementView(OwnWire):
     """An agreement as one side holds it; ``transfer_pid`` is our running transfer process.
 
+    ``is_over`` says that it was ended by one side (``end``) or that ``ends_at`` has passed.
     Names are there as far as we know them; ``dataset`` only where one dataset was asked for.
     """
 
@@ -245,7 +319,9 @@ class AgreementView(OwnWire):
     dataset_id: DatasetId
     policy: dict[str, Any]
     agreed_at: Time
-    is_terminated: bool = False
+    ends_at: Time | None = None
+    is_over: bool = False
+    end: AgreementEnd | None = None
     dataset_title: str = ""
     transfer_pid: ProcessId | None = None
     transfer_state: str | None = None
@@ -285,6 +361,7 @@ class TransferView(OwnWire):
     agreement_id: AgreementId
     state: str
     reason: str | None = None
+    reason_code: str | None = None
     updated_at: Time
 
 

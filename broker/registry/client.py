@@ -1,4 +1,4 @@
-"""Tells every process about a revocation, at the same time and within a bound."""
+"""Tells every process that a participant changed, at the same time and within a bound."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = structlog.get_logger()
 def notify(
     client: ServiceClient,
     receivers: Sequence[Participant],
-    revoked_id: ParticipantId,
+    changed_id: ParticipantId,
     *,
     seconds_max: float = NOTICE_SECONDS_MAX,
 ) -> None:
     """Send the notice to all receivers; whoever misses it asks the registry again soon anyway."""
     if not receivers:
         return
-    body = RevocationNotice(participant_id=revoked_id).to_json()
+    body = RevocationNotice(participant_id=changed_id).to_json()
     pool = ThreadPoolExecutor(
         min(len(receivers), NOTICES_PARALLEL_MAX), thread_name_prefix="broker-notice"
     )
@@ -42,11 +42,11 @@ def notify(
             log.warning(
                 "notice_failed",
                 receiver_id=sent[future].id,
-                revoked_id=revoked_id,
+                changed_id=changed_id,
                 error=str(error),
             )
     for future in late:
-        log.warning("notice_late", receiver_id=sent[future].id, revoked_id=revoked_id)
+        log.warning("notice_late", receiver_id=sent[future].id, changed_id=changed_id)
 
 
 def _send(client: ServiceClient, receiver: Participant, body: dict[str, object]) -> None:

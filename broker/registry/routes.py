@@ -21,6 +21,7 @@ from databank.kit.app import (
     get_context,
     verify_claims,
 )
+from databank.kit.db import UnitOfWork
 from databank.kit.guard import is_callable, resolve
 from databank.kit.settings import Environment
 from schemas.ids import ParticipantId
@@ -134,12 +135,12 @@ def change_key(request: Request, body: KeyChange, caller: CallerDep) -> Particip
     response_model_exclude_none=True,
 )
 def approve(request: Request, body: StatusChange, uow: UowDep) -> Participant:
-    """Approve a pending participant, or take a revocation back."""
-    parts = get_parts(request)
+    """Approve a pending participant, or take a revocation back; tell it and every process."""
+    context, parts = get_context(request), get_parts(request)
     uow.after_commit(parts.crawler.wake)
-    return service.approve(
-        uow, body.participant_id, reason=body.reason, now=get_context(request).clock()
-    )
+    approved = service.approve(uow, body.participant_id, reason=body.reason, now=context.clock())
+    _tell_all(uow, context.did, parts, approved)
+    return approved
 
 
 @router.post(
@@ -149,11 +150,15 @@ def approve(request: Request, body: StatusChange, uow: UowDep) -> Participant:
     response_model_exclude_none=True,
 )
 def revoke(request: Request, body: StatusChange, uow: UowDep) -> Participant:
-    """Refuse a participant from now on and tell every process."""
+    """Refuse a participant from now on; tell it and every process."""
     context, parts = get_context(request), get_parts(request)
     revoked = service.revoke(
         uow, body.participant_id, own_id=context.did, reason=body.reason, now=context.clock()
     )
-    receivers = [one for one in store.list_active(uow) if one.id != context.did]
-    uow.after_commit(lambda: notify(parts.notices, receivers, revoked.id))
+    _tell_all(uow, context.did, parts, revoked)
     return revoked
+
+
+def _tell_all(uow: UnitOfWork, own_id: str, parts: Parts, changed: Participant) -> None:
+    others = [one for one in store.list_active(uow) if one.id not in {own_id, changed.id}]
+    uow.after_commit(lambda: notify(parts.notices, [*others, changed], changed.id))

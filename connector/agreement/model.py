@@ -12,7 +12,8 @@ from schemas.canonical import digest
 from schemas.dataset import Dataset
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.price import PricePlan
-from schemas.terms import Terms, from_policy
+from schemas.refusal import RefusalCode
+from schemas.terms import Terms, UnknownTermError, from_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,25 @@ class KnownDataset:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """Who ended an agreement, and why; ``code`` is a ``RefusalCode`` or a foreign word.
+
+    With ``EXPIRED`` nobody has: its time was up.
+    """
+
+    by: ParticipantId
+    code: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
-    """A finalized agreement; ``policy`` is the ODRL Agreement of the DSP message."""
+    """A finalized agreement; ``policy`` is the ODRL Agreement of the DSP message.
+
+    ``ends_at`` follows from the policy; ``end`` is there once one side has ended it, or its time
+    was up.
+    """
 
     id: AgreementId
     side: Side
@@ -37,7 +55,22 @@ class Agreement:
     dataset_title: str
     policy: dict[str, Any]
     agreed_at: datetime
-    is_terminated: bool = False
+    ends_at: datetime | None = None
+    end: End | None = None
+
+    @property
+    def is_terminated(self) -> bool:
+        """Whether one side has ended it before its time."""
+        return self.end is not None and self.end.code != RefusalCode.EXPIRED
+
+    @property
+    def counterparty_id(self) -> ParticipantId:
+        """The other side."""
+        return self.consumer_id if self.side is Side.PROVIDER else self.provider_id
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it gives no right of use any more: ended by one side, or its time is up."""
+        return self.end is not None or (self.ends_at is not None and self.ends_at <= now)
 
     def terms_and_plan(self) -> tuple[Terms, PricePlan]:
         """Read the agreed policy.
@@ -63,3 +96,11 @@ class Agreement:
             policy_sha256=digest(self.policy),
             agreed_at=self.agreed_at,
         )
+
+
+def end_of(policy: dict[str, Any], agreed_at: datetime) -> datetime | None:
+    """Return when an agreed policy ends, as far as it says so and we can read it."""
+    try:
+        return from_policy(policy)[0].ends_at(agreed_at)
+    except (UnknownTermError, OverflowError):
+        return None

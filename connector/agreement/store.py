@@ -6,10 +6,11 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Text, and_, bindparam
+from sqlalchemy import Column, Row, Text, and_, bindparam, or_
 from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from connector.agreement.model import Agreement, KnownDataset
+from connector.agreement.model import Agreement, End, KnownDataset
 from connector.side import Side
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.dataset import Dataset
@@ -28,7 +29,13 @@ class AgreementRow(SQLModel, table=True):
     dataset_title: str
     policy_json: str = Field(sa_column=Column(Text, nullable=False))
     agreed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
-    is_terminated: bool
+    ends_at: datetime | None = Field(
+        default=None, sa_column=Column(UtcTime, nullable=True, index=True)
+    )
+    ended_at: datetime | None = Field(default=None, sa_column=Column(UtcTime, nullable=True))
+    ended_by: str | None = None
+    end_code: str | None = None
+    end_reason: str | None = None
 
 
 class KnownDatasetRow(SQLModel, table=True):
@@ -53,8 +60,16 @@ def _from_row(row: AgreementRow | Row[Any]) -> Agreement:
         dataset_title=row.dataset_title,
         policy=json.loads(row.policy_json),
         agreed_at=row.agreed_at,
-        is_terminated=row.is_terminated,
+        ends_at=row.ends_at,
+        end=_end(row),
     )
+
+
+def _end(row: AgreementRow | Row[Any]) -> End | None:
+    if row.ended_at is None:
+        return None
+    by = ParticipantId(str(row.ended_by))
+    return End(by, str(row.end_code), str(row.end_reason), row.ended_at)
 
 
 def put(uow: UnitOfWork, agreement: Agreement) -> None:
@@ -73,7 +88,7 @@ def put(uow: UnitOfWork, agreement: Agreement) -> None:
             dataset_title=agreement.dataset_title,
             policy_json=json.dumps(agreement.policy, ensure_ascii=False),
             agreed_at=agreement.agreed_at,
-            is_terminated=agreement.is_terminated,
+            ends_at=agreement.ends_at,
         )
     )
     uow.session.flush()
@@ -86,6 +101,34 @@ def get(uow: UnitOfWork, agreement_id: AgreementId) -> Agreement | None:
     """Return an agreement, terminated or not."""
     row = uow.run(_GET, agreement=agreement_id).one_or_none()
     return _from_row(row) if row else None
+
+
+def put_end(uow: UnitOfWork, agreement_id: AgreementId, end: End) -> None:
+    """Note that one side has ended an agreement."""
+    row = uow.session.get_one(AgreementRow, agreement_id, with_for_update=True)
+    row.ended_at, row.ended_by = end.at, end.by
+    row.end_code, row.end_reason = end.code, end.reason
+    uow.session.flush()
+
+
+def due(uow: UnitOfWork, now: datetime, *, limit: int) -> list[Agreement]:
+    """Return agreements whose time is up and that nobody has ended yet, earliest first."""
+    query = _timed().where(col(AgreementRow.ends_at) <= now).limit(limit).with_for_update()
+    return [_from_row(row) for row in uow.session.exec(query)]
+
+
+def next_end(uow: UnitOfWork) -> datetime | None:
+    """Return when the next agreement ends, if any does."""
+    row = uow.session.exec(_timed().limit(1)).one_or_none()
+    return row.ends_at if row else None
+
+
+def _timed() -> SelectOfScalar[AgreementRow]:
+    return (
+        select(AgreementRow)
+        .where(col(AgreementRow.ended_at).is_(None), col(AgreementRow.ends_at).is_not(None))
+        .order_by(col(AgreementRow.ends_at))
+    )
 
 
 def newest(uow: UnitOfWork, *, limit: int) -> list[Agreement]:
@@ -120,8 +163,11 @@ def known(
     return _known(row) if row else None
 
 
-def bought_as(uow: UnitOfWork, handle: str, name: str) -> list[tuple[Agreement, KnownDataset]]:
+def bought_as(
+    uow: UnitOfWork, handle: str, name: str, *, now: datetime
+) -> list[tuple[Agreement, KnownDataset]]:
     """Return the running agreements that we hold for the dataset of this name, newest first."""
+    ends_at = col(AgreementRow.ends_at)
     query = (
         select(AgreementRow, KnownDatasetRow)
         .join(
@@ -135,7 +181,8 @@ def bought_as(uow: UnitOfWork, handle: str, name: str) -> list[tuple[Agreement, 
             KnownDatasetRow.provider_handle == handle,
             KnownDatasetRow.name == name,
             AgreementRow.side == Side.CONSUMER.value,
-            col(AgreementRow.is_terminated).is_(other=False),
+            col(AgreementRow.ended_at).is_(None),
+            or_(ends_at.is_(None), ends_at > now),
         )
         .order_by(col(AgreementRow.agreed_at).desc(), col(AgreementRow.agreement_id))
     )

@@ -18,11 +18,12 @@ from connector.management import transfers as starting
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.transfer import store as transfers
-from connector.transfer.machine import State
+from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
 from databank.kit.http import expect_json
+from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId
-from schemas.problem import NotFoundError, ProblemError, RemoteUnavailableError
+from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
@@ -61,6 +62,13 @@ def on_supplier_refused(_: Request, error: Exception) -> Response:
     )
 
 
+class TransferEndedError(ConflictError):
+    """The supplier ended the transfer process, or refused to start one."""
+
+    slug = "transfer-ended"
+    title = Text(ko="전송이 끝났습니다", en="The transfer process has ended")
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where an agreement's data are, and the secret that opens them."""
@@ -76,6 +84,7 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
     Raises:
         NotFoundError: We hold no such agreement as consumer.
         ForeignUrlError: The supplier named an address that is not its own.
+        TransferEndedError: The supplier does not start it.
         RemoteUnavailableError: The supplier has not started the process in time.
     """
     view = starting.transfer(runtime, agreement_id)
@@ -84,22 +93,24 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
         view = starting.wait_for_transfer(runtime, view.pid, wait)
     with runtime.database.unit_of_work() as uow:
         process = transfers.get(uow, view.pid)
+    if process is not None and process.state in FINAL:
+        why = process.reason or process.state.value
+        raise TransferEndedError(
+            ko=f"공급기업이 전송을 끝냈습니다: {why}. 합의를 확인하세요: `databank agreements`.",
+            en=f"The supplier ended the transfer process: {why}. Look at the agreement with "
+            "`databank agreements`.",
+            code=process.reason_code,
+        )
     if process is None or process.state is not State.STARTED or process.data_address is None:
         raise RemoteUnavailableError(
             ko=f"전송이 아직 시작되지 않았습니다 (상태 {view.state}). 잠시 뒤 다시 시도하세요.",
             en=f"The transfer has not started (state {view.state}). Try again soon.",
             retryable=True,
         )
-    endpoint = str(process.data_address.get("endpoint", ""))
+    address = DataAddress.model_validate(process.data_address)
+    endpoint = address.value("endpoint") or ""
     check_url(runtime.directory, endpoint, process.counterparty_id)
-    return Address(endpoint, _secret(process.data_address), process.counterparty_id)
-
-
-def _secret(address: dict[str, Any]) -> str:
-    for entry in address.get("endpointProperties", []):
-        if isinstance(entry, dict) and entry.get("name") == "authorization":
-            return str(entry.get("value", ""))
-    return ""
+    return Address(endpoint, address.value("authorization") or "", process.counterparty_id)
 
 
 def agreement_of(runtime: Runtime, agreement_id: AgreementId) -> Agreement:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from connector.dsp.store import note_received
 from databank.kit.db import UnitOfWork
 from schemas.canonical import digest
 from schemas.ids import ProcessId
+
+CODE_CHARS_MAX: Final = 100
 
 
 class Seen(StrEnum):
@@ -58,3 +60,9 @@ def note(uow: UnitOfWork, pid: ProcessId, received: Received) -> Seen:
 def is_repetition(seen: Seen, received: Received, *, is_said_once: bool) -> bool:
     """Whether a message that the state forbids is only an earlier one again."""
     return seen is Seen.CONTENT and (is_said_once or not received.has_id)
+
+
+def code_in(received: Received) -> str | None:
+    """Return the machine's word for why something ends, as its sender wrote it."""
+    code = received.raw.get("code")
+    return code[:CODE_CHARS_MAX] if isinstance(code, str) and code else None

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from connector.agreement import store
-from connector.agreement.model import Agreement
+from datetime import datetime
+
+from connector.agreement import service, store
+from connector.agreement.model import Agreement, End
+from connector.management.joining import known_participants
 from connector.offering import store as offerings
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.transfer import store as transfer_store
 from connector.transfer.model import TransferProcess
 from databank.kit.db import UnitOfWork
-from databank.kit.http import RemoteRefusedError
-from schemas.ids import ParticipantId
-from schemas.management import AgreementList, AgreementView, ProcessRole
+from schemas.ids import AgreementId, ParticipantId
+from schemas.management import AgreementEnd, AgreementList, AgreementView, EndRequest, ProcessRole
 from schemas.participant import Participant
-from schemas.problem import RemoteUnavailableError
+from schemas.problem import ConflictError, NotFoundError
+from schemas.refusal import Termination
 
 
 def agreement_list(runtime: Runtime, limit: int) -> AgreementList:
     """Return agreements, newest first, with their running transfer process."""
+    now = runtime.clock()
     with runtime.database.unit_of_work() as uow:
         found = store.newest(uow, limit=limit)
         running = transfer_store.running_of_all(uow, [agreement.id for agreement in found])
         names = {a.id: _dataset_name(uow, a) for a in found}
-    parties = _parties(runtime, {p for a in found for p in (a.provider_id, a.consumer_id)})
+    parties = known_participants(
+        runtime, {p for a in found for p in (a.provider_id, a.consumer_id)}
+    )
     views = tuple(
-        _view_agreement(a, running.get(a.id)).model_copy(
+        view_agreement(a, running.get(a.id), now).model_copy(
             update={"dataset_name": names[a.id], **_party_names(a, parties)}
         )
         for a in found
@@ -36,11 +42,12 @@ def agreement_list(runtime: Runtime, limit: int) -> AgreementList:
 def bought_agreements(runtime: Runtime, ref: str) -> AgreementList:
     """Return the running agreements that we hold for ``handle.name``, with their dataset."""
     handle, _, name = ref.partition(".")
+    now = runtime.clock()
     with runtime.database.unit_of_work() as uow:
-        found = store.bought_as(uow, handle, name)
+        found = store.bought_as(uow, handle, name, now=now)
         running = transfer_store.running_of_all(uow, [agreement.id for agreement, _ in found])
     views = tuple(
-        _view_agreement(agreement, running.get(agreement.id)).model_copy(
+        view_agreement(agreement, running.get(agreement.id), now).model_copy(
             update={
                 "provider_handle": known.provider_handle,
                 "provider_name": known.provider_name,
@@ -61,19 +68,6 @@ def _dataset_name(uow: UnitOfWork, agreement: Agreement) -> str | None:
     return known.dataset.name if known else None
 
 
-def _parties(runtime: Runtime, ids: set[ParticipantId]) -> dict[ParticipantId, Participant]:
-    """Return who is who as far as the registry answers; a list of agreements needs no more."""
-    found: dict[ParticipantId, Participant] = {}
-    for id_ in sorted(ids):
-        try:
-            participant = runtime.directory.find(id_)
-        except (RemoteUnavailableError, RemoteRefusedError):
-            break  # it would not answer for the others either
-        if participant is not None:
-            found[id_] = participant
-    return found
-
-
 def _party_names(
     agreement: Agreement, parties: dict[ParticipantId, Participant]
 ) -> dict[str, str | None]:
@@ -86,7 +80,16 @@ def _party_names(
     }
 
 
-def _view_agreement(agreement: Agreement, process: TransferProcess | None) -> AgreementView:
+def _view_end(end: End | None) -> AgreementEnd | None:
+    if end is None:
+        return None
+    return AgreementEnd(by=end.by, code=end.code, reason=end.reason, at=end.at)
+
+
+def view_agreement(
+    agreement: Agreement, process: TransferProcess | None, now: datetime
+) -> AgreementView:
+    """Return an agreement as its owner sees it."""
     return AgreementView(
         agreement_id=agreement.id,
         role=ProcessRole(agreement.side.value),
@@ -96,7 +99,50 @@ def _view_agreement(agreement: Agreement, process: TransferProcess | None) -> Ag
         dataset_title=agreement.dataset_title,
         policy=agreement.policy,
         agreed_at=agreement.agreed_at,
-        is_terminated=agreement.is_terminated,
+        ends_at=agreement.ends_at,
+        is_over=agreement.is_over(now),
+        end=_view_end(agreement.end),
         transfer_pid=process.pid if process else None,
         transfer_state=process.state.value if process else None,
     )
+
+
+def end_agreement(
+    runtime: Runtime, agreement_id: AgreementId, request: EndRequest
+) -> AgreementView:
+    """End an agreement from our side; what was used until now stays owed.
+
+    Raises:
+        NotFoundError: We hold no such agreement, or the counterparty is not registered any more.
+        ConflictError: It is over already.
+    """
+    now = runtime.clock()
+    with runtime.database.unit_of_work() as uow:
+        agreement = _open(uow, agreement_id, now)
+    counterparty = runtime.directory.find(agreement.counterparty_id)
+    if counterparty is None:
+        raise NotFoundError(
+            ko=f"{agreement.counterparty_id}: 등록된 참여자가 아닙니다.",
+            en=f"{agreement.counterparty_id} is not a registered participant.",
+        )
+    termination = Termination(
+        agreement_id=agreement_id, code=request.code.value, reason=request.reason
+    )
+    with runtime.database.unit_of_work() as uow:
+        agreement = _open(uow, agreement_id, now)
+        service.end(uow, runtime, termination, agreement=agreement, counterparty=counterparty)
+        ended = store.get(uow, agreement_id)
+    assert ended is not None
+    return view_agreement(ended, None, now)
+
+
+def _open(uow: UnitOfWork, agreement_id: AgreementId, now: datetime) -> Agreement:
+    agreement = store.get(uow, agreement_id)
+    if agreement is None:
+        raise NotFoundError(
+            ko=f"합의 {agreement_id}이(가) 없습니다. `databank agreements`로 확인하세요.",
+            en=f"There is no agreement {agreement_id}. See `databank agreements`.",
+        )
+    if agreement.is_over(now):
+        raise ConflictError(ko="이미 끝난 합의입니다.", en="The agreement is over already.")
+    return agreement

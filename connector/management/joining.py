@@ -149,3 +149,18 @@ def require_membership(runtime: Runtime) -> None:
             "approved you, and try again later.",
             retryable=True,
         )
+
+
+def known_participants(
+    runtime: Runtime, ids: set[ParticipantId]
+) -> dict[ParticipantId, Participant]:
+    """Return who is who as far as the registry answers; a list needs no more."""
+    found: dict[ParticipantId, Participant] = {}
+    for id_ in sorted(ids):
+        try:
+            participant = runtime.directory.find(id_)
+        except (RemoteUnavailableError, RemoteRefusedError):
+            break  # it would not answer for the others either
+        if participant is not None:
+            found[id_] = participant
+    return found

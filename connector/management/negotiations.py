@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from pydantic import ValidationError
 
 from connector.agreement import store as agreements
 from connector.agreement.model import KnownDataset
-from connector.management.joining import active_supplier, check_joined, require_membership
-from connector.management.waiting import is_over, wait_for
+from connector.management.joining import (
+    active_supplier,
+    check_joined,
+    known_participants,
+    require_membership,
+)
+from connector.management.negotiation_view import view_negotiation
+from connector.management.waiting import wait_for
 from connector.negotiation import service as negotiating
 from connector.negotiation import store
-from connector.negotiation.decide import Move, Refusal
+from connector.negotiation.decide import Move, hindrance, refusal_for
 from connector.negotiation.machine import FINAL, Message
-from connector.negotiation.model import Negotiation
+from connector.negotiation.model import Negotiation, rules_of
 from connector.runtime import Runtime
-from schemas.ids import AgreementId, ProcessId
-from schemas.management import NegotiateRequest, NegotiationList, NegotiationView, ProcessRole
-from schemas.problem import InvalidRequestError, NotFoundError
+from connector.side import Side
+from databank.kit.db import UnitOfWork
+from schemas.ids import ProcessId
+from schemas.management import (
+    AnswerKind,
+    EndRequest,
+    NegotiateRequest,
+    NegotiationAnswer,
+    NegotiationList,
+    NegotiationView,
+)
+from schemas.problem import ConflictError, InvalidRequestError, NotFoundError
+from schemas.wire import Text
+
+
+class NotOurTurnError(ConflictError):
+    """Nothing waits for our answer in this negotiation, or something else than was seen."""
+
+    slug = "not-our-turn"
+    title = Text(ko="지금 답할 제안이 없습니다", en="Nothing to answer now")
+
+
+class CannotAgreeError(ConflictError):
+    """The proposal holds something that this connector could not keep."""
+
+    slug = "cannot-agree"
+    title = Text(ko="합의할 수 없는 제안입니다", en="This proposal cannot be agreed to")
 
 
 def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
@@ -54,9 +87,8 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
                     provider.id, provider.handle, provider.name, dataset=request.dataset
                 )
                 agreements.remember(uow, known)
-            return view_negotiation(
-                negotiating.start(uow, runtime, request, peer_url=provider.dsp_url)
-            )
+            started = negotiating.start(uow, runtime, request, peer_url=provider.dsp_url)
+            return _view(runtime, started, has_rounds=False)
     except ValidationError as error:
         said = str(error.errors(include_input=False, include_url=False)[0]["msg"])
         raise InvalidRequestError(
@@ -65,32 +97,40 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
         ) from None
 
 
-def view_negotiation(negotiation: Negotiation) -> NegotiationView:
-    """Return a negotiation as its owner sees it."""
-    agreement = negotiation.agreement
-    return NegotiationView(
-        pid=negotiation.pid,
-        role=ProcessRole(negotiation.side.value),
-        consumer_pid=negotiation.consumer_pid,
-        provider_pid=negotiation.provider_pid,
-        counterparty_id=negotiation.counterparty_id,
-        dataset_id=negotiation.dataset_id,
-        state=negotiation.state.value,
-        agreement_id=AgreementId(agreement["@id"]) if agreement else None,
-        reason=negotiation.reason,
-        updated_at=negotiation.updated_at,
-    )
-
-
 def negotiations(runtime: Runtime, limit: int) -> NegotiationList:
     """Return negotiations, latest change first."""
     with runtime.database.unit_of_work() as uow:
         found = store.newest(uow, limit=limit)
-    return NegotiationList(negotiations=tuple(view_negotiation(n) for n in found))
+    return _list(runtime, found, has_rounds=False)
+
+
+def inbox(runtime: Runtime, limit: int) -> NegotiationList:
+    """Return what waits for our answer, longest waiting first, with all rounds."""
+    with runtime.database.unit_of_work() as uow:
+        found = store.waiting(uow, limit=limit)
+    return _list(runtime, found, has_rounds=True)
+
+
+def _list(runtime: Runtime, found: list[Negotiation], *, has_rounds: bool) -> NegotiationList:
+    names = known_participants(runtime, {n.counterparty_id for n in found})
+    views = (_view(runtime, n, has_rounds=has_rounds) for n in found)
+    return NegotiationList(
+        negotiations=tuple(
+            view.model_copy(update={"counterparty_name": names[view.counterparty_id].name})
+            if view.counterparty_id in names
+            else view
+            for view in views
+        )
+    )
+
+
+def _view(runtime: Runtime, negotiation: Negotiation, *, has_rounds: bool) -> NegotiationView:
+    days = timedelta(days=runtime.settings.negotiation_days)
+    return view_negotiation(negotiation, patience=days, has_rounds=has_rounds)
 
 
 def wait_for_negotiation(runtime: Runtime, pid: ProcessId, seconds: float) -> NegotiationView:
-    """Return a negotiation once it is final, or as it is after ``seconds``.
+    """Return a negotiation once it is final or awaits us, or as it is after ``seconds``.
 
     Raises:
         NotFoundError: There is none with this pid.
@@ -98,24 +138,103 @@ def wait_for_negotiation(runtime: Runtime, pid: ProcessId, seconds: float) -> Ne
     negotiation = wait_for(
         runtime,
         lambda uow: store.get(uow, pid),
-        is_done=lambda n: n.state in FINAL,
+        is_done=lambda n: n.state in FINAL or n.awaits_us,
         seconds=seconds,
     )
-    return view_negotiation(negotiation)
+    names = known_participants(runtime, {negotiation.counterparty_id})
+    name = names[negotiation.counterparty_id].name if names else None
+    view = _view(runtime, negotiation, has_rounds=True)
+    return view.model_copy(update={"counterparty_name": name})
 
 
-def terminate_negotiation(runtime: Runtime, pid: ProcessId, reason: str) -> NegotiationView:
+def answer(runtime: Runtime, pid: ProcessId, said: NegotiationAnswer) -> NegotiationView:
+    """Answer the counterparty's proposal: accept it, propose something else, or refuse.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+        NotOurTurnError: Nothing waits for our answer, or not what was seen.
+        CannotAgreeError: The proposal cannot be agreed to.
+        InvalidRequestError: The counter-proposal is what is on the table already.
+    """
+    with runtime.database.unit_of_work() as uow:
+        negotiation = _get(uow, pid)
+        if not negotiation.awaits_us:
+            raise _not_our_turn(negotiation)
+        if said.rounds_count not in {None, len(negotiation.rounds)}:
+            raise NotOurTurnError(
+                ko="그 사이에 새 제안이 왔습니다. 다시 보고 답하세요.",
+                en="There is a new proposal meanwhile. Look again before you answer.",
+                rounds_count=len(negotiation.rounds),
+            )
+        move = _move(runtime, negotiation, said)
+        return _view(runtime, negotiating.act(uow, runtime, negotiation, move), has_rounds=True)
+
+
+def _move(runtime: Runtime, negotiation: Negotiation, said: NegotiationAnswer) -> Move:
+    is_provider = negotiation.side is Side.PROVIDER
+    if said.kind is AnswerKind.REFUSE:
+        return Move(Message.TERMINATE, refusal=refusal_for(said.code, said.reason))
+    if said.kind is AnswerKind.ACCEPT:
+        if is_provider:
+            _check_possible(runtime, negotiation.offer)
+        return Move(Message.AGREE if is_provider else Message.ACCEPT)
+    assert said.proposal is not None  # the model wants it
+    offer = {**said.proposal.policy(), "@id": runtime.make_id()}
+    _check_possible(runtime, offer)
+    if rules_of(offer) == rules_of(negotiation.offer):
+        raise InvalidRequestError(
+            ko="지금 제안과 같은 조건입니다. 그대로 좋으면 수락하세요.",
+            en="These are the terms on the table. Accept them if they suit you.",
+        )
+    return Move(Message.OFFER if is_provider else Message.REQUEST, offer=offer)
+
+
+def _check_possible(runtime: Runtime, offer: dict[str, Any]) -> None:
+    refusal = hindrance(offer, runtime.clock())
+    if refusal is not None:
+        raise CannotAgreeError(
+            ko=f"이 조건으로는 합의할 수 없습니다: {refusal.reason}. "
+            "다른 조건을 내거나 거절하세요.",
+            en=f"These terms cannot be agreed to: {refusal.reason}. Propose others, or refuse.",
+            code=refusal.code,
+        )
+
+
+def _get(uow: UnitOfWork, pid: ProcessId) -> Negotiation:
+    negotiation = store.get(uow, pid)
+    if negotiation is None:
+        raise NotFoundError(
+            ko=f"협상 {pid}이(가) 없습니다. `databank negotiations`로 확인하세요.",
+            en=f"There is no negotiation {pid}. See `databank negotiations`.",
+        )
+    return negotiation
+
+
+def _not_our_turn(negotiation: Negotiation) -> NotOurTurnError:
+    state = negotiation.state.value
+    if negotiation.state in FINAL:
+        return NotOurTurnError(
+            ko=f"이미 끝난 협상입니다({state}). 맺은 합의를 끝내려면 `databank terminate`를 "
+            "쓰세요.",
+            en=f"The negotiation is over ({state}). An agreement is ended with `databank "
+            "terminate`.",
+        )
+    return NotOurTurnError(
+        ko=f"지금은 상대의 답을 기다리는 차례입니다({state}).",
+        en=f"It is the counterparty's turn ({state}).",
+    )
+
+
+def terminate_negotiation(runtime: Runtime, pid: ProcessId, said: EndRequest) -> NegotiationView:
     """End a negotiation from our side.
 
     Raises:
         NotFoundError: There is none with this pid.
-        ConflictError: It is over already.
+        NotOurTurnError: It is over already.
     """
     with runtime.database.unit_of_work() as uow:
-        negotiation = store.get(uow, pid)
-        if negotiation is None:
-            raise NotFoundError(ko="그런 협상이 없습니다.", en="There is no such negotiation.")
+        negotiation = _get(uow, pid)
         if negotiation.state in FINAL:
-            raise is_over(negotiation.state.value)
-        move = Move(Message.TERMINATE, refusal=Refusal("terminated", reason))
-        return view_negotiation(negotiating.act(uow, runtime, negotiation, move))
+            raise _not_our_turn(negotiation)
+        move = Move(Message.TERMINATE, refusal=refusal_for(said.code, said.reason))
+        return _view(runtime, negotiating.act(uow, runtime, negotiation, move), has_rounds=False)

@@ -14,12 +14,14 @@ from connector.management.bank import ask_clearing, ask_clearing_for_bytes, chec
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
 from schemas.bundle import BUNDLE_TYPE, Bundle
-from schemas.ids import ProcessId
+from schemas.ids import AgreementId, ProcessId
 from schemas.management import (
     AgreementList,
+    AgreementView,
     EndRequest,
     Joining,
     NegotiateRequest,
+    NegotiationAnswer,
     NegotiationList,
     NegotiationView,
     Services,
@@ -66,7 +68,7 @@ def services(runtime: RuntimeDep) -> Services:
 
 @router.post("/negotiations", status_code=201, max_body_size=NEGOTIATE_BYTES_MAX)
 def negotiate(request: NegotiateRequest, runtime: RuntimeDep) -> NegotiationView:
-    """Ask for an offer as it stands."""
+    """Ask for an offer as it stands, or on other terms."""
     return negotiating.negotiate(runtime, request)
 
 
@@ -78,16 +80,30 @@ def negotiations(
     return negotiating.negotiations(runtime, limit)
 
 
+@router.get("/inbox")
+def inbox(
+    runtime: RuntimeDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> NegotiationList:
+    """Return the proposals that wait for our answer, longest waiting first."""
+    return negotiating.inbox(runtime, limit)
+
+
 @router.get("/negotiations/{pid}")
 def negotiation(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -> NegotiationView:
-    """Return a negotiation, once it is final or the wait is over."""
+    """Return a negotiation, once it is final or awaits our answer, or the wait is over."""
     return negotiating.wait_for_negotiation(runtime, ProcessId(pid), wait_seconds)
+
+
+@router.post("/negotiations/{pid}/answer")
+def answer(pid: str, said: NegotiationAnswer, runtime: RuntimeDep) -> NegotiationView:
+    """Accept the counterparty's proposal, counter it, or refuse."""
+    return negotiating.answer(runtime, ProcessId(pid), said)
 
 
 @router.post("/negotiations/{pid}/termination")
 def terminate_negotiation(pid: str, request: EndRequest, runtime: RuntimeDep) -> NegotiationView:
     """End a negotiation that is not final."""
-    return negotiating.terminate_negotiation(runtime, ProcessId(pid), request.reason)
+    return negotiating.terminate_negotiation(runtime, ProcessId(pid), request)
 
 
 @router.get("/agreements")
@@ -100,6 +116,12 @@ def agreements(
     if ref is not None:
         return agreeing.bought_agreements(runtime, ref)
     return agreeing.agreement_list(runtime, limit)
+
+
+@router.post("/agreements/{agreement_id}/termination")
+def end_agreement(agreement_id: str, request: EndRequest, runtime: RuntimeDep) -> AgreementView:
+    """End a running agreement; effective at the next read."""
+    return agreeing.end_agreement(runtime, AgreementId(agreement_id), request)
 
 
 @router.post("/transfers", status_code=201)
@@ -119,7 +141,7 @@ def change_transfer(
     pid: str, change: transfers.Change, request: EndRequest, runtime: RuntimeDep
 ) -> TransferView:
     """Start or resume, complete, suspend or terminate; effective at the next read."""
-    return transfers.change_transfer(runtime, ProcessId(pid), change, request.reason)
+    return transfers.change_transfer(runtime, ProcessId(pid), change, request)
 
 
 @router.get("/balance")

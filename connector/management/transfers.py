@@ -16,8 +16,17 @@ from connector.transfer.decide import Move
 from connector.transfer.machine import Message, State
 from connector.transfer.model import TransferProcess
 from schemas.ids import AgreementId, ProcessId
-from schemas.management import ProcessRole, TransferView
+from schemas.management import EndRequest, ProcessRole, TransferView
 from schemas.problem import ConflictError, NotFoundError
+from schemas.refusal import RefusalCode
+from schemas.wire import Text
+
+
+class AgreementOverError(ConflictError):
+    """The agreement was ended by one side, or its time is up."""
+
+    slug = "agreement-over"
+    title = Text(ko="끝난 합의입니다", en="The agreement has ended")
 
 
 class Change(StrEnum):
@@ -42,7 +51,7 @@ def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
 
     Raises:
         NotFoundError: There is no such agreement.
-        ConflictError: The agreement has ended.
+        AgreementOverError: The agreement has ended.
         NotJoinedError: We are not an active participant.
         SupplierSuspendedError: The supplier is not active.
     """
@@ -53,8 +62,13 @@ def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
             ko="우리가 수요기업인 합의 가운데 그런 것이 없습니다.",
             en="We hold no such agreement as consumer.",
         )
-    if agreement.is_terminated:
-        raise ConflictError(ko="끝난 합의입니다.", en="The agreement has ended.")
+    if agreement.is_over(runtime.clock()):
+        why = f" ({agreement.end.reason})" if agreement.end else ""
+        raise AgreementOverError(
+            ko=f"끝난 합의입니다{why}. 다시 합의하세요.",
+            en=f"The agreement has ended{why}. Negotiate a new one.",
+            code=agreement.end.code if agreement.end else RefusalCode.EXPIRED.value,
+        )
     check_joined(runtime)
     provider = active_supplier(runtime, agreement.provider_id)
     with runtime.database.unit_of_work() as uow:
@@ -74,6 +88,7 @@ def view_transfer(process: TransferProcess) -> TransferView:
         agreement_id=process.agreement_id,
         state=process.state.value,
         reason=process.reason,
+        reason_code=process.reason_code,
         updated_at=process.updated_at,
     )
 
@@ -93,7 +108,9 @@ def wait_for_transfer(runtime: Runtime, pid: ProcessId, seconds: float) -> Trans
     return view_transfer(process)
 
 
-def change_transfer(runtime: Runtime, pid: ProcessId, change: Change, reason: str) -> TransferView:
+def change_transfer(
+    runtime: Runtime, pid: ProcessId, change: Change, said: EndRequest
+) -> TransferView:
     """Start or resume, complete, suspend or terminate a transfer process from our side.
 
     Raises:
@@ -105,7 +122,7 @@ def change_transfer(runtime: Runtime, pid: ProcessId, change: Change, reason: st
         if process is None:
             raise NotFoundError(ko="그런 전송이 없습니다.", en="There is no such transfer process.")
         try:
-            move = Move(_CHANGES[change], reason)
+            move = Move(_CHANGES[change], said.reason, said.code)
             changed = transferring.act(uow, runtime, process, move)
         except IllegalTransitionError:
             raise is_over(process.state.value) from None

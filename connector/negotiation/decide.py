@@ -14,11 +14,13 @@ from connector.negotiation.machine import Message, State
 from connector.negotiation.model import Negotiation, rules_of
 from connector.offering.model import Published
 from connector.side import Side
-from schemas.ids import ParticipantId
+from schemas.approval import Approval
+from schemas.refusal import RefusalCode, said_in_both
+from schemas.terms import UnknownTermError, from_policy
 
 
 class Refusal(NamedTuple):
-    """Why an offer is refused; the buyer sees both."""
+    """Why a negotiation is ended; the other side sees both."""
 
     code: str
     reason: str
@@ -56,61 +58,76 @@ class Decider(Protocol):
         """
 
 
-class AutomaticDecider:
-    """Takes the published offer as it stands, and on the other side nothing but what was asked."""
+class CompanyDecider:
+    """Does what the company has published of itself, and leaves the rest to its people."""
 
     def next_move(self, negotiation: Negotiation, situation: Situation) -> Move | None:
-        """Return the next message of an exchange without haggling, or a termination."""
+        """Return the next message where it follows from a rule; a termination may be one."""
         match negotiation.side, negotiation.state:
-            case Side.PROVIDER, State.REQUESTED | State.ACCEPTED:
-                refusal = refusal_of(
-                    situation.published,
-                    negotiation.offer,
-                    consumer_id=negotiation.counterparty_id,
-                    now=situation.now,
-                )
+            case Side.PROVIDER, State.REQUESTED:
+                return _answer_to_request(negotiation, situation)
+            case Side.PROVIDER, State.ACCEPTED:  # of what we ourselves have offered
+                refusal = _hindrance(negotiation, situation)
                 return _unless(refusal, Message.AGREE)
             case Side.PROVIDER, State.VERIFIED:
                 return Move(Message.FINALIZE)
             case Side.CONSUMER, State.OFFERED:
                 is_same = rules_of(negotiation.offer) == rules_of(situation.earlier_offer)
-                return _unless(None if is_same else _OTHER_TERMS, Message.ACCEPT)
+                return Move(Message.ACCEPT) if is_same else None
             case Side.CONSUMER, State.AGREED:
                 return Move(Message.VERIFY)
         return None
 
 
-_OTHER_TERMS = Refusal(
-    "terms-differ", "조건이 요청한 제안과 다릅니다 (not the terms that were asked for)"
-)
+def refusal_for(code: RefusalCode, reason: str | None = None) -> Refusal:
+    """Return a refusal with the code's own sentence, or with somebody's words."""
+    return Refusal(code.value, reason or said_in_both(code))
 
 
 def _unless(refusal: Refusal | None, message: Message) -> Move:
     return Move(message) if refusal is None else Move(Message.TERMINATE, refusal=refusal)
 
 
-def refusal_of(
-    published: Published | None,
-    offer: dict[str, Any],
-    *,
-    consumer_id: ParticipantId,
-    now: datetime,
-) -> Refusal | None:
-    """Return why the requested ``offer`` is refused, or None to agree.
+def _answer_to_request(negotiation: Negotiation, situation: Situation) -> Move | None:
+    """Refuse what cannot be, agree to what stands in the catalog, leave the rest to people.
 
     A listing that the consumer may not see is refused as one that does not exist.
     """
-    if published is None or not published.is_visible_to(consumer_id):
-        return Refusal("unknown-dataset", "제안을 찾을 수 없습니다 (no such offer)")
+    published = situation.published
+    if published is None or not published.is_visible_to(negotiation.counterparty_id):
+        return _refuse(RefusalCode.UNKNOWN_DATASET)
     if published.is_withdrawn:
-        return Refusal("withdrawn", "공급기업이 등록을 거두었습니다 (the listing was withdrawn)")
-    if offer.get("@id") != published.offer_id:
-        return Refusal("unknown-offer", "제안을 찾을 수 없습니다 (no such offer)")
-    if rules_of(offer) != rules_of(published.offer()):
-        return Refusal(
-            "terms-differ", "등록된 조건과 다릅니다 (the terms are not those of the listing)"
-        )
-    until = published.terms.valid_until
-    if until is not None and until <= now:
-        return Refusal("expired", "이용 기간이 지났습니다 (the offer's period is over)")
-    return None
+        return _refuse(RefusalCode.WITHDRAWN)
+    is_as_listed = rules_of(negotiation.offer) == rules_of(published.offer())
+    is_about_listing = negotiation.offer.get("@id") == published.offer_id
+    if negotiation.is_first_request and not is_about_listing:
+        return _refuse(RefusalCode.UNKNOWN_OFFER)
+    if not is_as_listed and published.approval is Approval.AUTOMATIC:
+        return _refuse(RefusalCode.TERMS_DIFFER)
+    refusal = _hindrance(negotiation, situation)
+    if refusal is not None:
+        return Move(Message.TERMINATE, refusal=refusal)
+    is_agreed = is_as_listed and published.approval is not Approval.MANUAL
+    return Move(Message.AGREE) if is_agreed else None
+
+
+def _hindrance(negotiation: Negotiation, situation: Situation) -> Refusal | None:
+    """Return why nobody, and no rule, may agree to the offer on the table as provider."""
+    if situation.published is None:
+        return refusal_for(RefusalCode.UNKNOWN_DATASET)
+    return hindrance(negotiation.offer, situation.now)
+
+
+def hindrance(offer: dict[str, Any], now: datetime) -> Refusal | None:
+    """Return why a provider may not agree to an offer: unknown terms, or its time is over."""
+    try:
+        terms, _ = from_policy(offer)
+    except UnknownTermError as error:
+        code = RefusalCode.UNKNOWN_TERM
+        return refusal_for(code, f"{said_in_both(code)}: {error}")
+    is_over = terms.valid_until is not None and terms.valid_until <= now
+    return refusal_for(RefusalCode.EXPIRED) if is_over else None
+
+
+def _refuse(code: RefusalCode) -> Move:
+    return Move(Message.TERMINATE, refusal=refusal_for(code))

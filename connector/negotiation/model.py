@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,12 +17,26 @@ _PARTY_FIELDS: Final = frozenset(
     {"@context", "@id", "@type", "target", "assigner", "assignee", "timestamp"}
 )
 
+OURS_TO_ANSWER: Final = frozenset(
+    {(Side.PROVIDER, State.REQUESTED), (Side.CONSUMER, State.OFFERED)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One proposal: whose it is, and the ODRL offer as it stood on the wire."""
+
+    by: Side
+    offer: dict[str, Any]
+    at: datetime
+
 
 @dataclass(frozen=True, slots=True)
 class Negotiation:
     """One negotiation. ``peer_url`` is the counterparty's DSP base, without a slash at its end.
 
     ``offer`` is the offer as last proposed; ``agreement`` the one that was sent or received.
+    ``rounds`` are all proposals in their order, the listing first where we know it.
     """
 
     side: Side
@@ -37,6 +51,8 @@ class Negotiation:
     updated_at: datetime
     agreement: dict[str, Any] | None = None
     reason: str | None = None
+    reason_code: str | None = None
+    rounds: tuple[Round, ...] = ()
 
     @property
     def pid(self) -> ProcessId:
@@ -45,6 +61,20 @@ class Negotiation:
             return self.consumer_pid
         assert self.provider_pid is not None
         return self.provider_pid
+
+    @property
+    def awaits_us(self) -> bool:
+        """Whether the counterparty's proposal waits for our answer."""
+        return (self.side, self.state) in OURS_TO_ANSWER
+
+    @property
+    def is_first_request(self) -> bool:
+        """Whether the consumer has asked once, so that its offer names the listing's."""
+        return sum(each.by is Side.CONSUMER for each in self.rounds) <= 1
+
+    def proposed(self, by: Side, offer: dict[str, Any], at: datetime) -> Negotiation:
+        """Return the negotiation with one more proposal on the table."""
+        return replace(self, offer=offer, rounds=(*self.rounds, Round(by, offer, at)))
 
 
 def rules_of(policy: dict[str, Any]) -> bytes:

@@ -12,10 +12,26 @@ from schemas.dsp import negotiation as wire
 from schemas.dsp.message import Message as WireMessage
 
 
+def kind_of(body: dict[str, Any]) -> Message:
+    """Return which message of ours a body is."""
+    event = body.get("eventType")
+    return Message(f"{body['@type']}:{event}" if event else body["@type"])
+
+
+def _peer_pid(negotiation: Negotiation) -> str | None:
+    is_consumer = negotiation.side is Side.CONSUMER
+    return negotiation.provider_pid if is_consumer else negotiation.consumer_pid
+
+
+def state_path(negotiation: Negotiation) -> str | None:
+    """Return the path at which the counterparty shows the negotiation, if its pid is known."""
+    peer_pid = _peer_pid(negotiation)
+    return None if peer_pid is None else f"/negotiations/{peer_pid}"
+
+
 def path_of(negotiation: Negotiation, message: Message) -> str:
     """Return the path behind the counterparty's DSP base; both pids must be known."""
-    is_consumer = negotiation.side is Side.CONSUMER
-    peer_pid = negotiation.provider_pid if is_consumer else negotiation.consumer_pid
+    peer_pid = _peer_pid(negotiation)
     assert peer_pid is not None
     return f"/negotiations/{peer_pid}/{_ENDINGS[message]}"
 

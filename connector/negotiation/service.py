@@ -8,18 +8,22 @@ announces.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from connector.agreement import store as agreements
-from connector.agreement.model import Agreement
+from connector.agreement.model import Agreement, End, end_of
 from connector.dsp.edge import DspError, ErrorType, Process
-from connector.dsp.redelivery import Received, Seen, is_repetition, note
+from connector.dsp.redelivery import Received, Seen, code_in, is_repetition, note
 from connector.negotiation import store
 from connector.negotiation.decide import Move, Refusal, Situation
 from connector.negotiation.machine import FINAL, SAID_ONCE, Message, State, step
-from connector.negotiation.model import Negotiation, agreement_error, make_agreement
-from connector.negotiation.outgoing import initial_request, message_of, path_of
+from connector.negotiation.model import Negotiation, Round, agreement_error, make_agreement
+from connector.negotiation.outgoing import initial_request, kind_of, message_of, path_of
+from connector.negotiation.reconcile import ANNOUNCED, OVERTAKEN
 from connector.offering import store as offerings
+from connector.offering.model import Published
+from connector.outbox import store as outbox
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
@@ -27,10 +31,10 @@ from connector.side import IllegalTransitionError, Side
 from databank.kit.db import UnitOfWork
 from schemas.dsp import negotiation as wire
 from schemas.dsp.message import Message as WireMessage
-from schemas.dsp.message import read_id
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_web
 from schemas.management import NegotiateRequest
 from schemas.participant import Participant
+from schemas.refusal import RefusalCode
 from schemas.terms import UnknownTermError
 from schemas.wire import parse_time
 
@@ -41,7 +45,7 @@ TITLE_CHARS_MAX: Final = 300  # of AgreementRecord
 def start(
     uow: UnitOfWork, runtime: Runtime, request: NegotiateRequest, *, peer_url: str
 ) -> Negotiation:
-    """Ask a provider for an offer as it stands in its catalog (consumer).
+    """Ask a provider for an offer of its catalog, as it stands or on other terms (consumer).
 
     Args:
         uow: The transaction.
@@ -49,6 +53,10 @@ def start(
         request: The offer, and whose it is.
         peer_url: The provider's DSP base.
     """
+    now = runtime.clock()
+    listed = _as_offer({**request.policy, "@id": request.offer_id}, request.dataset_id)
+    wanted = request.proposal.policy() if request.proposal else request.policy
+    offer = _as_offer({**wanted, "@id": request.offer_id}, request.dataset_id)
     negotiation = Negotiation(
         side=Side.CONSUMER,
         consumer_pid=ProcessId(runtime.make_id()),
@@ -57,9 +65,10 @@ def start(
         peer_url=peer_url.rstrip("/"),
         dataset_id=request.dataset_id,
         dataset_title=request.dataset_title,
-        offer=_as_offer({**request.policy, "@id": request.offer_id}, request.dataset_id),
+        offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
-        updated_at=runtime.clock(),
+        updated_at=now,
+        rounds=(Round(Side.PROVIDER, listed, now), Round(Side.CONSUMER, offer, now)),
     )
     message = initial_request(negotiation, callback_address=runtime.dsp_url)
     _save(uow, runtime, negotiation)
@@ -87,6 +96,7 @@ def on_request(
     target = DatasetId(str(offer.get("target", "")))
     published = offerings.get(uow, target)
     assert message.callback_address is not None  # the model wants it without a providerPid
+    now = runtime.clock()
     negotiation = Negotiation(
         side=Side.PROVIDER,
         consumer_pid=consumer_pid,
@@ -97,7 +107,8 @@ def on_request(
         dataset_title=published.dataset.title.ko[:TITLE_CHARS_MAX] if published else "",
         offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
-        updated_at=runtime.clock(),
+        updated_at=now,
+        rounds=(*_listing_round(published, consumer.id, now), Round(Side.CONSUMER, offer, now)),
     )
     if not store.add(uow, negotiation):  # the same request came at the same moment
         known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
@@ -107,6 +118,15 @@ def on_request(
     uow.after_commit(runtime.processes.give)
     _answer(uow, runtime, negotiation, earlier_offer=offer)
     return negotiation
+
+
+def _listing_round(
+    published: Published | None, consumer_id: ParticipantId, now: datetime
+) -> tuple[Round, ...]:
+    if published is None or not published.is_visible_to(consumer_id):
+        return ()
+    offer = _as_offer(published.offer(), published.dataset.id)
+    return (Round(Side.PROVIDER, offer, now),)
 
 
 def load(
@@ -149,10 +169,14 @@ def hear(
     except IllegalTransitionError as error:
         if is_repetition(seen, received, is_said_once=message in SAID_ONCE):
             return
-        raise process.illegal(error, received.raw) from None
+        overtaken = _overtaken(uow, negotiation, message)
+        if overtaken is None:
+            raise process.illegal(error, received.raw) from None
+        state = overtaken
     moved = replace(negotiation, state=state, updated_at=runtime.clock())
     if message in {Message.REQUEST, Message.OFFER}:
-        moved = replace(moved, offer=_offer_in(moved, process, received))
+        offer = _offer_in(moved, process, received)
+        moved = moved.proposed(negotiation.side.other, offer, moved.updated_at)
     elif message is Message.AGREE:
         agreement: dict[str, Any] = received.raw["agreement"]
         refusal = _agreement_refusal(uow, runtime, moved, agreement)
@@ -161,11 +185,68 @@ def hear(
             return
         moved = replace(moved, agreement=agreement)
     elif message is Message.TERMINATE:
-        moved = replace(moved, reason=_said(received))
+        moved = replace(moved, reason=_said(received), reason_code=code_in(received))
+        _void(uow, negotiation.state, moved, by=moved.counterparty_id)
     _save(uow, runtime, moved)
     if message is Message.FINALIZE:
         _conclude(uow, runtime, moved)
     _answer(uow, runtime, moved, earlier_offer=negotiation.offer)
+
+
+def _overtaken(uow: UnitOfWork, negotiation: Negotiation, message: Message) -> State | None:
+    """Return where a message leads that crossed our last one, or None if it cannot have."""
+    state = OVERTAKEN.get((negotiation.state, message))
+    waiting = {kind_of(m.body) for m in outbox.waiting(uow, negotiation.pid)}
+    is_announced = any(ANNOUNCED[kind] is negotiation.state for kind in waiting)
+    return state if is_announced else None
+
+
+def _void(uow: UnitOfWork, before: State, ended: Negotiation, *, by: ParticipantId) -> None:
+    """Let go of what a negotiation that has ended did not say yet, and of its agreement."""
+    outbox.drop(uow, ended.pid)
+    if before is State.FINALIZED and ended.agreement is not None:
+        held = AgreementId(ended.agreement["@id"])
+        code, reason = ended.reason_code or RefusalCode.OTHER.value, ended.reason or ""
+        agreements.put_end(uow, held, End(by, code, reason, ended.updated_at))
+
+
+def end(
+    uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, *, reason: str, is_told: bool
+) -> None:
+    """End a negotiation that the counterparty does not go on with; ``is_told``: tell it so."""
+    ended = replace(
+        negotiation,
+        state=State.TERMINATED,
+        reason=reason[:REASON_CHARS_MAX],
+        reason_code=RefusalCode.OTHER.value,
+        updated_at=runtime.clock(),
+    )
+    _void(uow, negotiation.state, ended, by=runtime.did)
+    _save(uow, runtime, ended)
+    if is_told:
+        tell_end(uow, runtime, ended)
+
+
+def tell_end(uow: UnitOfWork, runtime: Runtime, ended: Negotiation) -> None:
+    """Tell the counterparty that a negotiation is over; not if nothing is known of its own."""
+    if ended.provider_pid is None:
+        return
+    refusal = Refusal(ended.reason_code or RefusalCode.OTHER.value, ended.reason or "")
+    message = message_of(ended, Message.TERMINATE, refusal if ended.reason else None)
+    _send(uow, runtime, ended, path_of(ended, Message.TERMINATE), message)
+
+
+def learn_provider_pid(
+    uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, provider_pid: ProcessId
+) -> None:
+    """Keep the pid that the answer to our request brings.
+
+    If we have ended the negotiation meanwhile, the provider can be told only now.
+    """
+    known = replace(negotiation, provider_pid=provider_pid)
+    _save(uow, runtime, known)
+    if known.state is State.TERMINATED:
+        tell_end(uow, runtime, known)
 
 
 def _offer_in(negotiation: Negotiation, process: Process, received: Received) -> dict[str, Any]:
@@ -214,7 +295,7 @@ def _agreement_refusal(
         or _unreadable(agreement)
         or _taken(uow, AgreementId(agreement["@id"]))
     )
-    return None if error is None else Refusal("agreement-differs", error)
+    return None if error is None else Refusal(RefusalCode.AGREEMENT_DIFFERS.value, error)
 
 
 def _unreadable(agreement: dict[str, Any]) -> str | None:
@@ -258,7 +339,8 @@ def act(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, move: Move)
     state = step(negotiation.state, negotiation.side, move.message)
     moved = replace(negotiation, state=state, updated_at=now)
     if move.offer is not None:
-        moved = replace(moved, offer=_as_offer(move.offer, moved.dataset_id))
+        offer = _as_offer(move.offer, moved.dataset_id)
+        moved = moved.proposed(moved.side, offer, now)
     if move.message is Message.AGREE:
         agreement = make_agreement(
             moved.offer,
@@ -270,7 +352,8 @@ def act(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, move: Move)
         )
         moved = replace(moved, agreement=agreement)
     if move.refusal is not None:
-        moved = replace(moved, reason=move.refusal.reason[:REASON_CHARS_MAX])
+        said = move.refusal.reason[:REASON_CHARS_MAX]
+        moved = replace(moved, reason=said, reason_code=move.refusal.code)
     _save(uow, runtime, moved)
     if moved.provider_pid is not None:  # else our request is not acknowledged: nobody to tell
         message = message_of(moved, move.message, move.refusal)
@@ -284,6 +367,7 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
     """Store the agreement of a finalized negotiation and tell clearing (both sides)."""
     assert final.agreement is not None
     policy = final.agreement
+    agreed_at = parse_time(policy["timestamp"])
     agreement = Agreement(
         id=AgreementId(policy["@id"]),
         side=final.side,
@@ -292,9 +376,12 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
         dataset_id=final.dataset_id,
         dataset_title=final.dataset_title,
         policy=policy,
-        agreed_at=parse_time(policy["timestamp"]),
+        agreed_at=agreed_at,
+        ends_at=end_of(policy, agreed_at),
     )
     agreements.put(uow, agreement)
+    if agreement.ends_at is not None:
+        uow.after_commit(runtime.deadlines.give)
     try:
         record = agreement.record()
     except UnknownTermError:
@@ -329,40 +416,3 @@ def _send(
         body={"@id": runtime.make_id(), **message.to_json()},
     )
     enqueue(uow, runtime, outgoing)
-
-
-class NegotiationDelivery:
-    """What follows when one of our negotiation messages was taken, or never will be."""
-
-    def delivered(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
-    ) -> None:
-        """Learn the provider's pid from the answer to our request.
-
-        If we have ended the negotiation meanwhile, the provider can be told only now.
-        """
-        negotiation = store.get(uow, ProcessId(message.process_key))
-        provider_pid = read_id(answer.get("providerPid"))
-        if negotiation is None or negotiation.provider_pid is not None or provider_pid is None:
-            return
-        known = replace(negotiation, provider_pid=ProcessId(provider_pid))
-        _save(uow, runtime, known)
-        if known.state is State.TERMINATED:
-            refusal = Refusal("terminated", known.reason or "")
-            said = message_of(known, Message.TERMINATE, refusal if known.reason else None)
-            _send(uow, runtime, known, path_of(known, Message.TERMINATE), said)
-
-    def refused(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str
-    ) -> None:
-        """End the negotiation: the counterparty will not go on."""
-        negotiation = store.get(uow, ProcessId(message.process_key))
-        if negotiation is None or negotiation.state in FINAL:
-            return
-        ended = replace(
-            negotiation,
-            state=State.TERMINATED,
-            reason=reason[:REASON_CHARS_MAX],
-            updated_at=runtime.clock(),
-        )
-        _save(uow, runtime, ended)

@@ -6,21 +6,26 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Text, UniqueConstraint, and_, or_
 from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from connector.negotiation.machine import State
-from connector.negotiation.model import Negotiation
+from connector.negotiation.machine import FINAL, State
+from connector.negotiation.model import OURS_TO_ANSWER, Negotiation, Round
 from connector.side import Side
 from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
 from schemas.ids import DatasetId, ParticipantId, ProcessId
+from schemas.wire import format_time, parse_time
 
 
 class NegotiationRow(SQLModel, table=True):
     """One negotiation, by our own pid."""
 
     __tablename__ = "connector_negotiation"
-    __table_args__ = (UniqueConstraint("side", "counterparty_id", "consumer_pid"),)
+    __table_args__ = (
+        UniqueConstraint("side", "counterparty_id", "consumer_pid"),
+        Index("ix_connector_negotiation_open", "state", "updated_at"),
+    )
     pid: str = Field(primary_key=True)
     side: str
     consumer_pid: str = Field(index=True)
@@ -33,11 +38,23 @@ class NegotiationRow(SQLModel, table=True):
     agreement_json: str | None = Field(sa_column=Column(Text, nullable=True))
     state: str
     reason: str | None
+    reason_code: str | None = None
+    rounds_json: str = Field(sa_column=Column(Text, nullable=False, server_default="[]"))
     updated_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
 
 
 def _dump(value: dict[str, Any] | None) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _dump_rounds(rounds: tuple[Round, ...]) -> str:
+    said = [{"by": r.by.value, "at": format_time(r.at), "offer": r.offer} for r in rounds]
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _load_rounds(text: str) -> tuple[Round, ...]:
+    said = json.loads(text)
+    return tuple(Round(Side(r["by"]), r["offer"], parse_time(r["at"])) for r in said)
 
 
 def _values(negotiation: Negotiation) -> dict[str, Any]:
@@ -54,6 +71,8 @@ def _values(negotiation: Negotiation) -> dict[str, Any]:
         "agreement_json": _dump(negotiation.agreement),
         "state": negotiation.state.value,
         "reason": negotiation.reason,
+        "reason_code": negotiation.reason_code,
+        "rounds_json": _dump_rounds(negotiation.rounds),
         "updated_at": negotiation.updated_at,
     }
 
@@ -71,6 +90,8 @@ def _from_row(row: NegotiationRow) -> Negotiation:
         agreement=None if row.agreement_json is None else json.loads(row.agreement_json),
         state=State(row.state),
         reason=row.reason,
+        reason_code=row.reason_code,
+        rounds=_load_rounds(row.rounds_json),
         updated_at=row.updated_at,
     )
 
@@ -120,3 +141,44 @@ def newest(uow: UnitOfWork, *, limit: int) -> list[Negotiation]:
         col(NegotiationRow.updated_at).desc(), col(NegotiationRow.pid)
     )
     return [_from_row(row) for row in uow.session.exec(query.limit(limit))]
+
+
+def waiting(uow: UnitOfWork, *, limit: int) -> list[Negotiation]:
+    """Return at most ``limit`` negotiations that wait for our answer, longest waiting first."""
+    query = (
+        select(NegotiationRow)
+        .where(
+            or_(
+                *(
+                    and_(
+                        col(NegotiationRow.side) == side.value,
+                        col(NegotiationRow.state) == state.value,
+                    )
+                    for side, state in OURS_TO_ANSWER
+                )
+            )
+        )
+        .order_by(col(NegotiationRow.updated_at), col(NegotiationRow.pid))
+    )
+    return [_from_row(row) for row in uow.session.exec(query.limit(limit))]
+
+
+def stalled(uow: UnitOfWork, *, before: datetime, limit: int) -> list[Negotiation]:
+    """Return open negotiations of which nothing was heard since ``before``, oldest first."""
+    query = _open().where(col(NegotiationRow.updated_at) <= before).limit(limit)
+    return [_from_row(row) for row in uow.session.exec(query.with_for_update())]
+
+
+def oldest_open_at(uow: UnitOfWork) -> datetime | None:
+    """Return when the open negotiation that is silent for longest was last changed."""
+    row = uow.session.exec(_open().limit(1)).one_or_none()
+    return row.updated_at if row else None
+
+
+def _open() -> SelectOfScalar[NegotiationRow]:
+    open_states = [state.value for state in State if state not in FINAL]
+    return (
+        select(NegotiationRow)
+        .where(col(NegotiationRow.state).in_(open_states))
+        .order_by(col(NegotiationRow.updated_at), col(NegotiationRow.pid))
+    )

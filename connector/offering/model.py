@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.approval import Approval
 from schemas.dataset import Dataset
 from schemas.ids import OfferId, ParticipantId
 from schemas.price import PricePlan
@@ -20,6 +21,7 @@ class Published:
     terms: Terms
     plan: PricePlan
     file_name: str
+    approval: Approval = Approval.AUTOMATIC
     skipped_rows_count: int = 0
     is_withdrawn: bool = False
 

@@ -34,10 +34,12 @@ def catalog(  # noqa: PLR0917 - FastAPI calls it by name
 ) -> dict[str, Any] | Response:
     """Return a page of the catalog; ``Link`` leads on, ``ETag`` tells whether it changed."""
     message, _ = receive(body, CatalogRequestMessage, ErrorType.CATALOG)
-    service.check_filter(message.filter)
+    window = service.window_of(message.filter)
     etag = f'"{store.catalog_version(caller.uow)}"'
-    if if_none_match == etag and not after:
+    if if_none_match == etag and not after and window is None:
         return Response(status_code=304, headers={"ETag": etag})
+    if window is not None:
+        return service.catalog_window(caller.uow, runtime, window, reader_id=caller.participant.id)
     page, following = service.catalog_page(
         caller.uow, runtime, reader_id=caller.participant.id, after=after
     )

@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel, col, func, select
 
 from connector.offering.model import Published
 from databank.kit.db import UnitOfWork, UtcTime
+from schemas.approval import Approval
 from schemas.dataset import Dataset
 from schemas.ids import DatasetId, OfferId
 from schemas.price import PricePlan
@@ -31,6 +32,7 @@ class PublishedRow(SQLModel, table=True):
     terms_json: str = Field(sa_column=Column(Text, nullable=False))
     plan_json: str = Field(sa_column=Column(Text, nullable=False))
     file_name: str
+    approval: str = Field(sa_column_kwargs={"server_default": Approval.AUTOMATIC.value})
     skipped_rows_count: int
     is_withdrawn: bool = Field(index=True)
     changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
@@ -55,6 +57,7 @@ def _from_row(row: PublishedRow | Row[Any]) -> Published:
         terms=terms,
         plan=plan,
         file_name=row.file_name,
+        approval=Approval(row.approval),
         skipped_rows_count=row.skipped_rows_count,
         is_withdrawn=row.is_withdrawn,
     )
@@ -80,6 +83,7 @@ def put(uow: UnitOfWork, published: Published) -> None:
             terms_json=_dump(published.terms),
             plan_json=_dump(published.plan),
             file_name=published.file_name,
+            approval=published.approval.value,
             skipped_rows_count=published.skipped_rows_count,
             is_withdrawn=published.is_withdrawn,
             changed_at=dataset.modified_at,
@@ -90,12 +94,12 @@ def put(uow: UnitOfWork, published: Published) -> None:
 
 
 def replace(uow: UnitOfWork, published: Published, *, now: datetime) -> None:
-    """Store a changed title, terms or price of a dataset; its name and file stay."""
+    """Store a changed title, terms, price or approval; name and file stay."""
     row = uow.session.get_one(PublishedRow, published.dataset.id)
     row.offer_id = published.offer_id
     row.dataset_json = _dump(published.dataset)
     row.terms_json, row.plan_json = _dump(published.terms), _dump(published.plan)
-    row.changed_at = now
+    row.approval, row.changed_at = published.approval.value, now
     row.changes_count += 1
     uow.session.flush()
 

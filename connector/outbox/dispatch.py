@@ -1,68 +1,29 @@
-"""The thread that delivers what the outbox holds.
-
-At least once, in order within a process, several processes at a time. What a delivery
-means is decided by the handler of the message's kind, in the transaction that removes it.
-"""
+"""The threads that deliver what the outbox holds, several processes at a time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 import structlog
 
-from connector.egress import ForeignUrlError, check_url
-from connector.outbox import store
-from connector.outbox.model import Kind, OutgoingMessage, QueuedMessage, is_final, next_attempt
+from connector.outbox.courier import Courier
+from connector.outbox.model import QueuedMessage
 from connector.runtime import Runtime
-from databank.kit.db import UnitOfWork
-from schemas.dsp.parse import MalformedMessageError, parse_message
-from schemas.ids import ParticipantId
-from schemas.problem import ProblemError
 
 SENDERS: Final = 4
-HEADS_MAX: Final = 64
-LOOK_SECONDS: Final = 1.0
 ERROR_SECONDS: Final = 1.0
-OUR_SERVICES: Final = frozenset({Kind.AGREEMENT_RECORD, Kind.CRAWL_REQUEST})
 log = structlog.get_logger()
-
-
-class Handler(Protocol):
-    """What follows from a delivery or a final refusal, in one transaction with it."""
-
-    def delivered(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
-    ) -> None:
-        """The receiver has acknowledged the message."""
-
-    def refused(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str
-    ) -> None:
-        """The receiver will never take the message."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """``is_delivered`` None means: try again later."""
-
-    is_delivered: bool | None
-    answer: dict[str, Any]
-    reason: str = ""
 
 
 class Dispatcher:
     """Delivers one connector's outbox until stopped."""
 
-    def __init__(self, runtime: Runtime, handlers: Mapping[Kind, Handler]) -> None:
+    def __init__(self, runtime: Runtime, courier: Courier) -> None:
         self._runtime = runtime
-        self._handlers = handlers
+        self._courier = courier
         self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._busy: set[str] = set()
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="outbox-send")
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
@@ -81,94 +42,19 @@ class Dispatcher:
         while not self._stop.is_set():
             seen = self._runtime.outbox.count
             try:
-                wait = self._submit_due()
+                due, wait = self._courier.take()
+                for queued in due:
+                    self._pool.submit(self._deliver, queued)
             except Exception:  # the loop must outlive a database that is away for a moment
                 log.exception("outbox_look_failed")
                 wait = ERROR_SECONDS
             self._runtime.outbox.wait(seen, wait)
 
-    def _submit_due(self) -> float:
-        """Hand due messages to the senders; return how long nothing else is due, in seconds."""
-        with self._runtime.database.unit_of_work() as uow:
-            heads = store.heads(uow, limit=HEADS_MAX)
-        now, wait = self._runtime.clock(), LOOK_SECONDS
-        for queued, next_at in heads:
-            if next_at > now:
-                wait = min(wait, (next_at - now).total_seconds())
-                continue
-            with self._lock:
-                if queued.message.process_key in self._busy:
-                    continue
-                self._busy.add(queued.message.process_key)
-            self._pool.submit(self._deliver, queued)
-        return wait
-
     def _deliver(self, queued: QueuedMessage) -> None:
         try:
-            self._settle(queued, self._attempt(queued.message))
+            self._courier.deliver(queued)
         except Exception:
             log.exception("outbox_delivery_failed", kind=queued.message.kind.value)
             self._stop.wait(ERROR_SECONDS)
         finally:
-            with self._lock:
-                self._busy.discard(queued.message.process_key)
             self._runtime.outbox.give()
-
-    def _attempt(self, message: OutgoingMessage) -> _Outcome:
-        try:
-            return self._send(message)
-        except Exception as error:  # such a message must not hold the senders up
-            log.exception("outbox_attempt_failed", kind=message.kind.value)
-            return _Outcome(None, {}, f"{type(error).__name__}")
-
-    def _send(self, message: OutgoingMessage) -> _Outcome:
-        runtime = self._runtime
-        try:
-            if message.kind not in OUR_SERVICES:
-                check_url(runtime.directory, message.url, ParticipantId(message.audience))
-            response = runtime.client.call(
-                "POST", message.url, audience=message.audience, json=message.body
-            )
-        except ForeignUrlError as error:
-            return _Outcome(is_delivered=False, answer={}, reason=error.detail.ko)
-        except ProblemError as error:  # the registry or the receiver is away
-            return _Outcome(None, {}, error.detail.ko)
-        answer = _json_object(response.content)
-        if response.is_success:
-            return _Outcome(is_delivered=True, answer=answer)
-        is_over = False if is_final(response.status_code, answer) else None
-        return _Outcome(is_over, answer, _reason(response.status_code, answer))
-
-    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> None:
-        runtime, message = self._runtime, queued.message
-        handler = self._handlers[message.kind]
-        is_over = outcome.is_delivered
-        is_patient = message.kind in OUR_SERVICES  # clearing has to learn of every agreement
-        tried = queued.attempts_count + 1
-        if is_over is None and not is_patient and tried >= runtime.settings.outbox_attempts_max:
-            is_over = False
-        with runtime.database.unit_of_work() as uow:
-            if is_over is None:
-                at = next_attempt(queued.attempts_count, runtime.clock())
-                store.postpone(uow, queued.id, at)
-                return
-            store.remove(uow, queued.id)
-            if is_over:
-                handler.delivered(uow, runtime, message, outcome.answer)
-            else:
-                log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
-                runtime.standing.give()  # perhaps our credential is not good any more
-                handler.refused(uow, runtime, message, outcome.reason)
-
-
-def _json_object(content: bytes) -> dict[str, Any]:
-    try:
-        return parse_message(content) if content else {}
-    except MalformedMessageError:
-        return {}
-
-
-def _reason(status: int, answer: dict[str, Any]) -> str:
-    reasons = answer.get("reason")
-    said = "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else ""
-    return said or str(answer.get("detail") or answer.get("code") or f"HTTP {status}")

@@ -9,7 +9,11 @@ from typing import Any, Final
 
 FIRST_DELAY: Final = timedelta(milliseconds=200)
 DELAY_MAX: Final = timedelta(minutes=10)
+NOT_FOUND: Final = 404
 FINAL_STATUSES: Final = range(400, 500)
+# A counterparty's own word is an error of the protocol. Anything else may come from what stands
+# between, and 404 hides that we were not recognised: believed once it was said so often.
+BELIEVED_AFTER: Final = 5
 RETRYABLE_STATUSES: Final = frozenset({401, 408, 425, 429})  # 401: clocks or keys may catch up
 
 
@@ -19,6 +23,7 @@ class Kind(StrEnum):
     NEGOTIATION = "negotiation"
     TRANSFER = "transfer"
     FRESH_ADDRESS = "fresh-address"  # may be refused without ending its transfer process
+    AGREEMENT_END = "agreement-end"  # foreign connectors have no route for it
     AGREEMENT_RECORD = "agreement-record"
     CRAWL_REQUEST = "crawl-request"
 
@@ -35,6 +40,19 @@ class OutgoingMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that the receiver will not take.
+
+    ``shown`` is the state of the process that the counterparty shows now, None if it shows
+    nothing; ``is_last`` whether the message was tried as often as it may be.
+    """
+
+    reason: str
+    shown: str | None
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueuedMessage:
     """A message in the outbox."""
 
@@ -48,6 +66,14 @@ def is_final(status: int, body: dict[str, Any]) -> bool:
     if body.get("retryable") is True:
         return False
     return status in FINAL_STATUSES and status not in RETRYABLE_STATUSES
+
+
+def is_believed(status: int, body: dict[str, Any], attempts_count: int) -> bool:
+    """Whether an error status after ``attempts_count`` failures is the counterparty's last word."""
+    if not is_final(status, body):
+        return False
+    is_its_own = status != NOT_FOUND and str(body.get("@type", "")).endswith("Error")
+    return is_its_own or attempts_count + 1 >= BELIEVED_AFTER
 
 
 def next_attempt(attempts_count: int, now: datetime) -> datetime:

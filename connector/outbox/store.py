@@ -71,9 +71,29 @@ def count(uow: UnitOfWork, process_key: str) -> int:
     return len(uow.session.exec(query).all())
 
 
-def remove(uow: UnitOfWork, message_id: int) -> None:
+def waiting(uow: UnitOfWork, process_key: str) -> list[OutgoingMessage]:
+    """Return the messages of a process that are not acknowledged, oldest first."""
+    query = select(OutboxRow).where(OutboxRow.process_key == process_key)
+    rows = uow.session.exec(query.order_by(col(OutboxRow.id)))
+    return [_from_row(row).message for row in rows]
+
+
+def is_waiting(uow: UnitOfWork, queued: QueuedMessage) -> bool:
+    """Whether a message is still to be delivered; if so, nobody else removes it meanwhile."""
+    row = uow.session.get(OutboxRow, queued.id, with_for_update=True)
+    # SQLite gives the id of a row that was removed to the next one
+    return row is not None and _from_row(row).message == queued.message
+
+
+def remove(uow: UnitOfWork, queued: QueuedMessage) -> None:
     """Take a message out: it is delivered, or final."""
-    uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == message_id))
+    if is_waiting(uow, queued):
+        uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == queued.id))
+
+
+def drop(uow: UnitOfWork, process_key: str) -> None:
+    """Take out what a process has not delivered yet: it is void."""
+    uow.session.exec(delete(OutboxRow).where(col(OutboxRow.process_key) == process_key))
 
 
 def postpone(uow: UnitOfWork, message_id: int, next_at: datetime) -> None:

@@ -62,6 +62,7 @@ def evaluate(entitlement: Entitlement, act: Act, used: Usage, now: datetime) -> 
         _check_standing(entitlement, act)
         or _check_scope(entitlement, act)
         or _check_time(entitlement, now)
+        or _check_process(act)
         or _check_quotas(entitlement, act, used)
         or Decision(
             is_allowed=True,
@@ -88,6 +89,10 @@ def _check_standing(entitlement: Entitlement, act: Act) -> Decision | None:
             ko="합의가 끝났습니다. 새로 합의하세요.",
             en="The agreement has ended. Negotiate a new one.",
         )
+    return None
+
+
+def _check_process(act: Act) -> Decision | None:
     if not act.is_process_started:
         return _deny(
             Code.PROCESS_NOT_STARTED,

@@ -200,6 +200,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
         terms=request.terms,
         plan=request.plan,
         file_name=file_name,
+        approval=request.approval,
         skipped_rows_count=report["bad_rows_count"],
     )
     try:
@@ -354,6 +355,7 @@ def view(published: Published) -> Publication:
         offer_id=published.offer_id,
         terms=published.terms,
         plan=published.plan,
+        approval=published.approval,
         skipped_rows_count=published.skipped_rows_count,
         is_withdrawn=published.is_withdrawn,
     )
@@ -398,6 +400,7 @@ def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> P
             offer_id=old.offer_id if is_same_offer else OfferId(runtime.make_id()),
             terms=terms,
             plan=plan,
+            approval=old.approval if request.approval is None else request.approval,
         )
         offerings.replace(uow, new, now=now)
         announce_catalog_change(uow, runtime)

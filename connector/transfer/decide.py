@@ -16,10 +16,11 @@ from connector.transfer.model import TransferProcess
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A message of ours; ``reason`` goes with a suspension or a termination."""
+    """A message of ours; ``reason`` and ``code`` go with a suspension or a termination."""
 
     message: Message
     reason: str = ""
+    code: str | None = None
 
 
 class Decider(Protocol):

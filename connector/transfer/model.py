@@ -17,7 +17,8 @@ class TransferProcess:
 
     The provider keeps ``secret_sha256`` of the access secret while the process is started;
     the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` is set while
-    it is suspended. ``peer_url`` is the counterparty's DSP base.
+    it is suspended, unless both sides did so at once, and at a consumer that has resumed it.
+    ``peer_url`` is the counterparty's DSP base.
     """
 
     side: Side
@@ -32,7 +33,18 @@ class TransferProcess:
     secret_sha256: str | None = None
     data_address: dict[str, Any] | None = None
     reason: str | None = None
+    reason_code: str | None = None
     suspended_by: Side | None = None
+
+    @property
+    def is_address_awaited(self) -> bool:
+        """Whether the provider may send an address though the process is started.
+
+        We (the consumer) have resumed; an older start may still come before the one that
+        answers us, so the newest counts.
+        """
+        is_resumed = self.state is State.STARTED and self.suspended_by is Side.CONSUMER
+        return is_resumed and self.side is Side.CONSUMER
 
     @property
     def pid(self) -> ProcessId:

@@ -13,7 +13,8 @@ from typing import Any, Final
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.dsp.edge import DspError, ErrorType, Process
-from connector.dsp.redelivery import Received, Seen, is_repetition, note
+from connector.dsp.redelivery import Received, Seen, code_in, is_repetition, note
+from connector.outbox import store as outbox
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
@@ -22,12 +23,12 @@ from connector.transfer import store
 from connector.transfer.decide import Move
 from connector.transfer.machine import FINAL, SAID_ONCE, Message, State, step
 from connector.transfer.model import TransferProcess
+from connector.transfer.reconcile import ANNOUNCED, OVERTAKEN
 from databank.kit.clock import new_secret
 from databank.kit.db import UnitOfWork
 from schemas.dcat import FORMAT_QUERY, FORMAT_READ
 from schemas.dsp import transfer as wire
 from schemas.dsp.message import Message as WireMessage
-from schemas.dsp.message import read_id
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.participant import Participant
 from schemas.terms import Mode, UnknownTermError
@@ -105,8 +106,9 @@ def on_request(
         or agreement.consumer_id != consumer.id
     ):
         raise _request_error(404, "404", "no such agreement", consumer_pid)
-    if agreement.is_terminated:
-        raise _request_error(400, "agreement-terminated", "the agreement has ended", consumer_pid)
+    if agreement.is_over(runtime.clock()):
+        code = "agreement-terminated" if agreement.is_terminated else "expired"
+        raise _request_error(400, code, "the agreement has ended", consumer_pid)
     if message.format not in FORMATS or message.data_address is not None:
         raise _request_error(
             400, "unsupported-format", "only the listed formats, pulled", consumer_pid
@@ -173,18 +175,67 @@ def hear(
     except IllegalTransitionError as error:
         if is_repetition(seen, received, is_said_once=message in SAID_ONCE):
             return
-        raise edge.illegal(error, received.raw) from None
+        overtaken = _overtaken(uow, process, message)
+        if overtaken is None:
+            raise edge.illegal(error, received.raw) from None
+        state = overtaken
     moved = _moved(runtime, process, state, suspender=process.side.other)
     if message is Message.START and moved.side is Side.CONSUMER:
         moved = replace(moved, data_address=_address_in(edge, received))
     elif message in {Message.SUSPEND, Message.TERMINATE}:
-        moved = replace(moved, reason=_said(received))
+        moved = replace(moved, reason=_said(received), reason_code=code_in(received))
+    if state in FINAL:
+        outbox.drop(uow, process.pid)  # nothing more is said
     _save(uow, runtime, moved)
     if message is Message.START and moved.side is Side.PROVIDER:
         # The consumer resumed and needs an address, since the old secret was cleared. Peers
         # for whom a start in STARTED is illegal may refuse it without ending the process.
         moved = _open(uow, runtime, moved, kind=Kind.FRESH_ADDRESS)
     _answer(uow, runtime, moved)
+
+
+def _overtaken(uow: UnitOfWork, process: TransferProcess, message: Message) -> State | None:
+    """Return where a message leads that crossed our last one, or None if it cannot have."""
+    state = OVERTAKEN.get((process.state, message))
+    waiting = {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
+    is_announced = any(ANNOUNCED[kind] is process.state for kind in waiting)
+    return state if is_announced else None
+
+
+def end(
+    uow: UnitOfWork,
+    runtime: Runtime,
+    process: TransferProcess,
+    *,
+    state: State,
+    reason: str,
+    is_told: bool,
+) -> None:
+    """End a process that the counterparty does not go on with; ``is_told``: tell it so."""
+    outbox.drop(uow, process.pid)
+    moved = _moved(runtime, process, state, suspender=process.side)
+    ended = replace(moved, reason=reason[:REASON_CHARS_MAX])
+    _save(uow, runtime, ended)
+    if is_told and ended.provider_pid is not None:
+        _tell(uow, runtime, ended, Move(Message.TERMINATE, ended.reason or ""))
+
+
+def learn_provider_pid(
+    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, provider_pid: ProcessId
+) -> None:
+    """Keep the pid that the answer to our request brings.
+
+    If we have ended the process meanwhile, the provider can be told only now.
+    """
+    known = replace(process, provider_pid=provider_pid)
+    _save(uow, runtime, known)
+    if known.state is State.TERMINATED:
+        _tell(uow, runtime, known, Move(Message.TERMINATE, known.reason or "", known.reason_code))
+
+
+def share_suspension(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
+    """Note that both sides have suspended at the same moment: either may resume."""
+    _save(uow, runtime, replace(process, suspended_by=None))
 
 
 def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) -> TransferProcess:
@@ -205,12 +256,11 @@ def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) 
 
 
 def _state_after(process: TransferProcess, sender: Side, message: Message) -> State:
-    if message is Message.START:
+    if message is Message.START and process.state is State.SUSPENDED:
         if process.suspended_by not in {None, sender}:
             raise IllegalTransitionError("only the side that has suspended resumes")
-        is_addressless = process.state is State.STARTED and process.data_address is None
-        if is_addressless and process.side is Side.CONSUMER and sender is Side.PROVIDER:
-            return State.STARTED  # the fresh address after we have resumed
+    elif message is Message.START and process.is_address_awaited and sender is Side.PROVIDER:
+        return State.STARTED
     return step(process.state, sender, message)
 
 
@@ -219,13 +269,14 @@ def _moved(
 ) -> TransferProcess:
     """Return the process in its new state; access is void in any but STARTED."""
     is_started = state is State.STARTED
+    kept = process.suspended_by if state is process.state else None
     return replace(
         process,
         state=state,
         updated_at=runtime.clock(),
         secret_sha256=process.secret_sha256 if is_started else None,
         data_address=process.data_address if is_started else None,
-        suspended_by=suspender if state is State.SUSPENDED else None,
+        suspended_by=suspender if state is State.SUSPENDED else kept,
     )
 
 
@@ -265,9 +316,12 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
     """
     state = _state_after(process, process.side, move.message)
     moved = _moved(runtime, process, state, suspender=process.side)
-    if move.message is Message.START and moved.side is Side.PROVIDER:
-        return _open(uow, runtime, moved, kind=Kind.TRANSFER)
-    moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX] or moved.reason)
+    if move.message is Message.START:
+        if moved.side is Side.PROVIDER:
+            return _open(uow, runtime, moved, kind=Kind.TRANSFER)
+        moved = replace(moved, suspended_by=Side.CONSUMER)  # an address is awaited
+    if move.reason:
+        moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX], reason_code=move.code)
     _save(uow, runtime, moved)
     if moved.provider_pid is not None:  # else our request is not acknowledged: nobody to tell
         _tell(uow, runtime, moved, move)
@@ -301,7 +355,7 @@ def _tell(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Mov
     peer_pid = process.provider_pid if process.side is Side.CONSUMER else process.consumer_pid
     body = _pids(process)
     if move.reason and move.message in {Message.SUSPEND, Message.TERMINATE}:
-        body["reason"] = (move.reason,)
+        body |= {"reason": (move.reason,), "code": move.code}
     _send(uow, runtime, process, f"/transfers/{peer_pid}/{ending}", model.model_validate(body))
 
 
@@ -331,40 +385,3 @@ def _send(
         body={"@id": runtime.make_id(), **message.to_json()},
     )
     enqueue(uow, runtime, outgoing)
-
-
-class TransferDelivery:
-    """What follows when one of our transfer messages was taken, or never will be."""
-
-    def delivered(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
-    ) -> None:
-        """Learn the provider's pid from the answer to our request.
-
-        If we have ended the process meanwhile, the provider can be told only now.
-        """
-        process = store.get(uow, ProcessId(message.process_key))
-        provider_pid = read_id(answer.get("providerPid"))
-        if process is None or process.provider_pid is not None or provider_pid is None:
-            return
-        known = replace(process, provider_pid=ProcessId(provider_pid))
-        _save(uow, runtime, known)
-        if known.state is State.TERMINATED:
-            _tell(uow, runtime, known, Move(Message.TERMINATE, known.reason or ""))
-
-    def refused(
-        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, reason: str
-    ) -> None:
-        """End the process: the counterparty will not go on."""
-        process = store.get(uow, ProcessId(message.process_key))
-        if process is None or process.state in FINAL:
-            return
-        ended = replace(
-            process,
-            state=State.TERMINATED,
-            secret_sha256=None,
-            data_address=None,
-            reason=reason[:REASON_CHARS_MAX],
-            updated_at=runtime.clock(),
-        )
-        _save(uow, runtime, ended)

@@ -34,6 +34,7 @@ class TransferRow(SQLModel, table=True):
     secret_sha256: str | None
     data_address_json: str | None = Field(sa_column=Column(Text, nullable=True))
     reason: str | None
+    reason_code: str | None = None
     suspended_by: str | None
 
 
@@ -53,6 +54,7 @@ def _values(process: TransferProcess) -> dict[str, Any]:
         "secret_sha256": process.secret_sha256,
         "data_address_json": None if address is None else json.dumps(address),
         "reason": process.reason,
+        "reason_code": process.reason_code,
         "suspended_by": process.suspended_by,
     }
 
@@ -71,6 +73,7 @@ def _from_row(row: TransferRow | Row[Any]) -> TransferProcess:
         secret_sha256=row.secret_sha256,
         data_address=None if row.data_address_json is None else json.loads(row.data_address_json),
         reason=row.reason,
+        reason_code=row.reason_code,
         suspended_by=None if row.suspended_by is None else Side(row.suspended_by),
     )
 

@@ -1,4 +1,4 @@
-"""Commands of a buyer: search, agree, quote, query, read."""
+"""Commands of a buyer: search, quote, query, read."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from databank.client.answer import Answer
     from databank.client.cost import Cost
+    from databank.client.listings import Found
     from databank.client.session import Session
     from schemas.management import AgreementView
 
@@ -69,7 +70,6 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     commands: list[tuple[str, Callable[..., None], str]] = [
         ("search", search, say("데이터셋을 찾습니다", "Find datasets")),
         ("show", show, say("데이터셋 하나를 자세히 봅니다", "Show one dataset")),
-        ("negotiate", negotiate, say("제안대로 합의를 맺습니다", "Agree to an offer as it stands")),
         ("agreements", agreements, say("합의를 봅니다", "List agreements")),
         (
             "quote",
@@ -179,6 +179,12 @@ def show(context: typer.Context, ref: str) -> None:
             [[cell_text(cell) for cell in row] for row in dataset.sample],
             title=say("표본", "Sample"),
         )
+    _show_agreement(found, surface)
+
+
+def _show_agreement(found: Found, surface: Surface) -> None:
+    """Say whether we may use a dataset, and if not, how it comes to an agreement."""
+    say = surface.say
     if not found.is_listed:
         surface.note(
             say(
@@ -186,28 +192,24 @@ def show(context: typer.Context, ref: str) -> None:
                 "Not in the catalog now. The agreement goes on; this is what was agreed",
             )
         )
-    console.print(
+    approval = {
+        "automatic": say("합의: 등록된 조건으로 바로", "Agreement: at once, to the listed terms"),
+        "negotiable": say(
+            "합의: 등록된 조건이면 바로, 다른 조건도 제안할 수 있음",
+            "Agreement: at once to the listed terms; others may be proposed",
+        ),
+        "manual": say("합의: 공급기업이 승인해야 함", "Agreement: the supplier approves"),
+    }
+    if found.agreement_id is None:
+        surface.console().print(approval[found.listing.approval.value], markup=False)
+    surface.console().print(
         say(f"합의: {found.agreement_id}", f"Agreement: {found.agreement_id}")
         if found.agreement_id
         else say(
-            f"합의 없음. `databank negotiate {ref}`", f"No agreement. `databank negotiate {ref}`"
+            f"합의 없음. `databank negotiate {found.ref}`",
+            f"No agreement. `databank negotiate {found.ref}`",
         ),
         markup=False,
-    )
-
-
-def negotiate(context: typer.Context, ref: str) -> None:
-    """Take the offer of a dataset as it stands."""
-    surface = surface_of(context)
-    with surface.session() as session:
-        agreement_id = session.agree(ref)
-    next_ = f"databank sql {ref} 'FROM {ref} LIMIT 5'"
-    surface.result(
-        {"ref": ref, "agreement_id": agreement_id},
-        surface.say(
-            f"합의했습니다: {ref}\n{agreement_id}\n다음: {next_}",
-            f"Agreed: {ref}\n{agreement_id}\nNext: {next_}",
-        ),
     )
 
 
@@ -243,7 +245,9 @@ def _agreement_row(view: AgreementView, surface: Surface) -> tuple[str, ...]:
         counterparty = view.consumer_name or view.consumer_id
     name = view.dataset_name or view.dataset_id
     is_ref = view.provider_handle is not None and view.dataset_name is not None
-    if view.is_terminated:
+    if view.end is not None:
+        state = say("끝남: ", "ended: ") + _end_text(view, surface)
+    elif view.is_over:
         state = say("끝남", "ended")
     elif view.transfer_state is None:
         state = say("이용 전", "not used yet")
@@ -258,6 +262,16 @@ def _agreement_row(view: AgreementView, surface: Surface) -> tuple[str, ...]:
         state,
         view.agreement_id,
     )
+
+
+def _end_text(view: AgreementView, surface: Surface) -> str:
+    from schemas.refusal import refusal_text
+
+    assert view.end is not None
+    known = refusal_text(view.end.code)
+    if known is not None and view.end.reason.startswith(known.ko):
+        return surface.text(known)
+    return view.end.reason
 
 
 def _show_cost(cost: Cost, surface: Surface) -> None:

@@ -113,6 +113,7 @@ def build(surface: Surface) -> typer.Typer:
     from databank.cli import (
         account,
         buying,
+        negotiating,
         operating,
         proving,
         publishing,
@@ -136,7 +137,16 @@ def build(surface: Surface) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serving, publishing, buying, account, proving, operating, telling):
+    for module in (
+        serving,
+        publishing,
+        buying,
+        negotiating,
+        account,
+        proving,
+        operating,
+        telling,
+    ):
         module.register(app, say)
     return app
 

@@ -36,6 +36,13 @@ IndustryName = Annotated[
 ]
 Keywords = Annotated[list[str] | None, typer.Option(help="검색어 (keyword, repeatable)")]
 Template = Annotated[str | None, typer.Option(help="이용 조건 서식 (policy template)")]
+ApprovalKind = Annotated[
+    str | None,
+    typer.Option(
+        help="요청에 답하는 방식: automatic은 등록된 조건만 바로, negotiable은 다른 조건이면 "
+        "inbox로, manual은 모두 inbox로 (who answers requests: a rule, or people)"
+    ),
+]
 Prices = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,6 +83,18 @@ Generated = Annotated[
     bool, typer.Option("--generated", help="생성한 데이터라고 표시 (label as generated)")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="검사만 하고 공개하지 않음 (check only)")]
+
+_APPROVALS = {
+    "automatic": ("요청에는 규칙으로 답합니다", "Requests are answered by rule"),
+    "negotiable": (
+        "등록된 조건이면 바로 합의하고, 다른 조건은 `databank inbox`에서 기다립니다",
+        "The listed terms are agreed to at once; others wait in `databank inbox`",
+    ),
+    "manual": (
+        "모든 요청이 `databank inbox`에서 기다립니다",
+        "Every request waits in `databank inbox`",
+    ),
+}
 
 
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
@@ -198,6 +217,7 @@ def publish(  # noqa: PLR0917 - options, all by name
     keyword: Keywords = None,
     template: Template = None,
     price: Prices = None,
+    approval: ApprovalKind = None,
     type_: Types = None,
     unit: Units = None,
     sensitivity: Sensitivities = None,
@@ -221,6 +241,7 @@ def publish(  # noqa: PLR0917 - options, all by name
         keywords=keyword,
         template=template,
         prices=price,
+        approval=approval,
         types=type_,
         units=unit,
         sensitivities=sensitivity,
@@ -332,6 +353,7 @@ def _show_publication(publication: Publication, surface: Surface, headline: str)
             f"{publication.skipped_rows_count:,} rows left out",
         ),
         f"  {surface.text(price_sentence(publication.plan))}",
+        f"  {surface.say(*_APPROVALS[publication.approval.value])}",
     ]
     for sentence in sentences(publication.terms, publication.plan):
         how = (
@@ -398,6 +420,7 @@ def revise(  # noqa: PLR0917 - options, all by name
     keyword: Keywords = None,
     template: Template = None,
     price: Prices = None,
+    approval: ApprovalKind = None,
 ) -> None:
     """Change a dataset for agreements to come; agreements made before keep their terms."""
     from databank.cli.questions import Options, read_revision
@@ -411,6 +434,7 @@ def revise(  # noqa: PLR0917 - options, all by name
         keywords=keyword,
         template=template,
         prices=price,
+        approval=approval,
     )
     with surface.session() as session:
         old = _find_own(session.management, name)

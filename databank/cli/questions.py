@@ -19,6 +19,7 @@ from databank.cli.surface import Surface
 from databank.client.api import Api
 from databank.client.publisher import publications
 from databank.kit.clock import system_clock
+from schemas.approval import Approval
 from schemas.dataset import RESERVED_NAMES, ColumnType, Domain, Industry, Sensitivity
 from schemas.ids import DATASET_NAME
 from schemas.management import (
@@ -77,6 +78,7 @@ class Options:
     types: list[str] | None = None
     units: list[str] | None = None
     sensitivities: list[str] | None = None
+    approval: str | None = None
 
     def is_empty(self) -> bool:
         """Whether nothing was said at all."""
@@ -168,6 +170,7 @@ class Given:
     keywords: tuple[str, ...] | None
     terms: Terms | None
     plan: PricePlan | None
+    approval: Approval | None
     columns: tuple[ColumnChange, ...]
 
 
@@ -195,6 +198,7 @@ def read_options(options: Options, desk: Desk, *, file: Path, may_ask: bool) -> 
         keywords=tuple(_line(word, KEYWORD_CHARS_MAX) for word in keywords) if keywords else None,
         terms=read(options.template, desk.read_terms),
         plan=parse_price(" ".join(options.prices)) if options.prices else None,
+        approval=read(options.approval, lambda text: Approval(_choice(Approval, text))),
         columns=read_columns(options),
     )
 
@@ -252,6 +256,7 @@ def ask(
         plan=settle(
             given.plan, parse_price, f"요금(원): {prices}", f"Price in won: {prices}", DEFAULT_PRICE
         ),
+        approval=given.approval or Approval.AUTOMATIC,
     )
 
 
@@ -336,9 +341,9 @@ def read_revision(options: Options, old: Publication, management: Api) -> Revise
     if options.is_empty():
         raise BadAnswerError(
             ko="고칠 것을 적으세요: --title, --title-en, --description, --keyword, --template, "
-            "--price.",
-            en="Say what to change: --title, --title-en, --description, --keyword, --template or "
-            "--price.",
+            "--price, --approval.",
+            en="Say what to change: --title, --title-en, --description, --keyword, --template, "
+            "--price or --approval.",
         )
     given = read_options(options, open_desk(management), file=Path(), may_ask=True)
     title = _revised(old.dataset.title, given.title, given.title_en)
@@ -349,6 +354,7 @@ def read_revision(options: Options, old: Publication, management: Api) -> Revise
         keywords=given.keywords,
         terms=given.terms,
         plan=given.plan,
+        approval=given.approval,
     )
 
 

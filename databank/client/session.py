@@ -11,6 +11,7 @@ import httpx
 
 from databank.client.api import Api, expect_success, open_http
 from databank.client.cost import Cost
+from databank.client.haggling import Haggling
 from databank.client.listings import Found, Listings
 from databank.client.profile import Profile, find_profile
 from databank.client.ref import Ref
@@ -18,7 +19,8 @@ from databank.client.suppliers import RANGE_BYTES, Dataset, Suppliers
 from databank.kit.clock import new_urn
 from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
-from schemas.management import AgreementView, DecisionView
+from schemas.management import AgreementView, DecisionView, NegotiationView
+from schemas.proposal import Proposal
 
 if TYPE_CHECKING:
     from databank.client.answer import Answer
@@ -94,12 +96,22 @@ class Session:
         """Take the supplier's offer as it stands; returns the running agreement if there is one.
 
         Raises:
+            NegotiationPendingError: The supplier's people have to approve first.
             NegotiationFailedError: The supplier refused, with its reason.
         """
         found = self.show(ref)
         if found.agreement_id is not None:
             return found.agreement_id
-        return self._suppliers.negotiate(found.listing)
+        return self._suppliers.agree(found.listing)
+
+    def propose(self, ref: str, proposal: Proposal) -> NegotiationView:
+        """Ask for a dataset on other terms than the listed; its ``state`` says how it went."""
+        return self._suppliers.negotiate(self.show(ref).listing, proposal)
+
+    @property
+    def haggling(self) -> Haggling:
+        """Our negotiations and agreements, on both sides."""
+        return Haggling(self.management)
 
     def agreements(self) -> list[AgreementView]:
         """Return the agreements that we hold as consumer, newest first."""
@@ -238,7 +250,7 @@ class Session:
         for ref in refs:
             found = self.show(str(ref))
             if found.agreement_id is None and found.listing.plan.is_free:
-                self._suppliers.negotiate(found.listing)
+                self._suppliers.agree(found.listing)
 
     def _quote(self, plan: Plan, datasets: dict[Ref, Dataset]) -> Cost:
         lines = (self._suppliers.price(p.ref, datasets[p.ref], p.sql) for p in plan.parts)

@@ -17,6 +17,7 @@ from databank.client.listings import Found
 from databank.client.ref import Ref
 from databank.kit.clock import IdMaker
 from databank.kit.http import RemoteRefusedError
+from schemas.approval import Approval
 from schemas.dataset import DatasetSchema, Listing
 from schemas.ids import AgreementId, OfferId
 from schemas.management import (
@@ -29,12 +30,15 @@ from schemas.management import (
     TransferView,
 )
 from schemas.problem import NotFoundError, ProblemError, RemoteUnavailableError
+from schemas.proposal import Proposal
 from schemas.search import SearchAnswer
 from schemas.terms import UnknownTermError, from_policy
 from schemas.wire import Text
 
 WAIT_SECONDS: Final = 10
 WAITS_MAX: Final = 6
+PEOPLE_SECONDS: Final = 3  # a supplier whose people are quick, or refuse by rule
+NEGOTIATION_ENDS: Final = frozenset({"FINALIZED", "TERMINATED"})
 AGREEMENTS_MAX: Final = 1000  # as many as the connector tells at once
 TITLE_CHARS_MAX: Final = 300  # of NegotiateRequest; the supplier cuts alike
 RANGE_BYTES: Final = 8 * 2**20  # what an interruption costs at most
@@ -53,6 +57,14 @@ class NegotiationFailedError(ProblemError):
 
     slug = "negotiation-failed"
     title = Text(ko="협상이 성립하지 않았습니다", en="The negotiation failed")
+    status = 409
+
+
+class NegotiationPendingError(ProblemError):
+    """The request is with the supplier's people."""
+
+    slug = "negotiation-pending"
+    title = Text(ko="공급기업의 승인을 기다립니다", en="Waiting for the supplier's approval")
     status = 409
 
 
@@ -133,7 +145,7 @@ class Suppliers:
         held = (
             a.agreement_id
             for a in agreements
-            if (a.provider_id, a.dataset_id) == key and not a.is_terminated
+            if (a.provider_id, a.dataset_id) == key and not a.is_over
         )
         return Found(listing, next(held, None))
 
@@ -188,31 +200,54 @@ class Suppliers:
         self.start_transfer(found.agreement_id)
         return Dataset(found, found.agreement_id)
 
-    def negotiate(self, listing: Listing) -> AgreementId:
-        """Take a listing's offer as it stands, and wait until it is an agreement.
+    def negotiate(self, listing: Listing, proposal: Proposal | None = None) -> NegotiationView:
+        """Ask for a listing's offer, as it stands or on other terms.
 
-        Raises:
-            NegotiationFailedError: The supplier ended it, or it takes too long.
+        Returns once it is over, or it is our turn again, or people at the supplier have to answer.
         """
         body = NegotiateRequest(
             provider_id=listing.provider_id,
             dataset_id=listing.dataset.id,
             offer_id=listing.offer_id,
             policy=listing.policy,
+            proposal=proposal,
             dataset_title=listing.dataset.title.ko[:TITLE_CHARS_MAX],
             dataset=listing.dataset.model_copy(update={"sample": (), "sample_columns": ()}),
         )
         answer = self.management.post("/management/negotiations", body.to_json())
-        view = NegotiationView.model_validate(answer)
-        for _ in range(WAITS_MAX):
-            if view.state == "FINALIZED" and view.agreement_id is not None:
-                self.start_transfer(view.agreement_id)
-                return view.agreement_id
-            if view.state == "TERMINATED":
+        is_rule = listing.approval is Approval.AUTOMATIC or (
+            listing.approval is Approval.NEGOTIABLE and proposal is None
+        )
+        return self._wait(NegotiationView.model_validate(answer), is_rule=is_rule)
+
+    def _wait(self, view: NegotiationView, *, is_rule: bool) -> NegotiationView:
+        waits, seconds = (WAITS_MAX, WAIT_SECONDS) if is_rule else (1, PEOPLE_SECONDS)
+        for _ in range(waits):
+            if view.state in NEGOTIATION_ENDS or view.awaits_us:
                 break
             path = f"/management/negotiations/{view.pid}"
-            view = NegotiationView.model_validate(
-                self.management.get(path, wait_seconds=WAIT_SECONDS)
+            view = NegotiationView.model_validate(self.management.get(path, wait_seconds=seconds))
+        return view
+
+    def agree(self, listing: Listing) -> AgreementId:
+        """Take a listing's offer as it stands, and wait until it is an agreement.
+
+        Raises:
+            NegotiationPendingError: People at the supplier have to answer first.
+            NegotiationFailedError: The supplier ended it, or it takes too long.
+        """
+        view = self.negotiate(listing)
+        if view.state == "FINALIZED" and view.agreement_id is not None:
+            self.start_transfer(view.agreement_id)
+            return view.agreement_id
+        if view.state != "TERMINATED" and listing.approval is Approval.MANUAL:
+            name = f"{listing.provider_handle}.{listing.dataset.name}"
+            raise NegotiationPendingError(
+                ko=f"{name}: 공급기업이 승인해야 합의가 됩니다. 요청은 보냈습니다. "
+                f"`databank negotiation {view.pid}`로 답을 확인하세요.",
+                en=f"{name}: the supplier has to approve. The request is sent. Look for the "
+                f"answer with `databank negotiation {view.pid}`.",
+                pid=view.pid,
             )
         raise _failed(view.state, view.reason)
 

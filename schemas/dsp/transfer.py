@@ -10,7 +10,8 @@ from schemas.dsp.message import Id, Message
 from schemas.wire import PeerWire
 
 ENDPOINT_TYPE: Final = "https://w3id.org/idsa/v4.1/HTTP"
-EDC_ENDPOINT: Final = "https://w3id.org/edc/v0.0.1/ns/endpoint"  # EDC reads the endpoint here only
+EDC_NAMESPACE: Final = "https://w3id.org/edc/v0.0.1/ns/"  # of its properties; older ones of all
+EDC_ENDPOINT: Final = EDC_NAMESPACE + "endpoint"  # EDC reads the endpoint here only
 
 
 class EndpointProperty(PeerWire):
@@ -32,11 +33,10 @@ class DataAddress(PeerWire):
     )
 
     def value(self, name: str) -> str | None:
-        """Return the property ``name``; the endpoint also where EDC puts it."""
+        """Return the property ``name``, also under the name that EDC gives it."""
         found = {p.name: p.value for p in self.endpoint_properties or ()}
-        if name == "endpoint":
-            return self.endpoint or found.get(EDC_ENDPOINT) or found.get("endpoint")
-        return found.get(name)
+        said = found.get(name) or found.get(EDC_NAMESPACE + name)
+        return self.endpoint or said if name == "endpoint" else said
 
 
 def bearer_address(endpoint: str, secret: str) -> DataAddress:

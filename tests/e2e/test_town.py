@@ -211,7 +211,7 @@ def test_every_command_of_a_buyer_and_a_supplier_works(
     _ok(running, curator, "sql", ref, sql, "-o", str(output))
     assert output.stat().st_size > 0
     assert _ok(running, curator, "decisions", ref)[0]["is_allowed"] is True
-    assert len(_ok(running, curator, "agreements")) == 3
+    assert len(_ok(running, curator, "agreements")) >= 3
     assert int(_ok(running, curator, "balance")["deposit_micro"]) > 0
     assert _ok(running, curator, "passbook")["lines"][0]["amount_micro"] == str(DEPOSIT_WON * 10**6)
     supplier = story.process.company.handle
@@ -236,6 +236,44 @@ def test_every_command_of_a_buyer_and_a_supplier_works(
 
     wait_for(is_dearer, what="the new price in the catalog")
     assert _ok(running, curator, "quote", ref, sql)["total_micro"] == quoted  # agreed before
+
+
+def test_terms_are_haggled_over_by_command(town: tuple[Town, Story], tmp_path: Path) -> None:
+    running, story = town
+    curator, supplier = story.curator.handle, story.carbon.company.handle
+    file = tmp_path / "open.csv"
+    file.write_text("line,kwh\nA,1.5\nB,2.5\n", encoding="utf-8")
+    named = ("--name", "haggled", "--price", "query=100", "--approval", "negotiable", "--yes")
+    _ok(running, supplier, "publish", str(file), *named)
+    ref = f"{supplier}.haggled"
+
+    def is_listed() -> bool | None:
+        return running.cli(curator, "show", ref, "--json").returncode == 0 or None
+
+    wait_for(is_listed, what="the new listing")
+    asked = _ok(running, curator, "negotiate", ref, "--price", "query=60", "--queries", "500")
+    assert (asked["state"], len(asked["rounds"])) == ("REQUESTED", 2)
+    [waiting] = _ok(running, supplier, "inbox")
+    countered = _ok(running, supplier, "counter", waiting["pid"], "--price", "query=80")
+    assert countered["state"] == "OFFERED"
+    shown = running.cli(curator, "negotiation", asked["pid"], "--wait", "20").stdout
+    for word in ("₩60", "₩80", "500건", "우리 차례"):
+        assert word in shown
+    agreed = _ok(running, curator, "accept", asked["pid"])
+    wait_for(
+        lambda: _ok(running, curator, "negotiation", asked["pid"])["state"] == "FINALIZED" or None,
+        what="the agreement",
+    )
+    assert agreed["state"] in {"ACCEPTED", "AGREED", "VERIFIED", "FINALIZED"}
+    quoted = _ok(running, curator, "quote", ref, "SELECT count(*) FROM haggled")
+    assert quoted["lines"][0]["charge_micro"] == "80000000"
+    _ok(running, curator, "terminate", ref, "--code", "not-needed", "--reason", "과제 끝")
+
+    def is_ended() -> bool | None:
+        return any("과제 끝" in str(a.get("end")) for a in _ok(running, supplier, "agreements"))
+
+    wait_for(lambda: is_ended() or None, what="the supplier hears of the end")
+    assert running.cli(curator, "sql", ref, "SELECT 1 FROM haggled", "--yes").returncode == 3
 
 
 def test_refusals_of_terms_and_budget_end_with_three(

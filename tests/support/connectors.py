@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from connector.offering import store as offerings
 from connector.offering.model import Published
 from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings
-from databank.kit.clock import new_urn
+from databank.kit.clock import Clock, new_urn, system_clock
 from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
 from schemas.ids import DatasetId, OfferId, ParticipantId
 from schemas.participant import Jwk, Participant, Role, Status
@@ -27,6 +27,16 @@ from schemas.wire import Text
 from tests.support.serve import serve
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+
+
+@dataclass
+class MovedClock:
+    """The time, moved forward by hand."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return system_clock() + self.ahead
 
 
 @dataclass
@@ -86,6 +96,7 @@ def connector(
     http: httpx.Client | None = None,
     prepare: Callable[[FastAPI], None] | None = None,
     deciders: Deciders | None = None,
+    clock: Clock = system_clock,
     **settings: Any,
 ) -> Iterator[Running]:
     """Run a connector whose data lie in ``folder``; ``port`` to have it again.
@@ -103,7 +114,7 @@ def connector(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
         lookup = registry.find if registry else None
-        app = create_app(config, lookup=lookup, http=calls, deciders=deciders)
+        app = create_app(config, clock=clock, lookup=lookup, http=calls, deciders=deciders)
         if registry is not None:
             registry.add(app.state.runtime, handle)
         if prepare is not None:

@@ -156,7 +156,7 @@ class Market:
     def agree(self, name: str) -> AgreementId:
         """Negotiate anew and wait until data may be used, at clearing too."""
         suppliers = Suppliers(self.town.api("buyer"), make_id=new_urn)
-        agreement_id = suppliers.negotiate(self.listings[name])
+        agreement_id = suppliers.agree(self.listings[name])
         api = self.town.api("buyer")
         path = f"/management/agreements/{agreement_id}/query"
         body = {"query_id": new_urn(), "sql": f"SELECT 1 FROM {name} LIMIT 1"}

@@ -86,6 +86,6 @@ def test_the_outbox_shows_the_first_of_each_process(database: Database) -> None:
         heads = [q for q, _ in outbox.heads(uow, limit=10)]
         assert [q.message.body["n"] for q in heads] == [3, 1]  # 2 waits behind 1
         assert heads[1].attempts_count == 1
-        outbox.remove(uow, heads[1].id)
+        outbox.remove(uow, heads[1])
     with database.unit_of_work() as uow:
         assert [q.message.body["n"] for q, _ in outbox.heads(uow, limit=10)] == [2, 3]

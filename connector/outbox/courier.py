@@ -1,0 +1,190 @@
+"""One delivery at a time: what is due, one attempt, and what follows from its outcome.
+
+At least once, in order within a process. What a delivery means is decided by the handler of
+the message's kind, in the transaction that removes it. No thread stands here: who calls
+``take`` and ``deliver``, and when, is the dispatcher's business.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import structlog
+
+from connector.egress import ForeignUrlError, check_url
+from connector.outbox import store
+from connector.outbox.model import (
+    Kind,
+    OutgoingMessage,
+    QueuedMessage,
+    Refused,
+    is_believed,
+    is_final,
+    next_attempt,
+)
+from connector.runtime import Runtime
+from databank.kit.db import UnitOfWork
+from schemas.dsp.parse import MalformedMessageError, parse_message
+from schemas.ids import ParticipantId
+from schemas.problem import ProblemError
+
+HEADS_MAX: Final = 64
+LOOK_SECONDS: Final = 1.0
+OUR_SERVICES: Final = frozenset({Kind.AGREEMENT_RECORD, Kind.CRAWL_REQUEST})
+log = structlog.get_logger()
+
+
+class Handler(Protocol):
+    """What follows from a delivery or a final refusal, in one transaction with it."""
+
+    def state_url(self, uow: UnitOfWork, message: OutgoingMessage) -> str | None:
+        """Return where the counterparty shows the state of the message's process, if it does."""
+
+    def delivered(
+        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
+    ) -> None:
+        """The receiver has acknowledged the message."""
+
+    def refused(
+        self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, refused: Refused
+    ) -> bool:
+        """The receiver will not take the message; return whether to try it again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """``is_delivered`` None means: try again later. ``shown`` is the counterparty's state."""
+
+    is_delivered: bool | None
+    answer: dict[str, Any]
+    reason: str = ""
+    shown: str | None = None
+
+
+class Courier:
+    """Delivers one connector's outbox, message by message."""
+
+    def __init__(self, runtime: Runtime, handlers: Mapping[Kind, Handler]) -> None:
+        self._runtime = runtime
+        self._handlers = handlers
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+
+    def take(self) -> tuple[list[QueuedMessage], float]:
+        """Return what is due now, and how long nothing else is, in seconds.
+
+        Each message has to be passed to ``deliver``; until then its process waits.
+        """
+        with self._runtime.database.unit_of_work() as uow:
+            heads = store.heads(uow, limit=HEADS_MAX)
+        now, wait = self._runtime.clock(), LOOK_SECONDS
+        due: list[QueuedMessage] = []
+        for queued, next_at in heads:
+            if next_at > now:
+                wait = min(wait, (next_at - now).total_seconds())
+                continue
+            with self._lock:
+                if queued.message.process_key in self._busy:
+                    continue
+                self._busy.add(queued.message.process_key)
+            due.append(queued)
+        return due, wait
+
+    def deliver(self, queued: QueuedMessage) -> None:
+        """Try once to deliver a message that was taken, and note what came of it."""
+        try:
+            self._settle(queued, self._attempt(queued))
+        finally:
+            with self._lock:
+                self._busy.discard(queued.message.process_key)
+
+    def _attempt(self, queued: QueuedMessage) -> _Outcome:
+        try:
+            return self._send(queued)
+        except ForeignUrlError as error:
+            return _Outcome(is_delivered=False, answer={}, reason=error.detail.ko)
+        except ProblemError as error:  # the registry or the receiver is away
+            return _Outcome(None, {}, error.detail.ko)
+        except Exception as error:  # such a message must not hold the senders up
+            log.exception("outbox_attempt_failed", kind=queued.message.kind.value)
+            return _Outcome(None, {}, f"{type(error).__name__}")
+
+    def _send(self, queued: QueuedMessage) -> _Outcome:
+        runtime, message = self._runtime, queued.message
+        is_ours = message.kind in OUR_SERVICES
+        if not is_ours:
+            check_url(runtime.directory, message.url, ParticipantId(message.audience))
+        response = runtime.client.call(
+            "POST", message.url, audience=message.audience, json=message.body
+        )
+        answer, status = _json_object(response.content), response.status_code
+        if response.is_success:
+            return _Outcome(is_delivered=True, answer=answer)
+        reason = _reason(status, answer)
+        if is_ours:
+            return _Outcome(False if is_final(status, answer) else None, answer, reason)
+        if not is_believed(status, answer, queued.attempts_count):
+            return _Outcome(None, answer, reason)
+        return self._looked(message, reason)
+
+    def _looked(self, message: OutgoingMessage, reason: str) -> _Outcome:
+        """See what the counterparty holds after its refusal; without an answer, try again."""
+        runtime = self._runtime
+        with runtime.database.unit_of_work() as uow:
+            url = self._handlers[message.kind].state_url(uow, message)
+        if url is None:
+            return _Outcome(is_delivered=False, answer={}, reason=reason)
+        check_url(runtime.directory, url, ParticipantId(message.audience))
+        response = runtime.client.call("GET", url, audience=message.audience)
+        answer = _json_object(response.content)
+        if not response.is_success and not is_final(response.status_code, answer):
+            return _Outcome(None, {}, reason)
+        shown = answer.get("state") if response.is_success else None
+        return _Outcome(
+            is_delivered=False,
+            answer={},
+            reason=reason,
+            shown=shown if isinstance(shown, str) else None,
+        )
+
+    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> None:
+        runtime, message = self._runtime, queued.message
+        handler = self._handlers[message.kind]
+        is_over = outcome.is_delivered
+        is_patient = message.kind in OUR_SERVICES  # clearing has to learn of every agreement
+        tried = queued.attempts_count + 1
+        is_last = not is_patient and tried >= runtime.settings.outbox_attempts_max
+        if is_over is None and is_last:
+            is_over = False
+        with runtime.database.unit_of_work() as uow:
+            if not store.is_waiting(uow, queued):
+                return  # it became void on its way: what overtook it has decided
+            if is_over:
+                store.remove(uow, queued)
+                handler.delivered(uow, runtime, message, outcome.answer)
+                return
+            if is_over is False:
+                log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
+                runtime.standing.give()  # perhaps our credential is not good any more
+                refused = Refused(outcome.reason, outcome.shown, is_last)
+                if not handler.refused(uow, runtime, message, refused):
+                    store.remove(uow, queued)
+                    return
+            at = next_attempt(queued.attempts_count, runtime.clock())
+            store.postpone(uow, queued.id, at)
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    try:
+        return parse_message(content) if content else {}
+    except MalformedMessageError:
+        return {}
+
+
+def _reason(status: int, answer: dict[str, Any]) -> str:
+    reasons = answer.get("reason")
+    said = "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else ""
+    return said or str(answer.get("detail") or answer.get("code") or f"HTTP {status}")
