@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -86,6 +86,26 @@ def create_app(
         admin_token=load_or_make_admin_token(settings),
     )
 
+    app = create_base_app(
+        "Clearing",
+        context,
+        body_bytes_max=settings.body_bytes_max,
+        lifespan=_lifespan(outside, publisher, database),
+    )
+    app.state.clearing = Clearing(
+        log=log,
+        committer=Committer(database, log, clock=clock),
+        broker_did=did_web(settings.broker_url),
+        fee_bps=settings.fee_bps,
+        grant_life=timedelta(seconds=settings.grant_seconds),
+    )
+    _add_routes(app)
+    return app
+
+
+def _lifespan(
+    outside: _Outside, publisher: Publisher, database: Database
+) -> Callable[[], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         if outside.registration is not None:
@@ -98,18 +118,7 @@ def create_app(
         outside.http.close()
         database.close()
 
-    app = create_base_app(
-        "Clearing", context, body_bytes_max=settings.body_bytes_max, lifespan=lifespan
-    )
-    app.state.clearing = Clearing(
-        log=log,
-        committer=Committer(database, log, clock=clock),
-        broker_did=did_web(settings.broker_url),
-        fee_bps=settings.fee_bps,
-        grant_life=timedelta(seconds=settings.grant_seconds),
-    )
-    _add_routes(app)
-    return app
+    return lifespan
 
 
 def _open_log(

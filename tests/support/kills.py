@@ -230,7 +230,7 @@ def _draw(random: Random) -> Killer:
 
 def rounds_for(kills: int) -> int:
     """Return how many rounds of requests so many kills need."""
-    return max(6, kills)
+    return max(6, kills * 3 // 4)
 
 
 def undisturbed(world: World, place: tuple[Path, str], *, kills: int) -> Ledger:
