@@ -18,7 +18,7 @@ import pytest
 from tests.support.postgres import BACKENDS
 
 LONG: Final = bool(os.environ.get("DATABANK_LONG_TESTS"))
-KILLS: Final = 500 if LONG else 25
+KILLS: Final = 500 if LONG else 40
 SECONDS_MAX: Final = 7_200 if LONG else 600
 
 

@@ -109,7 +109,7 @@ def left_in(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(moves, st.lists(st.integers(1, 6), min_size=1, max_size=5))
 def test_a_group_is_booked_as_if_each_batch_came_alone(history: list[Any], cuts: list[int]) -> None:
     sent = batches_of(history)
