@@ -16,6 +16,7 @@ from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
 from connector.deadlines import Deadlines
+from connector.desk.routes import add_desk
 from connector.dsp.edge import DspError, on_dsp_error
 from connector.identity.document import own_document
 from connector.identity.keeper import Keeper
@@ -34,6 +35,7 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.transfer import store as transfers
 from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
 from databank.kit.app import CallerDep, Context, create_base_app
@@ -157,6 +159,15 @@ ROUTERS: Final = (
 )
 
 
+def _warm_up(runtime: Runtime, pool: QueryPool) -> None:
+    """Have a SQL worker run before the first query comes, if one may come."""
+    runtime.before_queries.append(pool.warm)
+    with runtime.database.unit_of_work() as uow:
+        is_wanted = transfers.has_open_queries(uow)
+    if is_wanted:
+        pool.warm()
+
+
 def create_app(
     settings: ConnectorSettings,
     *,
@@ -184,6 +195,7 @@ def create_app(
     async def background() -> AsyncIterator[None]:
         for thread in threads:
             thread.start()
+        _warm_up(runtime, query_pool)
         yield
         for thread in reversed(threads):
             thread.stop()
@@ -204,4 +216,5 @@ def create_app(
     app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
     for router in ROUTERS:
         app.include_router(router)
+    add_desk(app, clock)
     return app

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 
 from connector.identity.verifier import Verifier
 from connector.negotiation import decide as negotiating
+from connector.outbox.model import QueuedMessage
 from connector.settings import ConnectorSettings
 from connector.transfer import decide as transferring
 from databank.kit.clock import Clock, IdMaker
@@ -17,7 +21,7 @@ from databank.kit.db import Database
 from databank.kit.directory import Directory
 from databank.kit.http import Identity, ServiceClient
 from databank.kit.resolver import Resolver
-from schemas.ids import ParticipantId
+from schemas.ids import ParticipantId, ProcessId
 
 
 class Signal:
@@ -45,6 +49,54 @@ class Signal:
             return self._count
 
 
+class Processes(Signal):
+    """Tells of each change of a negotiation or transfer process, to all or to who waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watchers: dict[str, list[Callable[[Any], None]]] = {}
+
+    def tell(self, pid: ProcessId, process: object) -> None:
+        """Pass a process as it is now to those who watch its pid."""
+        with self._condition:
+            watchers = list(self._watchers.get(pid, ()))
+        for watcher in watchers:
+            watcher(process)
+        self.give()
+
+    @contextmanager
+    def watched(self, pid: ProcessId, watcher: Callable[[Any], None]) -> Iterator[None]:
+        """Call ``watcher`` with the process after each change of it that is stored meanwhile."""
+        with self._condition:
+            self._watchers.setdefault(pid, []).append(watcher)
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._watchers[pid].remove(watcher)
+                if not self._watchers[pid]:
+                    del self._watchers[pid]
+
+    def watchers(self, pid: str) -> int:
+        """Return how many wait for a process."""
+        with self._condition:
+            return len(self._watchers.get(pid, ()))
+
+
+class Outlet(Signal):
+    """Hands messages that may leave at once to the dispatcher; for others, it is woken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.take: Callable[[QueuedMessage], bool] | None = None  # the running dispatcher's
+
+    def hand_over(self, first: QueuedMessage | None) -> None:
+        """Pass a queued message on, or None if another of its process waits before it."""
+        take = self.take
+        if first is None or take is None or not take(first):
+            self.give()
+
+
 @dataclass(frozen=True, slots=True)
 class Deciders:
     """Who decides for the company; by default what it has published decides."""
@@ -57,9 +109,10 @@ class Deciders:
 class Runtime:
     """One connector's parts.
 
-    ``outbox`` wakes the dispatcher, ``usage`` the shipper of usage records, ``processes``
+    ``outbox`` reaches the dispatcher, ``usage`` the shipper of usage records, ``processes``
     those who wait for a negotiation or transfer process, ``standing`` the keeper of our
     credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due.
+    ``before_queries`` are called when a consumer has got an address where it may ask with SQL.
     """
 
     settings: ConnectorSettings
@@ -72,12 +125,13 @@ class Runtime:
     resolver: Resolver
     verifier: Verifier
     deciders: Deciders = field(default_factory=Deciders)
-    outbox: Signal = field(default_factory=Signal)
+    outbox: Outlet = field(default_factory=Outlet)
     usage: Signal = field(default_factory=Signal)
-    processes: Signal = field(default_factory=Signal)
+    processes: Processes = field(default_factory=Processes)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)
     deadlines: Signal = field(default_factory=Signal)
+    before_queries: list[Callable[[], None]] = field(default_factory=list)
     rotating: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -96,7 +150,12 @@ class Runtime:
         return f"{self.settings.url}/dsp/2025-1"
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
+    """Return the connector that serves this request; not by way of a thread."""
+    return runtime_of(request)
+
+
+def runtime_of(request: Request) -> Runtime:
     """Return the connector that serves this request."""
     runtime: Runtime = request.app.state.runtime
     return runtime

@@ -20,6 +20,7 @@ import uvicorn
 from databank.kit.keys import ADMIN_TOKEN_FILE, load_or_make_admin_token
 from databank.kit.settings import ServiceSettings
 
+KEEP_ALIVE_SECONDS: Final = 75  # longer than any client keeps one, or calls meet closed ones
 GRACEFUL_SECONDS: Final = 3
 START_SECONDS_MAX: Final = 30.0
 STOP_SECONDS_MAX: Final = 10.0
@@ -68,6 +69,7 @@ def server_config(app: Any, settings: ServiceSettings) -> uvicorn.Config:  # noq
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
 

@@ -6,6 +6,7 @@ stands under ``urn:idb:dataset:1`` as one JSON object that foreign connectors ke
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from schemas.approval import Approval
@@ -39,26 +40,66 @@ def dataset_to_wire(
         service_id: The ``@id`` of the connector's DataService.
         approval: How requests for it are answered.
     """
+    details = dataset.to_json()
+    described = _described(
+        dataset.id,
+        title=details["title"],
+        description=details["description"],
+        keywords=list(dataset.keywords),
+        offer=offer,
+        service_id=service_id,
+        approval=approval,
+    )
+    return {**described, DETAILS: details}
+
+
+def dataset_text(
+    dataset_json: str, *, offer: dict[str, Any], service_id: str, approval: Approval
+) -> str:
+    """Return what ``dataset_to_wire`` does, as JSON, from a dataset as JSON and without checks."""
+    dataset = json.loads(dataset_json)
+    head = json.dumps(
+        _described(
+            dataset["id"],
+            title=dataset["title"],
+            description=dataset["description"],
+            keywords=dataset.get("keywords", []),
+            offer=offer,
+            service_id=service_id,
+            approval=approval,
+        ),
+        ensure_ascii=False,
+    )
+    return f'{head[:-1]}, "{DETAILS}": {dataset_json}}}'
+
+
+def _described(
+    dataset_id: str,
+    *,
+    title: dict[str, str],
+    description: dict[str, str],
+    keywords: list[str],
+    offer: dict[str, Any],
+    service_id: str,
+    approval: Approval,
+) -> dict[str, Any]:
     return {
-        "@id": dataset.id,
+        "@id": dataset_id,
         "@type": "Dataset",
         "hasPolicy": [offer],
         "distribution": [
             {"@type": "Distribution", "format": form, "accessService": service_id}
             for form in (FORMAT_QUERY, FORMAT_READ)
         ],
-        "dct:title": [
-            {"@language": "ko", "@value": dataset.title.ko},
-            {"@language": "en", "@value": dataset.title.en},
-        ],
-        "dct:description": [
-            {"@language": "ko", "@value": dataset.description.ko},
-            {"@language": "en", "@value": dataset.description.en},
-        ],
-        "dcat:keyword": list(dataset.keywords),
-        DETAILS: dataset.to_json(),
+        "dct:title": _in_both(title),
+        "dct:description": _in_both(description),
+        "dcat:keyword": keywords,
         APPROVAL: approval.value,
     }
+
+
+def _in_both(said: dict[str, str]) -> list[dict[str, str]]:
+    return [{"@language": language, "@value": said[language]} for language in ("ko", "en")]
 
 
 def listing_from_wire(

@@ -68,7 +68,6 @@ FACETS: Final[dict[str, Text]] = {
 }
 
 WORDS: Final[dict[str, Text]] = {
-    "bank": _text("산업데이터은행", "Industrial Data Bank"),
     "tagline": _text(
         "데이터는 회사에 두고, 정한 조건대로만 씁니다",
         "Data stays with its company, used on its terms",
@@ -78,7 +77,6 @@ WORDS: Final[dict[str, Text]] = {
         "Find carbon, process and supply-chain data, agree on the supplier's terms, "
         "pay for what you use.",
     ),
-    "skip": _text("본문으로 바로가기", "Skip to the content"),
     "search": _text("검색", "Search"),
     "search_label": _text("데이터셋 검색어", "Search datasets"),
     "search_hint": _text(
@@ -117,6 +115,7 @@ WORDS: Final[dict[str, Text]] = {
     "updated": _text("갱신", "Updated"),
     "published": _text("공개", "Published"),
     "price": _text("요금", "Price"),
+    "approval": _text("승인 방식", "Approval"),
     "supplier": _text("공급기업", "Supplier"),
     "description": _text("설명", "Description"),
     "columns": _text("열 구성", "Columns"),
@@ -152,5 +151,4 @@ WORDS: Final[dict[str, Text]] = {
         "데이터는 공급기업의 커넥터에 있으며 포털은 설명만 보관합니다.",
         "Data stays at the suppliers' connectors; the portal keeps descriptions only.",
     ),
-    "language": _text("언어", "Language"),
 }

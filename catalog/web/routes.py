@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from catalog.search import service
 from catalog.search.model import CURSOR_CHARS_MAX, FACET_NAMES, Filters
 from catalog.search.query import QUERY_CHARS_MAX
 from catalog.web import labels, view
 from databank.kit.app import UowDep
+from databank.kit.pages import Pages, address
+from schemas.approval import approval_text
 from schemas.dataset import Listing
 from schemas.price import price_sentence
 from schemas.problem import InvalidRequestError, NotFoundError
@@ -23,69 +23,24 @@ from schemas.terms import UnknownTermError, from_policy, sentences
 
 PAGE_HITS: Final = 20
 PARAM_CHARS_MAX: Final = 100
-LANGUAGE_SECONDS: Final = 365 * 24 * 3600
 HERE: Final = Path(__file__).parent
-HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "Vary": "Cookie",
-}
 Param = Annotated[str, Query(max_length=PARAM_CHARS_MAX)]
 router = APIRouter(tags=["portal"], default_response_class=HTMLResponse)
 
 
-def make_templates() -> Environment:
-    """Return the templates; whatever they show is escaped and without steering characters."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=view.clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["labels"] = labels
-    environment.globals["price_sentence"] = price_sentence
-    environment.globals["dataset_address"] = view.dataset_address
-    environment.filters.update(size=view.size, cell=view.cell, shorten=view.shorten)
-    return environment
-
-
-TEMPLATES: Final = make_templates()
-
-
-def render(
-    request: Request,
-    name: str,
-    *,
-    status: int = 200,
-    **values: Any,  # noqa: ANN401 - whatever the template shows
-) -> HTMLResponse:
-    """Return a page in the reader's language, which a choice in the address changes for good."""
-    asked = request.query_params.get("lang")
-    language = asked or request.cookies.get("lang") or "ko"
-    if language not in view.LANGUAGES:
-        language = "ko"
-    params = dict(request.query_params)
-    page = TEMPLATES.get_template(name).render(
-        language=language,
-        other_languages=[
-            (code, title, view.address(request.url.path, params, lang=code))
-            for code, title in view.LANGUAGES.items()
-            if code != language
-        ],
-        t=partial(view.word, language=language),
-        say=partial(view.in_language, language=language),
-        day=partial(view.day, language=language),
-        **values,
-    )
-    response = HTMLResponse(page, status_code=status, headers=HEADERS)
-    if asked == language:
-        response.set_cookie(
-            "lang", language, max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax"
-        )
-    return response
+PAGES: Final = Pages(
+    HERE,
+    labels.WORDS,
+    static="/static",
+    style="portal.css",
+    home="/",
+    labels=labels,
+    price_sentence=price_sentence,
+    approval_text=approval_text,
+    dataset_address=view.dataset_address,
+)
+PAGES.environment.filters.update(size=view.size, cell=view.cell, shorten=view.shorten)
+render: Final = PAGES.render
 
 
 @router.get("/", summary="The portal: search")
@@ -116,7 +71,7 @@ def search_page(  # noqa: PLR0917 - FastAPI passes them by name
     except InvalidRequestError:
         answer = search(cursor=None)  # an old or broken link still shows the first page
     params: dict[str, str | None] = {"q": q, **known}
-    following = view.address("/", params, cursor=answer.next_cursor)
+    following = address("/", params, cursor=answer.next_cursor)
     return render(
         request,
         "search.html",
@@ -124,9 +79,9 @@ def search_page(  # noqa: PLR0917 - FastAPI passes them by name
         answer=answer,
         boxes=list(view.facet_boxes(answer, params)),
         hidden=[(name, known[name]) for name in FACET_NAMES if known[name]],
-        clear=view.address("/", {"q": q}),
+        clear=address("/", {"q": q}),
         following=following if answer.next_cursor else None,
-        first=view.address("/", params) if cursor else None,
+        first=address("/", params) if cursor else None,
     )
 
 
@@ -166,7 +121,7 @@ def _terms(listing: Listing) -> list[Any]:
 def add_portal(app: FastAPI) -> None:
     """Add the portal's pages and its stylesheet to the catalog."""
     app.include_router(router)
-    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.mount("/static", PAGES.static_files(), name="static")
     app.add_api_route(
         "/{path:path}", missing_page, include_in_schema=False, response_class=HTMLResponse
     )

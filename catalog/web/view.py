@@ -1,54 +1,20 @@
-"""What the portal's pages show, as text: addresses, dates, sizes. Pure."""
+"""What the portal's pages show, as text: addresses, sizes, cells. Pure."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
-from urllib.parse import quote, urlencode
-from zoneinfo import ZoneInfo
+from urllib.parse import quote
 
-from markupsafe import Markup
-
-from catalog.web.labels import FACETS, WORDS
+from catalog.web.labels import FACETS
+from databank.kit.pages import address
 from schemas.dataset import Listing
 from schemas.search import FacetValue, SearchAnswer
 from schemas.wire import Text
 
-SEOUL: Final = ZoneInfo("Asia/Seoul")
-LANGUAGES: Final = {"ko": "한국어", "en": "English"}
 DESCRIPTION_CHARS_MAX: Final = 160
 CELL_CHARS_MAX: Final = 200
-_WEEKDAYS: Final = "월화수목금토일"
-
-
-def clean(value: object) -> object:
-    """Take characters out of a text that would steer the page around it.
-
-    Direction marks can show a text in another order than it is read; controls have no picture.
-    """
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return "".join(c for c in value if c in "\n\t" or not unicodedata.category(c).startswith("C"))
-
-
-def in_language(text: Text, language: str) -> str:
-    """Return a text in a language, or in the other one if it is empty."""
-    return text.in_language(language) or text.ko or text.en
-
-
-def word(name: str, language: str) -> str:
-    """Return one of the portal's own words."""
-    return WORDS[name].in_language(language)
-
-
-def day(time: datetime, language: str) -> str:
-    """Write a day as people in Korea read it."""
-    local = time.astimezone(SEOUL)
-    weekday = f" ({_WEEKDAYS[local.weekday()]})" if language == "ko" else ""
-    return f"{local:%Y-%m-%d}{weekday}"
 
 
 def size(bytes_count: int) -> str:
@@ -74,12 +40,6 @@ def shorten(text: str) -> str:
         return text
     start, space, _ = text[:DESCRIPTION_CHARS_MAX].rpartition(" ")
     return (start if space else text[:DESCRIPTION_CHARS_MAX]) + "…"
-
-
-def address(path: str, params: Mapping[str, str | None], **changes: str | None) -> str:
-    """Return a link to a page of ours; empty parameters are left out."""
-    wanted = {name: value for name, value in {**params, **changes}.items() if value}
-    return f"{path}?{urlencode(wanted)}" if wanted else path
 
 
 def dataset_address(dataset_id: str) -> str:

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Text, and_, bindparam, or_
+from sqlalchemy import Column, Row, Text, and_, bindparam, insert, or_
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -72,26 +72,27 @@ def _end(row: AgreementRow | Row[Any]) -> End | None:
     return End(by, str(row.end_code), str(row.end_reason), row.ended_at)
 
 
+_ADD: Final = insert(AgreementRow)
+
+
 def put(uow: UnitOfWork, agreement: Agreement) -> None:
     """Store a new agreement.
 
     Raises:
         IntegrityError: The id is taken.
     """
-    uow.session.add(
-        AgreementRow(
-            agreement_id=agreement.id,
-            side=agreement.side.value,
-            provider_id=agreement.provider_id,
-            consumer_id=agreement.consumer_id,
-            dataset_id=agreement.dataset_id,
-            dataset_title=agreement.dataset_title,
-            policy_json=json.dumps(agreement.policy, ensure_ascii=False),
-            agreed_at=agreement.agreed_at,
-            ends_at=agreement.ends_at,
-        )
+    uow.run(
+        _ADD,
+        agreement_id=agreement.id,
+        side=agreement.side.value,
+        provider_id=agreement.provider_id,
+        consumer_id=agreement.consumer_id,
+        dataset_id=agreement.dataset_id,
+        dataset_title=agreement.dataset_title,
+        policy_json=json.dumps(agreement.policy, ensure_ascii=False),
+        agreed_at=agreement.agreed_at,
+        ends_at=agreement.ends_at,
     )
-    uow.session.flush()
 
 
 _GET: Final = select(AgreementRow).where(AgreementRow.agreement_id == bindparam("agreement"))

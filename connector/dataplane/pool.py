@@ -133,6 +133,10 @@ class _Worker:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     @contextmanager
     def deadline(self, seconds: float) -> Iterator[threading.Event]:
         """Kill the worker unless the block ends in time; the event says that it was killed."""
@@ -177,12 +181,18 @@ class _Worker:
 
 
 class QueryPool:
-    """Runs queries in at most ``limits.workers`` processes, started when first needed."""
+    """Runs queries in at most ``limits.workers`` processes, started when first needed.
+
+    ``warm`` starts the first one before a query comes; a query that comes meanwhile gets it.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._idle: list[_Worker] = []
+        self._in_use = 0
         self._lock = threading.Lock()
+        self._warming: threading.Thread | None = None
+        self._is_closed = False
         self._running = threading.BoundedSemaphore(limits.workers)
         self._admitted = threading.BoundedSemaphore(limits.workers + limits.waiting)
 
@@ -209,13 +219,44 @@ class QueryPool:
                 self._give_back(worker)
                 raise
             except BaseException:
-                worker.kill()
+                self._discard(worker)
                 raise
             self._give_back(worker)
             return result
 
+    def warm(self) -> None:
+        """See to it that a worker is running soon; returns at once."""
+        with self._lock:
+            if self._is_closed or self._warming is not None or self._in_use:
+                return
+            if any(worker.is_alive for worker in self._idle):
+                return
+            self._warming = threading.Thread(
+                target=self._start_first, name="query-warm", daemon=True
+            )
+            self._warming.start()
+
+    def _start_first(self) -> None:
+        worker: _Worker | None = None
+        try:
+            worker = _Worker(self._limits)
+        except Exception:  # the next query tries again, and says so to who asks
+            log.exception("query_worker_not_started")
+        with self._lock:
+            self._warming = None
+            if worker is not None and not self._is_closed:
+                self._idle.append(worker)
+                return
+        if worker is not None:
+            worker.kill()
+
     def close(self) -> None:
         """End all idle workers; call when no query runs."""
+        with self._lock:
+            self._is_closed = True
+            warming = self._warming
+        if warming is not None:
+            warming.join()
         with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:
@@ -236,21 +277,44 @@ class QueryPool:
             self._admitted.release()
 
     def _take(self, process_id: str) -> _Worker:
+        worker = self._idle_one(process_id)
+        if worker is None and (warming := self._warming) is not None:
+            warming.join()
+            worker = self._idle_one(process_id)
+        if worker is not None:
+            return worker
+        try:
+            worker = _Worker(self._limits)
+        except _DeadWorkerError:
+            raise _failed("worker_died") from None
+        with self._lock:
+            self._in_use += 1
+        return worker
+
+    def _idle_one(self, process_id: str) -> _Worker | None:
         with self._lock:
             self._idle.sort(key=lambda worker: worker.process_id == process_id)
             while self._idle:
                 worker = self._idle.pop()  # one that has the data at hand comes last
-                if worker._process.poll() is None:  # noqa: SLF001 - the same module's own
+                if worker.is_alive:
+                    self._in_use += 1
                     return worker
                 worker.kill()
-        try:
-            return _Worker(self._limits)
-        except _DeadWorkerError:
-            raise _failed("worker_died") from None
+        return None
 
     def _give_back(self, worker: _Worker) -> None:
+        if not worker.is_alive:
+            self._discard(worker)
+            return
         with self._lock:
+            self._in_use -= 1
             self._idle.append(worker)
+
+    def _discard(self, worker: _Worker) -> None:
+        with self._lock:
+            self._in_use -= 1
+        worker.kill()
+        self.warm()  # whoever comes next should not have to wait for a new one
 
     def _ask(self, worker: _Worker, job: dict[str, object]) -> Result:
         with worker.deadline(self._limits.seconds + GRACE_SECONDS) as is_late:

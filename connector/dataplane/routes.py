@@ -22,6 +22,7 @@ from connector.policy import store as decisions
 from connector.publish.arrow_file import FileIndex, read_index
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import Caller, CallerDep, consume_token, get_context, identify
+from databank.kit.db import UnitOfWork
 from schemas.management import DecisionView, QueryRequest, Quote
 from schemas.problem import ProblemError
 from schemas.usage import MEDIA_TYPE as STREAM_TYPE
@@ -55,7 +56,7 @@ class DecisionList(OwnWire):
     decisions: tuple[DecisionView, ...]
 
 
-def get_pool(request: Request) -> QueryPool:
+async def get_pool(request: Request) -> QueryPool:
     """Return the connector's SQL workers."""
     pool: QueryPool = request.app.state.query_pool
     return pool
@@ -66,10 +67,20 @@ PoolDep = Annotated[QueryPool, Depends(get_pool)]
 
 def get_access(pid: str, request: Request) -> Access:
     """Authenticate the consumer at its data address; the transaction ends before the work."""
-    participant, claims = identify(request)
+    opened = _opener(pid, request)
     with get_context(request).database.unit_of_work() as uow:
+        return opened(uow)
+
+
+def _opener(pid: str, request: Request) -> service.Opener:
+    """Verify who is calling; return what uses its token up and finds what stands behind."""
+    participant, claims = identify(request)
+
+    def opened(uow: UnitOfWork) -> Access:
         consume_token(uow, claims)
         return load(uow, pid, Caller(participant, uow, claims.access_token))
+
+    return opened
 
 
 AccessDep = Annotated[Access, Depends(get_access)]
@@ -89,9 +100,12 @@ def _mapped(path: Path) -> _MappedFile:  # a file is named by its hash and never
 
 
 @router.post("/{pid}/query", response_class=Response)
-def query(request: QueryRequest, access: AccessDep, runtime: RuntimeDep, pool: PoolDep) -> Response:
+def query(
+    pid: str, request: Request, asked: QueryRequest, runtime: RuntimeDep, pool: PoolDep
+) -> Response:
     """Run SQL in place; the answer is an Arrow IPC stream."""
-    answer = service.query(runtime, pool, access, query_id=request.query_id, sql=request.sql)
+    opened = _opener(pid, request)
+    answer = service.query(runtime, pool, opened, query_id=asked.query_id, sql=asked.sql)
     pieces, length = answer.result.pieces, sum(map(len, answer.result.pieces))
     headers = {
         **charge_headers(answer.stored),

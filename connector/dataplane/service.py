@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from fastapi.concurrency import run_in_threadpool
 
@@ -23,6 +23,7 @@ from connector.metering.store import Stored
 from connector.policy.evaluate import Decision
 from connector.publish.arrow_file import FileIndex
 from connector.runtime import Runtime
+from databank.kit.db import UnitOfWork
 from schemas.management import Quote
 from schemas.problem import ConflictError
 from schemas.terms import Mode
@@ -30,6 +31,7 @@ from schemas.usage import Act
 from schemas.wire import Text
 
 SLICE_BYTES: Final = 2**18  # what a socket takes at once; the event loop copies what it does not
+Opener: TypeAlias = Callable[[UnitOfWork], Access]
 CHECK_SECONDS: Final = 0.2  # how long is streamed before the agreement is looked at again
 
 
@@ -53,8 +55,10 @@ def path_of(runtime: Runtime, access: Access) -> Path:
     return runtime.data_folder / access.published.file_name
 
 
-def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, sql: str) -> Answer:
+def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, sql: str) -> Answer:
     """Run SQL in place and record it; the same id again is delivered, not charged.
+
+    ``opened`` is called in the transaction in which the query is admitted.
 
     Raises:
         PolicyDeniedError: The terms do not permit it.
@@ -62,7 +66,7 @@ def query(runtime: Runtime, pool: QueryPool, access: Access, *, query_id: str, s
         ProblemError: As of the pool and of ``metering.with_grant``.
     """
     sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
-    known = _admit(runtime, access, query_id, sql_sha256)
+    access, known = _admit(runtime, opened, query_id, sql_sha256)
     result = _run(runtime, pool, access, sql)
     if known is not None:
         return _again(result, known)
@@ -101,26 +105,31 @@ def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
     return pool.run(path, process_id=access.pid, dataset=name, sql=sql)
 
 
-def _admit(runtime: Runtime, access: Access, query_id: str, sql_sha256: str) -> Stored | None:
-    """Decide before anything runs; return the record if this query was answered before."""
+def _admit(
+    runtime: Runtime, opened: Opener, query_id: str, sql_sha256: str
+) -> tuple[Access, Stored | None]:
+    """Decide before anything runs; return the record too if this query was answered before."""
     with runtime.database.unit_of_work() as uow:
-        meter.stream(uow)
+        access = opened(uow)
         known = meter.find(uow, access.agreement.id, query_id)
-        if known is not None:
-            _check_same(known, sql_sha256)
         is_new = known is None
-        decision = decide(
-            uow,
-            runtime,
-            access,
-            Mode.QUERY,
-            act_id=query_id,
-            rows=None if is_new else 0,
-            queries=int(is_new),
-        )
+        decision = None
+        if known is None or known.sql_sha256 == sql_sha256:
+            decision = decide(
+                uow,
+                runtime,
+                access,
+                Mode.QUERY,
+                act_id=query_id,
+                rows=None if is_new else 0,
+                queries=int(is_new),
+            )
+    if known is not None:  # only now, so that the token is used up
+        _check_same(known, sql_sha256)
+    assert decision is not None
     if not decision.is_allowed:
         raise denied(decision)
-    return known
+    return access, known
 
 
 def _check_same(known: Stored, sql_sha256: str) -> None:

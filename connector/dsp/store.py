@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlmodel import Field, SQLModel
 
-from databank.kit.db import UnitOfWork
+from databank.kit.db import InsertNew, UnitOfWork
 from schemas.ids import ProcessId
 
 
@@ -16,10 +18,9 @@ class ReceivedRow(SQLModel, table=True):
     body_sha256: str = Field(primary_key=True)
 
 
+_NOTE: Final = InsertNew(ReceivedRow)
+
+
 def note_received(uow: UnitOfWork, pid: ProcessId, body_sha256: str) -> bool:
     """Note a message; return False if this very message was acted on before."""
-    if uow.session.get(ReceivedRow, (pid, body_sha256)) is not None:
-        return False
-    uow.session.add(ReceivedRow(pid=pid, body_sha256=body_sha256))
-    uow.session.flush()
-    return True
+    return _NOTE.run(uow, pid=pid, body_sha256=body_sha256)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 
 from connector.identity import service
-from connector.runtime import Runtime, get_runtime
+from connector.runtime import Runtime, get_runtime, runtime_of
 from connector.settings import DCP_PATH
 from databank.kit.app import UowDep, bearer, consume_token
 from databank.kit.holder import malformed
@@ -30,7 +30,7 @@ async def _body(request: Request) -> bytes:
 
 def _caller(request: Request) -> Claims:
     """Verify the caller's ID token; the route consumes it."""
-    return get_runtime(request).verifier.check_token(bearer(request))
+    return runtime_of(request).verifier.check_token(bearer(request))
 
 
 BodyDep = Annotated[bytes, Depends(_body)]

@@ -39,6 +39,21 @@ def agreement_list(runtime: Runtime, limit: int) -> AgreementList:
     return AgreementList(agreements=views)
 
 
+def one_agreement(runtime: Runtime, agreement_id: AgreementId) -> AgreementView:
+    """Return an agreement that we hold on either side, over or not.
+
+    Raises:
+        NotFoundError: We hold no such agreement.
+    """
+    with runtime.database.unit_of_work() as uow:
+        found = _get(uow, agreement_id)
+        running = transfer_store.running_of_all(uow, [found.id])
+        name = _dataset_name(uow, found)
+    parties = known_participants(runtime, {found.provider_id, found.consumer_id})
+    view = view_agreement(found, running.get(found.id), runtime.clock())
+    return view.model_copy(update={"dataset_name": name, **_party_names(found, parties)})
+
+
 def bought_agreements(runtime: Runtime, ref: str) -> AgreementList:
     """Return the running agreements that we hold for ``handle.name``, with their dataset."""
     handle, _, name = ref.partition(".")
@@ -136,13 +151,18 @@ def end_agreement(
     return view_agreement(ended, None, now)
 
 
-def _open(uow: UnitOfWork, agreement_id: AgreementId, now: datetime) -> Agreement:
+def _get(uow: UnitOfWork, agreement_id: AgreementId) -> Agreement:
     agreement = store.get(uow, agreement_id)
     if agreement is None:
         raise NotFoundError(
             ko=f"합의 {agreement_id}이(가) 없습니다. `databank agreements`로 확인하세요.",
             en=f"There is no agreement {agreement_id}. See `databank agreements`.",
         )
+    return agreement
+
+
+def _open(uow: UnitOfWork, agreement_id: AgreementId, now: datetime) -> Agreement:
+    agreement = _get(uow, agreement_id)
     if agreement.is_over(now):
         raise ConflictError(ko="이미 끝난 합의입니다.", en="The agreement is over already.")
     return agreement

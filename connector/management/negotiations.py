@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
 
 from connector.agreement import store as agreements
@@ -16,7 +18,7 @@ from connector.management.joining import (
     require_membership,
 )
 from connector.management.negotiation_view import view_negotiation
-from connector.management.waiting import wait_for
+from connector.management.waiting import wait_aside
 from connector.negotiation import service as negotiating
 from connector.negotiation import store
 from connector.negotiation.decide import Move, hindrance, refusal_for
@@ -129,18 +131,37 @@ def _view(runtime: Runtime, negotiation: Negotiation, *, has_rounds: bool) -> Ne
     return view_negotiation(negotiation, patience=days, has_rounds=has_rounds)
 
 
-def wait_for_negotiation(runtime: Runtime, pid: ProcessId, seconds: float) -> NegotiationView:
+def show_negotiation(runtime: Runtime, pid: ProcessId) -> NegotiationView:
+    """Return a negotiation with its rounds, as it is now.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+    """
+    with runtime.database.unit_of_work() as uow:
+        negotiation = _get(uow, pid)
+    return _named_view(runtime, negotiation)
+
+
+async def wait_for_negotiation(
+    request: Request, runtime: Runtime, pid: ProcessId, seconds: float
+) -> NegotiationView:
     """Return a negotiation once it is final or awaits us, or as it is after ``seconds``.
 
     Raises:
         NotFoundError: There is none with this pid.
     """
-    negotiation = wait_for(
+    negotiation = await wait_aside(
+        request,
         runtime,
-        lambda uow: store.get(uow, pid),
+        pid,
+        lambda uow: store.look(uow, pid),
         is_done=lambda n: n.state in FINAL or n.awaits_us,
         seconds=seconds,
     )
+    return await run_in_threadpool(_named_view, runtime, negotiation)
+
+
+def _named_view(runtime: Runtime, negotiation: Negotiation) -> NegotiationView:
     names = known_participants(runtime, {negotiation.counterparty_id})
     name = names[negotiation.counterparty_id].name if names else None
     view = _view(runtime, negotiation, has_rounds=True)

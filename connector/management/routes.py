@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from connector.identity.rotation import rotate
 from connector.management import agreements as agreeing
@@ -89,9 +89,11 @@ def inbox(
 
 
 @router.get("/negotiations/{pid}")
-def negotiation(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -> NegotiationView:
+async def negotiation(
+    pid: str, request: Request, runtime: RuntimeDep, wait_seconds: WaitDep = 0
+) -> NegotiationView:
     """Return a negotiation, once it is final or awaits our answer, or the wait is over."""
-    return negotiating.wait_for_negotiation(runtime, ProcessId(pid), wait_seconds)
+    return await negotiating.wait_for_negotiation(request, runtime, ProcessId(pid), wait_seconds)
 
 
 @router.post("/negotiations/{pid}/answer")
@@ -131,9 +133,11 @@ def transfer(request: TransferRequest, runtime: RuntimeDep) -> TransferView:
 
 
 @router.get("/transfers/{pid}")
-def transfer_process(pid: str, runtime: RuntimeDep, wait_seconds: WaitDep = 0) -> TransferView:
+async def transfer_process(
+    pid: str, request: Request, runtime: RuntimeDep, wait_seconds: WaitDep = 0
+) -> TransferView:
     """Return a transfer process, once it has left REQUESTED or the wait is over."""
-    return transfers.wait_for_transfer(runtime, ProcessId(pid), wait_seconds)
+    return await transfers.show_transfer(request, runtime, ProcessId(pid), wait_seconds)
 
 
 @router.post("/transfers/{pid}/{change}")

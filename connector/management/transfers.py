@@ -5,9 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from fastapi import Request
+
 from connector.agreement import store as agreements
 from connector.management.joining import active_supplier, check_joined
-from connector.management.waiting import is_over, wait_for
+from connector.management.waiting import is_over, wait_aside, wait_for
 from connector.runtime import Runtime
 from connector.side import IllegalTransitionError, Side
 from connector.transfer import service as transferring
@@ -101,11 +103,35 @@ def wait_for_transfer(runtime: Runtime, pid: ProcessId, seconds: float) -> Trans
     """
     process = wait_for(
         runtime,
+        pid,
         lambda uow: store.get(uow, pid),
-        is_done=lambda p: p.state is not State.REQUESTED,
+        is_done=_has_left_requested,
         seconds=seconds,
     )
     return view_transfer(process)
+
+
+async def show_transfer(
+    request: Request, runtime: Runtime, pid: ProcessId, seconds: float
+) -> TransferView:
+    """Do as ``wait_for_transfer`` without holding a thread.
+
+    Raises:
+        NotFoundError: There is none with this pid.
+    """
+    process = await wait_aside(
+        request,
+        runtime,
+        pid,
+        lambda uow: store.get(uow, pid),
+        is_done=_has_left_requested,
+        seconds=seconds,
+    )
+    return view_transfer(process)
+
+
+def _has_left_requested(process: TransferProcess) -> bool:
+    return process.state is not State.REQUESTED
 
 
 def change_transfer(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
-from connector.dsp.edge import BodyDep, DspCallerDep, DspError, ErrorType, receive
+from connector.dsp.edge import BodyDep, DspCallerDep, DspError, DspRouter, ErrorType, receive
 from connector.negotiation import service
 from connector.negotiation.machine import Message
 from connector.negotiation.model import Negotiation
@@ -14,7 +14,7 @@ from connector.runtime import Runtime, get_runtime
 from connector.side import Side
 from schemas.dsp import negotiation as wire
 
-router = APIRouter(prefix="/dsp/2025-1/negotiations", tags=["dsp negotiation"])
+router = DspRouter(prefix="/dsp/2025-1/negotiations", tags=["dsp negotiation"])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 NEGOTIATION = ErrorType.NEGOTIATION
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from connector.agreement import store as agreements
@@ -115,7 +116,7 @@ def on_request(
         assert known is not None
         return known
     note(uow, negotiation.pid, received)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, negotiation.pid, negotiation))
     _answer(uow, runtime, negotiation, earlier_offer=offer)
     return negotiation
 
@@ -402,7 +403,7 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
 
 def _save(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation) -> None:
     store.put(uow, negotiation)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, negotiation.pid, negotiation))
 
 
 def _send(

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, Index, Text, UniqueConstraint, and_, or_
+from sqlalchemy import (
+    Column,
+    Index,
+    Row,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    insert,
+    or_,
+    update,
+)
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from connector.negotiation.machine import FINAL, State
 from connector.negotiation.model import OURS_TO_ANSWER, Negotiation, Round
 from connector.side import Side
-from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime
 from schemas.ids import DatasetId, ParticipantId, ProcessId
 from schemas.wire import format_time, parse_time
 
@@ -77,7 +88,7 @@ def _values(negotiation: Negotiation) -> dict[str, Any]:
     }
 
 
-def _from_row(row: NegotiationRow) -> Negotiation:
+def _from_row(row: NegotiationRow | Row[Any]) -> Negotiation:
     return Negotiation(
         side=Side(row.side),
         consumer_pid=ProcessId(row.consumer_pid),
@@ -96,29 +107,39 @@ def _from_row(row: NegotiationRow) -> Negotiation:
     )
 
 
+_ADD: Final = InsertNew(NegotiationRow)
+_INSERT: Final = insert(NegotiationRow)
+_CHANGE: Final = update(NegotiationRow).where(col(NegotiationRow.pid) == bindparam("key"))
+_GET: Final = select(NegotiationRow).where(NegotiationRow.pid == bindparam("key"))
+_LOCK: Final = _GET.with_for_update()
+_OF_CONSUMER: Final = select(NegotiationRow).where(
+    NegotiationRow.consumer_pid == bindparam("consumer_pid"),
+    NegotiationRow.counterparty_id == bindparam("counterparty_id"),
+    NegotiationRow.side == Side.PROVIDER.value,
+)
+
+
 def add(uow: UnitOfWork, negotiation: Negotiation) -> bool:
     """Store a new negotiation; return False if its consumer has one under this pid."""
-    try:
-        with uow.session.begin_nested():
-            uow.session.add(NegotiationRow(**_values(negotiation)))
-    except IntegrityError:
-        return False
-    return True
+    return _ADD.run(uow, **_values(negotiation))
 
 
 def put(uow: UnitOfWork, negotiation: Negotiation) -> None:
     """Store a negotiation, new or changed."""
-    row = uow.session.get(NegotiationRow, negotiation.pid, with_for_update=True)
-    if row is None:
-        uow.session.add(NegotiationRow(**_values(negotiation)))
-    else:
-        row.sqlmodel_update(_values(negotiation))
-    uow.session.flush()
+    values = _values(negotiation)
+    if uow.run(_CHANGE, key=negotiation.pid, **values).rowcount == 0:
+        uow.run(_INSERT, **values)
 
 
 def get(uow: UnitOfWork, pid: ProcessId) -> Negotiation | None:
     """Return the negotiation with this own pid; the row is locked until the transaction ends."""
-    row = uow.session.get(NegotiationRow, pid, with_for_update=True)
+    row = uow.run(_LOCK, key=pid).one_or_none()
+    return _from_row(row) if row else None
+
+
+def look(uow: UnitOfWork, pid: ProcessId) -> Negotiation | None:
+    """Return the negotiation with this own pid, to be shown and not to be changed."""
+    row = uow.run(_GET, key=pid).one_or_none()
     return _from_row(row) if row else None
 
 
@@ -126,12 +147,8 @@ def by_consumer_pid(
     uow: UnitOfWork, consumer_pid: ProcessId, counterparty_id: ParticipantId
 ) -> Negotiation | None:
     """Return the negotiation that this consumer has begun under its pid, as provider."""
-    query = select(NegotiationRow).where(
-        NegotiationRow.consumer_pid == consumer_pid,
-        NegotiationRow.counterparty_id == counterparty_id,
-        NegotiationRow.side == Side.PROVIDER.value,
-    )
-    row = uow.session.exec(query).one_or_none()
+    values = {"consumer_pid": consumer_pid, "counterparty_id": counterparty_id}
+    row = uow.run(_OF_CONSUMER, **values).one_or_none()
     return _from_row(row) if row else None
 
 

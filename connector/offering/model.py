@@ -27,8 +27,18 @@ class Published:
 
     def offer(self) -> dict[str, Any]:
         """Return the ODRL offer as it stands in the catalog (no target, DSP 2025-1)."""
-        return {"@id": self.offer_id, "@type": "Offer", **to_policy(self.terms, self.plan)}
+        return make_offer(self.offer_id, self.terms, self.plan)
 
     def is_visible_to(self, participant_id: ParticipantId) -> bool:
         """Whether the listing may be shown: restricted offers are shown to their recipients."""
-        return not self.terms.recipients or participant_id in self.terms.recipients
+        return is_visible(self.terms, participant_id)
+
+
+def make_offer(offer_id: OfferId, terms: Terms, plan: PricePlan) -> dict[str, Any]:
+    """Return the ODRL offer that states terms and price."""
+    return {"@id": offer_id, "@type": "Offer", **to_policy(terms, plan)}
+
+
+def is_visible(terms: Terms, participant_id: ParticipantId) -> bool:
+    """Whether a listing on these terms may be shown to a participant."""
+    return not terms.recipients or participant_id in terms.recipients

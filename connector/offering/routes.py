@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 
-from connector.dsp.edge import BodyDep, DspCallerDep, ErrorType, receive
+from connector.dsp.edge import BodyDep, DspCallerDep, DspRouter, ErrorType, receive
 from connector.offering import service, store
 from connector.runtime import Runtime, get_runtime
 from schemas.dsp.catalog import CatalogRequestMessage
 from schemas.dsp.version import WELL_KNOWN_PATH, version_document
 
-router = APIRouter(tags=["dsp catalog"])
+router = DspRouter(tags=["dsp catalog"])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 
@@ -24,14 +24,13 @@ async def versions() -> dict[str, Any]:
 
 
 @router.post("/dsp/2025-1/catalog/request", response_model=None)
-def catalog(  # noqa: PLR0917 - FastAPI calls it by name
+def catalog(
     runtime: RuntimeDep,
     body: BodyDep,
     caller: DspCallerDep,
-    response: Response,
     after: Annotated[str, Query(max_length=200)] = "",
     if_none_match: Annotated[str | None, Header()] = None,
-) -> dict[str, Any] | Response:
+) -> Response:
     """Return a page of the catalog; ``Link`` leads on, ``ETag`` tells whether it changed."""
     message, _ = receive(body, CatalogRequestMessage, ErrorType.CATALOG)
     window = service.window_of(message.filter)
@@ -39,15 +38,16 @@ def catalog(  # noqa: PLR0917 - FastAPI calls it by name
     if if_none_match == etag and not after and window is None:
         return Response(status_code=304, headers={"ETag": etag})
     if window is not None:
-        return service.catalog_window(caller.uow, runtime, window, reader_id=caller.participant.id)
+        part = service.catalog_window(caller.uow, runtime, window, reader_id=caller.participant.id)
+        return Response(part, media_type="application/json")
     page, following = service.catalog_page(
         caller.uow, runtime, reader_id=caller.participant.id, after=after
     )
-    response.headers["ETag"] = etag
+    headers = {"ETag": etag}
     if following is not None:
         url = f"{runtime.dsp_url}/catalog/request?after={quote(following, safe='')}"
-        response.headers["Link"] = f'<{url}>; rel="next"'
-    return page
+        headers["Link"] = f'<{url}>; rel="next"'
+    return Response(page, media_type="application/json", headers=headers)
 
 
 @router.get("/dsp/2025-1/catalog/datasets/{dataset_id}")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from connector.dsp.edge import DspError, ErrorType
 from connector.offering import store
-from connector.offering.model import Published
+from connector.offering.model import Published, is_visible, make_offer
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
-from schemas.dcat import dataset_to_wire
+from schemas.dcat import dataset_text, dataset_to_wire
 from schemas.dsp.catalog import Catalog, DataService
 from schemas.dsp.message import CONTEXT
 from schemas.ids import DatasetId, ParticipantId
 
 WINDOW_DEFAULT: Final = 50  # EDC's own
 WINDOW_MAX: Final = 1000
+TEXTS_KEPT: Final = 256
 
 
 def service_id(runtime: Runtime) -> str:
@@ -26,22 +29,37 @@ def service_id(runtime: Runtime) -> str:
 
 def catalog_page(
     uow: UnitOfWork, runtime: Runtime, *, reader_id: ParticipantId, after: str
-) -> tuple[dict[str, Any], str | None]:
-    """Return one page of the catalog as ``reader_id`` may see it, and where the next begins."""
+) -> tuple[str, str | None]:
+    """Return one page of the catalog as ``reader_id`` may see it, and where the next begins.
+
+    The page is JSON text: its datasets stand there as they are stored.
+    """
     size = runtime.settings.catalog_page_size
-    rows = store.page(uow, after=after, limit=size + 1)
-    shown = [_to_wire(p, runtime) for p in rows[:size] if p.is_visible_to(reader_id)]
-    following = rows[size - 1].dataset.id if len(rows) > size else None
+    rows = store.listed(uow, after=after, limit=size + 1)
+    shown = [one for one in rows[:size] if is_visible(one.terms, reader_id)]
+    following = rows[size - 1].dataset_id if len(rows) > size else None
     return _catalog(runtime, shown), following
 
 
-def _catalog(runtime: Runtime, shown: list[dict[str, Any]]) -> dict[str, Any]:
-    return Catalog(
+def _catalog(runtime: Runtime, shown: list[store.Listed]) -> str:
+    own = service_id(runtime)
+    catalog = Catalog(
         id=f"{runtime.did}#catalog",
         participant_id=runtime.did,
-        service=(DataService(id=service_id(runtime), endpoint_url=runtime.dsp_url),),
-        dataset=tuple(shown) or None,
-    ).to_json()
+        service=(DataService(id=own, endpoint_url=runtime.dsp_url),),
+    )
+    text = json.dumps(catalog.to_json(), ensure_ascii=False)
+    if not shown:
+        return text
+    return f'{text[:-1]}, "dataset": [{", ".join(_text(one, own) for one in shown)}]}}'
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _text(listed: store.Listed, service: str) -> str:
+    offer = make_offer(listed.offer_id, listed.terms, listed.plan)
+    return dataset_text(
+        listed.dataset_json, offer=offer, service_id=service, approval=listed.approval
+    )
 
 
 def dataset(
@@ -77,18 +95,20 @@ class Window:
 
 def catalog_window(
     uow: UnitOfWork, runtime: Runtime, window: Window, *, reader_id: ParticipantId
-) -> dict[str, Any]:
+) -> str:
     """Return the part of the catalog that ``reader_id`` asks for, out of what it may see."""
-    rows: list[Published] = []
-    after, size = "", runtime.settings.catalog_page_size
-    while len(rows) < window.offset + window.limit:
-        found = store.page(uow, after=after, limit=size)
-        rows += [p for p in found if p.is_visible_to(reader_id)]
-        if len(found) < size:
+    part: list[store.Listed] = []
+    after, seen, size = "", 0, runtime.settings.catalog_page_size
+    while len(part) < window.limit:
+        rows = store.listed(uow, after=after, limit=size)
+        visible = [one for one in rows if is_visible(one.terms, reader_id)]
+        begin = max(window.offset - seen, 0)
+        part += visible[begin : begin + window.limit - len(part)]
+        seen += len(visible)
+        if len(rows) < size:
             break
-        after = found[-1].dataset.id
-    part = rows[window.offset : window.offset + window.limit]
-    return _catalog(runtime, [_to_wire(p, runtime) for p in part])
+        after = rows[-1].dataset_id
+    return _catalog(runtime, part)
 
 
 def window_of(conditions: tuple[Any, ...] | None) -> Window | None:

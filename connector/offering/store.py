@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Column, Row, Text, bindparam
+from sqlalchemy import select as select_columns
 from sqlmodel import Field, SQLModel, col, func, select
 
 from connector.offering.model import Published
@@ -36,23 +38,24 @@ class PublishedRow(SQLModel, table=True):
     skipped_rows_count: int
     is_withdrawn: bool = Field(index=True)
     changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
-    changes_count: int  # grows with every change of this row
+    changes_count: int = Field(index=True)  # grows with every change of this row
+
+
+# Every use of the data needs the JSON of a row, and it hardly ever changes.
+@lru_cache(maxsize=PARSED_KEPT)
+def _parse_dataset(text: str) -> Dataset:
+    return Dataset.model_validate_json(text)
 
 
 @lru_cache(maxsize=PARSED_KEPT)
-def _parse(dataset: str, terms: str, plan: str) -> tuple[Dataset, Terms, PricePlan]:
-    """Read the JSON of a row; every use of the data needs it, and it hardly ever changes."""
-    return (
-        Dataset.model_validate_json(dataset),
-        Terms.model_validate_json(terms),
-        PricePlan.model_validate_json(plan),
-    )
+def _parse_rules(terms: str, plan: str) -> tuple[Terms, PricePlan]:
+    return Terms.model_validate_json(terms), PricePlan.model_validate_json(plan)
 
 
 def _from_row(row: PublishedRow | Row[Any]) -> Published:
-    dataset, terms, plan = _parse(row.dataset_json, row.terms_json, row.plan_json)
+    terms, plan = _parse_rules(row.terms_json, row.plan_json)
     return Published(
-        dataset=dataset,
+        dataset=_parse_dataset(row.dataset_json),
         offer_id=OfferId(row.offer_id),
         terms=terms,
         plan=plan,
@@ -119,15 +122,55 @@ def get_by_name(uow: UnitOfWork, name: str) -> Published | None:
     return _from_row(row) if row else None
 
 
-def page(
-    uow: UnitOfWork, *, after: str = "", limit: int, include_withdrawn: bool = False
-) -> list[Published]:
-    """Return at most ``limit`` datasets whose ids follow ``after``, by id."""
-    query = select(PublishedRow).where(col(PublishedRow.dataset_id) > after)
-    if not include_withdrawn:
-        query = query.where(col(PublishedRow.is_withdrawn).is_(other=False))
-    rows = uow.session.exec(query.order_by(col(PublishedRow.dataset_id)).limit(limit))
-    return [_from_row(row) for row in rows]
+_ALL: Final = select(PublishedRow).order_by(col(PublishedRow.dataset_id)).limit(bindparam("count"))
+_LISTED: Final = (
+    select_columns(
+        col(PublishedRow.dataset_id),
+        col(PublishedRow.offer_id),
+        col(PublishedRow.dataset_json),
+        col(PublishedRow.terms_json),
+        col(PublishedRow.plan_json),
+        col(PublishedRow.approval),
+    )
+    # "= false" would make SQLite fetch and sort all that are not withdrawn, for every page
+    .where(
+        col(PublishedRow.dataset_id) > bindparam("after"),
+        col(PublishedRow.is_withdrawn).is_distinct_from(other=True),
+    )
+    .order_by(col(PublishedRow.dataset_id))
+    .limit(bindparam("count"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A dataset of the catalog, as it is stored; its JSON was checked when it was written."""
+
+    dataset_id: DatasetId
+    offer_id: OfferId
+    dataset_json: str
+    terms: Terms
+    plan: PricePlan
+    approval: Approval
+
+
+def publications(uow: UnitOfWork, *, limit: int) -> list[Published]:
+    """Return at most ``limit`` datasets by id, also the withdrawn ones."""
+    return [_from_row(row) for row in uow.run(_ALL, count=limit)]
+
+
+def listed(uow: UnitOfWork, *, after: str, limit: int) -> list[Listed]:
+    """Return at most ``limit`` datasets on offer whose ids follow ``after``, by id."""
+    return [
+        Listed(
+            DatasetId(row.dataset_id),
+            OfferId(row.offer_id),
+            row.dataset_json,
+            *_parse_rules(row.terms_json, row.plan_json),
+            Approval(row.approval),
+        )
+        for row in uow.run(_LISTED, after=after, count=limit)
+    ]
 
 
 def set_withdrawn(
@@ -140,12 +183,13 @@ def set_withdrawn(
     uow.session.flush()
 
 
+_VERSION: Final = select_columns(  # both are read from the index of changes_count alone
+    func.count(col(PublishedRow.changes_count)),
+    func.coalesce(func.sum(PublishedRow.changes_count), 0),
+)
+
+
 def catalog_version(uow: UnitOfWork) -> str:
     """Return a text that differs whenever the catalog does."""
-    count, changes = uow.session.exec(
-        select(
-            func.count(col(PublishedRow.dataset_id)),
-            func.coalesce(func.sum(PublishedRow.changes_count), 0),
-        )
-    ).one()
-    return f"{count}-{changes}"
+    row: tuple[int, ...] = tuple(uow.run(_VERSION).one())
+    return f"{row[0]}-{row[1]}"

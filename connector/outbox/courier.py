@@ -7,9 +7,9 @@ the message's kind, in the transaction that removes it. No thread stands here: w
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import structlog
@@ -70,36 +70,18 @@ class Courier:
     def __init__(self, runtime: Runtime, handlers: Mapping[Kind, Handler]) -> None:
         self._runtime = runtime
         self._handlers = handlers
-        self._lock = threading.Lock()
-        self._busy: set[str] = set()
 
-    def take(self) -> tuple[list[QueuedMessage], float]:
-        """Return what is due now, and how long nothing else is, in seconds.
-
-        Each message has to be passed to ``deliver``; until then its process waits.
-        """
+    def heads(self) -> list[tuple[QueuedMessage, datetime]]:
+        """Return the first message of each process and when it is due, earliest first."""
         with self._runtime.database.unit_of_work() as uow:
-            heads = store.heads(uow, limit=HEADS_MAX)
-        now, wait = self._runtime.clock(), LOOK_SECONDS
-        due: list[QueuedMessage] = []
-        for queued, next_at in heads:
-            if next_at > now:
-                wait = min(wait, (next_at - now).total_seconds())
-                continue
-            with self._lock:
-                if queued.message.process_key in self._busy:
-                    continue
-                self._busy.add(queued.message.process_key)
-            due.append(queued)
-        return due, wait
+            return store.heads(uow, limit=HEADS_MAX)
 
-    def deliver(self, queued: QueuedMessage) -> None:
-        """Try once to deliver a message that was taken, and note what came of it."""
-        try:
-            self._settle(queued, self._attempt(queued))
-        finally:
-            with self._lock:
-                self._busy.discard(queued.message.process_key)
+    def deliver(self, queued: QueuedMessage) -> QueuedMessage | None:
+        """Try once to deliver a message; return the next of its process if it is due.
+
+        Nobody else may deliver a message of the same process meanwhile.
+        """
+        return self._settle(queued, self._attempt(queued))
 
     def _attempt(self, queued: QueuedMessage) -> _Outcome:
         try:
@@ -150,7 +132,8 @@ class Courier:
             shown=shown if isinstance(shown, str) else None,
         )
 
-    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> None:
+    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> QueuedMessage | None:
+        """Store what became of a message; return the next of its process if it is due."""
         runtime, message = self._runtime, queued.message
         handler = self._handlers[message.kind]
         is_over = outcome.is_delivered
@@ -160,21 +143,31 @@ class Courier:
         if is_over is None and is_last:
             is_over = False
         with runtime.database.unit_of_work() as uow:
-            if not store.is_waiting(uow, queued):
-                return  # it became void on its way: what overtook it has decided
-            if is_over:
-                store.remove(uow, queued)
-                handler.delivered(uow, runtime, message, outcome.answer)
-                return
-            if is_over is False:
-                log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
-                runtime.standing.give()  # perhaps our credential is not good any more
-                refused = Refused(outcome.reason, outcome.shown, is_last)
-                if not handler.refused(uow, runtime, message, refused):
+            if store.is_waiting(uow, queued):  # else what overtook it has made it void
+                if is_over:
                     store.remove(uow, queued)
-                    return
-            at = next_attempt(queued.attempts_count, runtime.clock())
-            store.postpone(uow, queued.id, at)
+                    handler.delivered(uow, runtime, message, outcome.answer)
+                elif is_over is None or not self._give_up(uow, queued, outcome, is_last=is_last):
+                    at = next_attempt(queued.attempts_count, runtime.clock())
+                    store.postpone(uow, queued.id, at)
+                    uow.after_commit(runtime.outbox.give)  # the thread has to know the time
+            following = store.first_of(uow, message.process_key)
+        if following is None or following[1] > runtime.clock():
+            return None
+        return following[0]
+
+    def _give_up(
+        self, uow: UnitOfWork, queued: QueuedMessage, outcome: _Outcome, *, is_last: bool
+    ) -> bool:
+        """Take a refused message out, unless its handler wants another try."""
+        runtime, message = self._runtime, queued.message
+        log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
+        runtime.standing.give()  # perhaps our credential is not good any more
+        refused = Refused(outcome.reason, outcome.shown, is_last)
+        if self._handlers[message.kind].refused(uow, runtime, message, refused):
+            return False
+        store.remove(uow, queued)
+        return True
 
 
 def _json_object(content: bytes) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from connector.outbox import store
 from connector.outbox.model import Kind, OutgoingMessage
 from connector.runtime import Runtime
@@ -13,8 +15,8 @@ CRAWL_KEY = "broker-crawl"
 
 def enqueue(uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage) -> None:
     """Queue a message; it leaves after the commit."""
-    store.append(uow, message, runtime.clock())
-    uow.after_commit(runtime.outbox.give)
+    first = store.append(uow, message, runtime.clock())
+    uow.after_commit(partial(runtime.outbox.hand_over, first))
 
 
 def announce_catalog_change(uow: UnitOfWork, runtime: Runtime) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Row, Text, bindparam, insert, update
 from sqlmodel import Field, SQLModel, col, delete, func, select
 
 from connector.outbox.model import Kind, OutgoingMessage, QueuedMessage
@@ -26,35 +27,67 @@ class OutboxRow(SQLModel, table=True):
     next_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
 
 
-def append(uow: UnitOfWork, message: OutgoingMessage, now: datetime) -> None:
-    """Queue a message behind the others of its process."""
-    uow.session.add(
-        OutboxRow(
-            kind=message.kind.value,
-            process_key=message.process_key,
-            url=message.url,
-            audience=message.audience,
-            body_json=json.dumps(message.body, ensure_ascii=False),
-            next_at=now,
-        )
+_APPEND: Final = insert(OutboxRow)
+_FIRST_ID: Final = select(func.min(OutboxRow.id)).where(
+    col(OutboxRow.process_key) == bindparam("process_key")
+)
+_ALL_OF_PROCESS: Final = (
+    select(OutboxRow)
+    .where(col(OutboxRow.process_key) == bindparam("process_key"))
+    .order_by(col(OutboxRow.id))
+)
+_OF_PROCESS: Final = _ALL_OF_PROCESS.limit(1)
+_BY_ID: Final = select(OutboxRow).where(col(OutboxRow.id) == bindparam("key")).with_for_update()
+_HEADS: Final = (
+    select(OutboxRow)
+    .where(col(OutboxRow.id).in_(select(func.min(OutboxRow.id)).group_by(OutboxRow.process_key)))
+    .order_by(col(OutboxRow.next_at), col(OutboxRow.id))
+    .limit(bindparam("count"))
+)
+_WAITING: Final = (
+    select(OutboxRow.id)
+    .where(col(OutboxRow.process_key) == bindparam("process_key"))
+    .with_for_update()
+)
+_REMOVE: Final = delete(OutboxRow).where(col(OutboxRow.id) == bindparam("key"))
+_DROP: Final = delete(OutboxRow).where(col(OutboxRow.process_key) == bindparam("process_key"))
+_POSTPONE: Final = (
+    update(OutboxRow)
+    .where(col(OutboxRow.id) == bindparam("key"))
+    .values(attempts_count=col(OutboxRow.attempts_count) + 1, next_at=bindparam("at"))
+)
+
+
+def append(uow: UnitOfWork, message: OutgoingMessage, now: datetime) -> QueuedMessage | None:
+    """Queue a message; return it if no other of its process waits before it."""
+    added = uow.run(
+        _APPEND,
+        kind=message.kind.value,
+        process_key=message.process_key,
+        url=message.url,
+        audience=message.audience,
+        body_json=json.dumps(message.body, ensure_ascii=False),
+        attempts_count=0,
+        next_at=now,
     )
-    uow.session.flush()
+    assert added.inserted_primary_key is not None
+    id_: int = added.inserted_primary_key[0]
+    is_first = uow.run(_FIRST_ID, process_key=message.process_key).scalar_one() == id_
+    return QueuedMessage(id_, message, 0) if is_first else None
 
 
 def heads(uow: UnitOfWork, *, limit: int) -> list[tuple[QueuedMessage, datetime]]:
     """Return the first message of each process and when it is due, earliest first."""
-    first = select(func.min(OutboxRow.id)).group_by(col(OutboxRow.process_key))
-    query = (
-        select(OutboxRow)
-        .where(col(OutboxRow.id).in_(first))
-        .order_by(col(OutboxRow.next_at), col(OutboxRow.id))
-        .limit(limit)
-    )
-    return [(_from_row(row), row.next_at) for row in uow.session.exec(query)]
+    return [(_from_row(row), row.next_at) for row in uow.run(_HEADS, count=limit)]
 
 
-def _from_row(row: OutboxRow) -> QueuedMessage:
-    assert row.id is not None
+def first_of(uow: UnitOfWork, process_key: str) -> tuple[QueuedMessage, datetime] | None:
+    """Return the first message of one process and when it is due."""
+    row = uow.run(_OF_PROCESS, process_key=process_key).one_or_none()
+    return (_from_row(row), row.next_at) if row else None
+
+
+def _from_row(row: Row[Any]) -> QueuedMessage:
     message = OutgoingMessage(
         kind=Kind(row.kind),
         process_key=row.process_key,
@@ -67,20 +100,17 @@ def _from_row(row: OutboxRow) -> QueuedMessage:
 
 def count(uow: UnitOfWork, process_key: str) -> int:
     """Return how many messages of a process wait; none is removed before this commits."""
-    query = select(OutboxRow.id).where(OutboxRow.process_key == process_key).with_for_update()
-    return len(uow.session.exec(query).all())
+    return len(uow.run(_WAITING, process_key=process_key).all())
 
 
 def waiting(uow: UnitOfWork, process_key: str) -> list[OutgoingMessage]:
     """Return the messages of a process that are not acknowledged, oldest first."""
-    query = select(OutboxRow).where(OutboxRow.process_key == process_key)
-    rows = uow.session.exec(query.order_by(col(OutboxRow.id)))
-    return [_from_row(row).message for row in rows]
+    return [_from_row(row).message for row in uow.run(_ALL_OF_PROCESS, process_key=process_key)]
 
 
 def is_waiting(uow: UnitOfWork, queued: QueuedMessage) -> bool:
     """Whether a message is still to be delivered; if so, nobody else removes it meanwhile."""
-    row = uow.session.get(OutboxRow, queued.id, with_for_update=True)
+    row = uow.run(_BY_ID, key=queued.id).one_or_none()
     # SQLite gives the id of a row that was removed to the next one
     return row is not None and _from_row(row).message == queued.message
 
@@ -88,18 +118,14 @@ def is_waiting(uow: UnitOfWork, queued: QueuedMessage) -> bool:
 def remove(uow: UnitOfWork, queued: QueuedMessage) -> None:
     """Take a message out: it is delivered, or final."""
     if is_waiting(uow, queued):
-        uow.session.exec(delete(OutboxRow).where(col(OutboxRow.id) == queued.id))
+        uow.run(_REMOVE, key=queued.id)
 
 
 def drop(uow: UnitOfWork, process_key: str) -> None:
     """Take out what a process has not delivered yet: it is void."""
-    uow.session.exec(delete(OutboxRow).where(col(OutboxRow.process_key) == process_key))
+    uow.run(_DROP, process_key=process_key)
 
 
 def postpone(uow: UnitOfWork, message_id: int, next_at: datetime) -> None:
     """Note a failed attempt."""
-    row = uow.session.get(OutboxRow, message_id)
-    if row is not None:
-        row.attempts_count += 1
-        row.next_at = next_at
-        uow.session.flush()
+    uow.run(_POSTPONE, key=message_id, at=next_at)

@@ -364,7 +364,7 @@ def view(published: Published) -> Publication:
 def publications(runtime: Runtime) -> PublicationList:
     """Return all published datasets, withdrawn ones included."""
     with runtime.database.unit_of_work() as uow:
-        found = offerings.page(uow, limit=PUBLICATIONS_MAX, include_withdrawn=True)
+        found = offerings.publications(uow, limit=PUBLICATIONS_MAX)
     return PublicationList(publications=tuple(view(published) for published in found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from connector.dsp.remedy import Remedy
@@ -31,10 +32,14 @@ class TransferDelivery:
     def delivered(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
     ) -> None:
-        """Learn the provider's pid from the answer to our request."""
+        """Learn the provider's pid from the answer to our request; await its address."""
         process = store.get(uow, ProcessId(message.process_key))
+        if process is None:
+            return
+        if message.body["@type"] == Message.START:
+            service.keep(uow, runtime, service.await_address(process))
         provider_pid = read_id(answer.get("providerPid"))
-        if process is None or process.provider_pid is not None or provider_pid is None:
+        if process.provider_pid is not None or provider_pid is None:
             return
         service.learn_provider_pid(uow, runtime, process, ProcessId(provider_pid))
 
@@ -55,5 +60,6 @@ class TransferDelivery:
             state = State.TERMINATED
             service.end(uow, runtime, process, state=state, reason=refused.reason, is_told=True)
         elif kind is Message.SUSPEND and process.state is State.SUSPENDED:
-            service.share_suspension(uow, runtime, process)
+            # both have suspended at the same moment: either may resume
+            service.keep(uow, runtime, replace(process, suspended_by=None))
         return remedy is Remedy.AGAIN

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from connector.agreement import store as agreements
@@ -129,7 +130,7 @@ def on_request(
         assert known is not None
         return known
     note(uow, process.pid, received)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
     _answer(uow, runtime, process)
     return process
 
@@ -167,6 +168,8 @@ def hear(
             starts a pull without a data address.
     """
     process = _with_peer_pid(process, edge, received)
+    if message is Message.START and Message.START in _waiting(uow, process):
+        process = await_address(process)
     seen = note(uow, process.pid, received)
     if seen is Seen.MESSAGE:
         return
@@ -197,9 +200,23 @@ def hear(
 def _overtaken(uow: UnitOfWork, process: TransferProcess, message: Message) -> State | None:
     """Return where a message leads that crossed our last one, or None if it cannot have."""
     state = OVERTAKEN.get((process.state, message))
-    waiting = {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
-    is_announced = any(ANNOUNCED[kind] is process.state for kind in waiting)
+    is_announced = any(ANNOUNCED[kind] is process.state for kind in _waiting(uow, process))
     return state if is_announced else None
+
+
+def _waiting(uow: UnitOfWork, process: TransferProcess) -> set[Message]:
+    return {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
+
+
+def await_address(process: TransferProcess) -> TransferProcess:
+    """Return a started process whose provider answers our resumption (consumer), if it is one."""
+    is_ours = process.side is Side.CONSUMER and process.state is State.STARTED
+    return replace(process, suspended_by=Side.CONSUMER) if is_ours else process
+
+
+def keep(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
+    """Store a process whose state stays as it is."""
+    _save(uow, runtime, process)
 
 
 def end(
@@ -231,11 +248,6 @@ def learn_provider_pid(
     _save(uow, runtime, known)
     if known.state is State.TERMINATED:
         _tell(uow, runtime, known, Move(Message.TERMINATE, known.reason or "", known.reason_code))
-
-
-def share_suspension(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
-    """Note that both sides have suspended at the same moment: either may resume."""
-    _save(uow, runtime, replace(process, suspended_by=None))
 
 
 def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) -> TransferProcess:
@@ -319,7 +331,7 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
     if move.message is Message.START:
         if moved.side is Side.PROVIDER:
             return _open(uow, runtime, moved, kind=Kind.TRANSFER)
-        moved = replace(moved, suspended_by=Side.CONSUMER)  # an address is awaited
+        moved = await_address(moved)
     if move.reason:
         moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX], reason_code=move.code)
     _save(uow, runtime, moved)
@@ -335,6 +347,9 @@ def _open(
     secret = new_secret()
     opened = replace(process, secret_sha256=hashlib.sha256(secret.encode()).hexdigest())
     _save(uow, runtime, opened)
+    if opened.format == FORMAT_QUERY:
+        for action in runtime.before_queries:
+            uow.after_commit(action)
     endpoint = f"{runtime.settings.url}/data/{opened.pid}"
     address = wire.bearer_address(endpoint, secret)
     message = wire.TransferStartMessage(**_pids(opened), data_address=address)
@@ -365,7 +380,7 @@ def _pids(process: TransferProcess) -> dict[str, Any]:
 
 def _save(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
     store.put(uow, process)
-    uow.after_commit(runtime.processes.give)
+    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
 
 
 def _send(

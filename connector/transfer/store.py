@@ -6,13 +6,14 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, Row, Text, UniqueConstraint, bindparam
+from sqlalchemy import Column, Row, Text, UniqueConstraint, bindparam, insert, update
 from sqlmodel import Field, SQLModel, col, select
 
 from connector.side import Side
 from connector.transfer.machine import FINAL, State
 from connector.transfer.model import TransferProcess
-from databank.kit.db import IntegrityError, UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from schemas.dcat import FORMAT_QUERY
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 
 
@@ -78,24 +79,41 @@ def _from_row(row: TransferRow | Row[Any]) -> TransferProcess:
     )
 
 
+_ADD: Final = InsertNew(TransferRow)
+_INSERT: Final = insert(TransferRow)
+_CHANGE: Final = update(TransferRow).where(col(TransferRow.pid) == bindparam("key"))
+_OF_CONSUMER: Final = select(TransferRow).where(
+    TransferRow.consumer_pid == bindparam("consumer_pid"),
+    TransferRow.counterparty_id == bindparam("counterparty_id"),
+    TransferRow.side == Side.PROVIDER.value,
+)
+_OPEN: Final = (
+    select(TransferRow.pid)
+    .where(
+        TransferRow.side == Side.PROVIDER.value,
+        TransferRow.state == State.STARTED.value,
+        TransferRow.format == bindparam("format"),
+    )
+    .limit(1)
+)
+_RUNNING: Final = (
+    select(TransferRow)
+    .where(TransferRow.agreement_id == bindparam("agreement"))
+    .where(col(TransferRow.state).not_in([state.value for state in FINAL]))
+    .order_by(col(TransferRow.updated_at), col(TransferRow.pid))
+)
+
+
 def add(uow: UnitOfWork, process: TransferProcess) -> bool:
     """Store a new process; return False if its consumer has one under this pid."""
-    try:
-        with uow.session.begin_nested():
-            uow.session.add(TransferRow(**_values(process)))
-    except IntegrityError:
-        return False
-    return True
+    return _ADD.run(uow, **_values(process))
 
 
 def put(uow: UnitOfWork, process: TransferProcess) -> None:
     """Store a process, new or changed."""
-    row = uow.session.get(TransferRow, process.pid, with_for_update=True)
-    if row is None:
-        uow.session.add(TransferRow(**_values(process)))
-    else:
-        row.sqlmodel_update(_values(process))
-    uow.session.flush()
+    values = _values(process)
+    if uow.run(_CHANGE, key=process.pid, **values).rowcount == 0:
+        uow.run(_INSERT, **values)
 
 
 _GET: Final = select(TransferRow).where(TransferRow.pid == bindparam("pid")).with_for_update()
@@ -111,24 +129,19 @@ def by_consumer_pid(
     uow: UnitOfWork, consumer_pid: ProcessId, counterparty_id: ParticipantId
 ) -> TransferProcess | None:
     """Return the process that this consumer has asked for under its pid, as provider."""
-    query = select(TransferRow).where(
-        TransferRow.consumer_pid == consumer_pid,
-        TransferRow.counterparty_id == counterparty_id,
-        TransferRow.side == Side.PROVIDER.value,
-    )
-    row = uow.session.exec(query).one_or_none()
+    values = {"consumer_pid": consumer_pid, "counterparty_id": counterparty_id}
+    row = uow.run(_OF_CONSUMER, **values).one_or_none()
     return _from_row(row) if row else None
 
 
 def running(uow: UnitOfWork, agreement_id: AgreementId) -> list[TransferProcess]:
     """Return the processes of an agreement that have not ended, oldest change first."""
-    query = (
-        select(TransferRow)
-        .where(TransferRow.agreement_id == agreement_id)
-        .where(col(TransferRow.state).not_in([state.value for state in FINAL]))
-        .order_by(col(TransferRow.updated_at), col(TransferRow.pid))
-    )
-    return [_from_row(row) for row in uow.session.exec(query)]
+    return [_from_row(row) for row in uow.run(_RUNNING, agreement=agreement_id)]
+
+
+def has_open_queries(uow: UnitOfWork) -> bool:
+    """Return whether a consumer has an address of ours where it may ask with SQL."""
+    return uow.run(_OPEN, format=FORMAT_QUERY).first() is not None
 
 
 def running_of_all(

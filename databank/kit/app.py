@@ -11,7 +11,7 @@ import hmac
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import anyio.to_thread
 import structlog
@@ -38,6 +38,8 @@ PROBLEM: Final = "application/problem+json"
 REQUESTS_MAX: Final = 128  # at once, each with a thread of its own; the others wait their turn
 NESTED: Final = "/dcp/"  # asked while the asker holds a place of another's: has its own places
 NESTED_MAX: Final = 32
+ASIDE_MAX: Final = 2048  # requests that wait for an event and hold nothing meanwhile
+PLACE: Final = "databank.place"
 THREADS_SPARE: Final = 8  # for work that is not a request's
 ALWAYS_ANSWERED: Final = frozenset({"/healthz"})
 log = structlog.get_logger()
@@ -205,14 +207,55 @@ class _Admission:
         self._app = app
         self._places = asyncio.Semaphore(REQUESTS_MAX)
         self._nested = asyncio.Semaphore(NESTED_MAX)
+        self._aside = asyncio.Semaphore(ASIDE_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
         is_nested = scope["path"].startswith(NESTED)
-        async with self._nested if is_nested else self._places:
+        places = self._nested if is_nested else self._places
+        async with _Place(places, self._aside) as place:
+            scope[PLACE] = place
             await self._app(scope, receive, send)
+
+
+class _Place:
+    """A request's place, which it may leave to others while it only waits for an event."""
+
+    def __init__(self, places: asyncio.Semaphore, aside: asyncio.Semaphore) -> None:
+        self._places = places
+        self._aside = aside
+        self._is_taken = False
+
+    async def __aenter__(self) -> Self:
+        await self._places.acquire()
+        self._is_taken = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._is_taken:
+            self._places.release()
+
+    @asynccontextmanager
+    async def left(self) -> AsyncIterator[None]:
+        if self._aside.locked():
+            yield
+            return
+        async with self._aside:
+            self._is_taken = False
+            self._places.release()
+            yield
+        await self._places.acquire()
+        self._is_taken = True
+
+
+@asynccontextmanager
+async def stepping_aside(request: Request) -> AsyncIterator[None]:
+    """Let another request have this one's place inside the block, which must use no thread."""
+    place: _Place = request.scope[PLACE]
+    async with place.left():
+        yield
 
 
 class _RequestId:
@@ -314,13 +357,18 @@ def get_caller(request: Request) -> Iterator[Caller]:
         yield Caller(participant, uow, claims.access_token)
 
 
-def require_admin(request: Request) -> None:
+def is_same_secret(given: str, kept: str) -> bool:
+    """Compare two secrets in a time that tells nothing about them; any text may be given."""
+    return hmac.compare_digest(given.encode(errors="replace"), kept.encode())
+
+
+async def require_admin(request: Request) -> None:
     """Let only the people in who run this service.
 
     Raises:
         NotAuthenticatedError: The bearer token is not the admin token.
     """
-    if not hmac.compare_digest(bearer(request), get_context(request).admin_token):
+    if not is_same_secret(bearer(request), get_context(request).admin_token):
         raise NotAuthenticatedError(
             ko="관리 토큰이 맞지 않습니다. 이 서비스의 데이터 폴더에 있는 admin-token 파일이나 "
             "ADMIN_TOKEN_FILE 설정이 가리키는 파일을 보세요.",

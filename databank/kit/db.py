@@ -27,6 +27,7 @@ from sqlalchemy import (
     event,
     text,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError as SqlDataError
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 from sqlalchemy.types import TypeDecorator
@@ -40,12 +41,23 @@ _MIGRATING: Final = threading.Lock()  # alembic keeps its context in module glob
 
 
 class UnitOfWork:
-    """One transaction: ``session`` for stores, ``after_commit`` for what follows it."""
+    """One transaction: ``session`` or ``run`` for stores, ``after_commit`` for what follows it.
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    It begins with the first statement, and the ORM's session is made where it is asked for.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._after: list[Callable[[], None]] = []
         self._connection: Connection | None = None
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The ORM, inside this transaction."""
+        if self._session is None:
+            self._session = Session(self._begun(), expire_on_commit=False)
+        return self._session
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run ``action`` once the transaction is durable; never if it rolls back."""
@@ -57,18 +69,52 @@ class UnitOfWork:
         The statement should be built once. Rows come back as columns; the ORM does not see
         what is changed, so a table belongs to one way or the other.
         """
-        if self._connection is None:
-            self._connection = self.session.connection()
-        return self._connection.execute(statement, values)
+        return self._begun().execute(statement, values)
 
     def run_each(self, statement: Executable, rows: list[dict[str, Any]]) -> None:
         """Run a statement once for each row of values."""
-        self.session.connection().execute(statement, rows)
+        self._begun().execute(statement, rows)
 
     @property
     def is_postgres(self) -> bool:
         """Whether the database is PostgreSQL."""
-        return self.session.get_bind().dialect.name == "postgresql"
+        return self._engine.dialect.name == "postgresql"
+
+    def _begun(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._connection.begin()
+        return self._connection
+
+    def _commit(self) -> None:
+        if self._session is not None:
+            self._session.commit()  # writes what is left to write; the connection commits
+        if self._connection is not None:
+            self._connection.commit()
+
+    def _close(self) -> None:
+        """Give everything back; what was not committed is rolled back."""
+        if self._session is not None:
+            self._session.close()
+        if self._connection is not None:
+            self._connection.close()
+
+
+class InsertNew:
+    """Inserts a row unless one stands there already, without harm to the transaction."""
+
+    def __init__(self, table: type[SQLModel]) -> None:
+        self._statements = {
+            dialect.dialect.name: dialect.insert(table)
+            .on_conflict_do_nothing()
+            .execution_options(preserve_rowcount=True)
+            for dialect in (postgresql, sqlite)
+        }
+
+    def run(self, uow: UnitOfWork, **values: Any) -> bool:  # noqa: ANN401 - of columns
+        """Insert; return False if a row with the same key is there."""
+        statement = self._statements["postgresql" if uow.is_postgres else "sqlite"]
+        return uow.run(statement, **values).rowcount == 1
 
 
 class Database:
@@ -84,10 +130,13 @@ class Database:
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
         """Open a transaction; commit at the end, roll back on any exception."""
-        with self._waited_for_turn(), Session(self.engine, expire_on_commit=False) as session:
-            uow = UnitOfWork(session)
-            yield uow
-            session.commit()
+        with self._waited_for_turn():
+            uow = UnitOfWork(self.engine)
+            try:
+                yield uow
+                uow._commit()  # noqa: SLF001 - nobody else may
+            finally:
+                uow._close()  # noqa: SLF001
         for action in uow._after:  # noqa: SLF001 - the same module's own queue
             action()
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, SQLModel, col, delete
+from sqlalchemy import Column, bindparam
+from sqlmodel import Field, SQLModel, col, delete, select
 
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime
 from schemas.token import Claims
 
 
@@ -22,24 +21,20 @@ class SeenTokenRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
 
 
-_REMEMBER: Final = {
-    dialect.dialect.name: dialect.insert(SeenTokenRow)
-    .on_conflict_do_nothing()
-    .execution_options(preserve_rowcount=True)
-    for dialect in (postgresql, sqlite)
-}
+_REMEMBER: Final = InsertNew(SeenTokenRow)
+_IS_SEEN: Final = select(SeenTokenRow.jti).where(
+    col(SeenTokenRow.issuer) == bindparam("issuer"), col(SeenTokenRow.jti) == bindparam("id")
+)
 
 
 def remember_token(uow: UnitOfWork, claims: Claims) -> bool:
     """Store that the token was used; return False if it was used before."""
-    remember = _REMEMBER["postgresql" if uow.is_postgres else "sqlite"]
-    values = {"issuer": claims.issuer, "jti": claims.jti, "expires_at": claims.expires_at}
-    return uow.run(remember, **values).rowcount == 1
+    return _REMEMBER.run(uow, issuer=claims.issuer, jti=claims.jti, expires_at=claims.expires_at)
 
 
 def was_used(uow: UnitOfWork, claims: Claims) -> bool:
     """Return whether the token was used, without using it up."""
-    return uow.session.get(SeenTokenRow, (claims.issuer, claims.jti)) is not None
+    return uow.run(_IS_SEEN, issuer=claims.issuer, id=claims.jti).first() is not None
 
 
 def forget_expired_tokens(uow: UnitOfWork, now: datetime) -> None:

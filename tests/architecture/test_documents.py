@@ -41,7 +41,11 @@ WORDS: Final = {
     "balance": "잔액",
     "passbook": "통장",
 }
-INTERFACES: Final = ("catalog/web/", "databank/")  # whose labels are those of docs/words.md
+INTERFACES: Final = (
+    "catalog/web/",
+    "connector/desk/",
+    "databank/",
+)  # whose labels are those of docs/words.md
 
 
 @pytest.fixture(scope="module")

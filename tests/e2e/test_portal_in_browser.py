@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.support.browser import NARROW, WIDE, chromium, is_too_wide, keep_picture, tab
 from tests.support.listings import FREE, make_listing
-from tests.support.needs import missing
 from tests.support.portal import portal_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.xdist_group("browser")]
-CHROMIUM: Final = Path("/usr/bin/chromium")
-FLAGS: Final = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-NARROW: Final = 390
-WIDE: Final = 1280
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +27,8 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing("Chromium", install="tools/install-chromium")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
@@ -57,20 +39,8 @@ def complaints() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
-    context = browser.new_context(locale="ko-KR", viewport={"width": WIDE, "height": 900})
-    tab = context.new_page()
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on(
-        "response",
-        lambda answer: complaints.append(answer.url) if answer.status >= 400 else None,
-    )
-    yield tab
-    context.close()
-
-
-def is_too_wide(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+    with tab(browser, complaints) as opened:
+        yield opened
 
 
 def test_a_reader_searches_opens_a_dataset_and_changes_the_language(
@@ -128,5 +98,5 @@ def test_pages_fit_the_window_and_the_keyboard_reaches_the_content(
     page.get_by_role("link", name="알루미늄 탄소").click()
     page.wait_for_url("**/d/**")
     assert not is_too_wide(page)
-    if folder := os.environ.get("DATABANK_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/dataset-{width}.png", full_page=True)
+    assert page.get_by_role("heading", name="승인 방식").is_visible()
+    keep_picture(page, f"dataset-{width}")

@@ -42,12 +42,14 @@ def free_port() -> int:
         return port
 
 
-def wait_for(look: Callable[[], _Value | None], *, what: str) -> _Value:
+def wait_for(
+    look: Callable[[], _Value | None], *, what: str, poll_seconds: float = POLL_SECONDS
+) -> _Value:
     """Look until there is something to see, at most ``READY_SECONDS``."""
     deadline = time.monotonic() + READY_SECONDS
     while (seen := look()) is None:
         assert time.monotonic() < deadline, f"{what} did not come in {READY_SECONDS} s"
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     return seen
 
 

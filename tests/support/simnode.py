@@ -8,12 +8,14 @@ own answer leaves.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -24,9 +26,10 @@ from fastapi.routing import APIRoute
 from sqlalchemy import event
 
 from connector.app import create_context, create_courier, create_runtime
-from connector.dsp.edge import DspError, get_dsp_caller
+from connector.dsp.edge import DspError, open_caller
 from connector.negotiation.routes import router as negotiation_router
 from connector.outbox.courier import Courier
+from connector.outbox.model import QueuedMessage
 from connector.runtime import Deciders, Runtime
 from connector.settings import ConnectorSettings, IdentityCheck
 from connector.transfer.routes import router as transfer_router
@@ -161,29 +164,26 @@ class Node:
             "app": self._app,
         }
         life = self.lives
+        known: dict[str, Any] = {
+            "runtime": self.runtime,
+            "body": request.content,
+            "caller": partial(open_caller, Request(scope)),
+            **match.groupdict(),
+        }
+        names = inspect.signature(route.endpoint).parameters
         try:
-            answer = self._answered(route, match.groupdict(), Request(scope), request.content)
+            answer = route.endpoint(**{name: known[name] for name in names if name in known})
         except DspError as error:
             return error.status, error.body
         except ProblemError as problem:
             return problem.status, problem.to_json()
         self.moment(life)
-        return route.status_code or 200, answer
+        return answer.status_code, json.loads(answer.body)
 
-    def _answered(
-        self, route: APIRoute, pids: dict[str, str], request: Request, body: bytes
-    ) -> dict[str, Any]:
-        edge = get_dsp_caller(request)
-        known = {"runtime": self.runtime, "body": body, "caller": next(edge), **pids}
-        code = route.endpoint.__code__
-        try:
-            answer = route.endpoint(**{n: known[n] for n in code.co_varnames[: code.co_argcount]})
-        except BaseException as error:
-            edge.throw(error)
-            raise
-        next(edge, None)
-        said: dict[str, Any] = json.loads(json.dumps(answer))
-        return said
+    def due(self) -> list[QueuedMessage]:
+        """Return what this side has to send now, one message of each process."""
+        now = self.runtime.clock()
+        return [queued for queued, next_at in self.courier.heads() if next_at <= now]
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return what stands in a table, read past the product."""

@@ -209,8 +209,7 @@ class World:
     def _pump(self, side: Side) -> None:
         node = self.nodes[side]
         life, courier = node.lives, node.courier
-        due, _ = courier.take()
-        for queued in due:
+        for queued in node.due():
             node.moment(life)
             courier.deliver(queued)
 

@@ -95,8 +95,7 @@ class Meeting:
 
     def send(self) -> None:
         """Let us send what is due."""
-        due, _ = self.ours.courier.take()
-        for queued in due:
+        for queued in self.ours.due():
             self.ours.courier.deliver(queued)
 
     def row(self, table: str) -> dict[str, Any]:

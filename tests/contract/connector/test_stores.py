@@ -89,3 +89,21 @@ def test_the_outbox_shows_the_first_of_each_process(database: Database) -> None:
         outbox.remove(uow, heads[1])
     with database.unit_of_work() as uow:
         assert [q.message.body["n"] for q, _ in outbox.heads(uow, limit=10)] == [2, 3]
+
+
+def test_only_the_first_message_of_a_process_may_leave_at_once(database: Database) -> None:
+    def queued(key: str, body: int) -> OutgoingMessage:
+        return OutgoingMessage(Kind.TRANSFER, key, "http://x", "did:web:x", {"n": body})
+
+    with database.unit_of_work() as uow:
+        first = outbox.append(uow, queued("a", 1), NOW)
+        assert first is not None
+        assert outbox.append(uow, queued("a", 2), NOW) is None
+        assert outbox.append(uow, queued("b", 3), NOW) is not None
+    with database.unit_of_work() as uow:
+        assert outbox.first_of(uow, "a") == (first, NOW)
+        outbox.remove(uow, first)
+        following = outbox.first_of(uow, "a")
+        assert following is not None
+        assert following[0].message.body == {"n": 2}
+        assert outbox.first_of(uow, "c") is None

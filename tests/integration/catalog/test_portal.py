@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from schemas.approval import Approval
 from schemas.dataset import Listing
 from schemas.wire import Text
 from tests.support.listings import FREE, make_listing
@@ -126,6 +128,29 @@ def test_the_dataset_page_shows_terms_columns_sample_and_how_to_use_it(
     assert "Greenhouse gas emissions" in english
 
 
+def test_the_listing_says_how_requests_are_approved(tmp_path: Path) -> None:
+    manual = make_listing(1).model_copy(update={"approval": Approval.MANUAL})
+    with portal_with(tmp_path, [make_listing(2), manual]) as url:
+        shown = page(f"{url}/d/{manual.dataset.id}").text
+        assert "승인 방식" in shown
+        assert "공급기업이 요청마다 승인합니다" in shown
+        assert (
+            "The supplier approves every request"
+            in page(f"{url}/d/{manual.dataset.id}?lang=en").text
+        )
+        automatic = page(f"{url}/d/{make_listing(2).dataset.id}").text
+        assert "제안 그대로면 바로 합의합니다" in automatic
+
+
+def test_a_listing_of_the_last_hour_of_the_calendar_is_shown(tmp_path: Path) -> None:
+    """The clocks in Korea have no such time."""
+    end = datetime.max.replace(tzinfo=UTC)
+    listing = make_listing(1, issued_at=end, modified_at=end)
+    with portal_with(tmp_path, [listing]) as url:
+        assert "9999-12-31" in page(f"{url}/").text
+        assert page(f"{url}/d/{listing.dataset.id}").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/d/nothing", "/d/%3Cscript%3E", "/d/..%2f"])
 def test_a_dataset_that_is_not_there_has_a_page_that_says_so(portal: str, path: str) -> None:
     answer = httpx.get(portal + path)
@@ -152,9 +177,10 @@ def test_pages_allow_no_script_and_load_nothing_from_elsewhere(portal: str) -> N
     assert "script-src" not in policy
     assert "unsafe" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    css = httpx.get(f"{portal}/static/portal.css")
-    assert css.headers["content-type"].startswith("text/css")
-    assert "url(" not in css.text
+    for name in ("page.css", "portal.css"):
+        css = httpx.get(f"{portal}/static/{name}")
+        assert css.headers["content-type"].startswith("text/css")
+        assert "url(" not in css.text
 
 
 def hostile_listing(number: int, text: str) -> Listing:

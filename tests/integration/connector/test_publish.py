@@ -255,7 +255,7 @@ def test_a_crash_while_publishing_leaves_nothing_visible_and_publishing_works_ag
     assert died.returncode == 9, died.stderr.decode()
     with connector(folder, Registry(), "company") as company:
         with company.runtime.database.unit_of_work() as uow:
-            assert offerings.page(uow, limit=10, include_withdrawn=True) == []
+            assert offerings.publications(uow, limit=10) == []
         assert list(company.runtime.data_folder.glob("*.partial")) == []
         assert company.manage("POST", "/publications", json=body).status_code == 201
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -25,6 +26,7 @@ from connector.dataplane.pool import (
     ResultTooLargeError,
 )
 from connector.publish.arrow_file import write_partial
+from tests.support.processes import wait_for
 from tests.support.shared import shared
 
 LIMITS: Final = Limits(
@@ -247,3 +249,23 @@ def test_a_worker_goes_on_after_queries_that_do_not_run(asset: Path) -> None:
                 ask(pool, asset, "SELECT no_such FROM asset")
             with pytest.raises(QueryFailedError):
                 ask(pool, asset, "SELECT cast(plant AS INTEGER) FROM asset")
+
+
+def test_a_warm_pool_keeps_a_worker_ready_whatever_becomes_of_it(asset: Path) -> None:
+    def workers() -> set[int]:
+        return {child.pid for child in psutil.Process().children() if child.is_running()}
+
+    with closing(QueryPool(LIMITS)) as pool:
+        before = workers()
+        pool.warm()
+        pool.warm()
+        ask(pool, asset, "SELECT count(*) FROM asset")  # gets the one that is being started
+        [first] = workers() - before
+        process = psutil.Process(first)
+        process.kill()
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE or None, what="its end")
+        pool.warm()
+        ask(pool, asset, "SELECT count(*) FROM asset")
+        [second] = workers() - before - {first}
+        assert second != first
+    assert workers() == before

@@ -180,6 +180,12 @@ def test_only_the_admin_token_opens_admin_routes(app: FastAPI) -> None:
         assert call(app, "GET", "/admin", headers=headers).status_code == 401
 
 
+def test_a_token_of_any_letters_is_only_wrong(app: FastAPI) -> None:
+    for token in ("admin-secr\u00e9t".encode("latin-1"), "관리".encode()):
+        headers = {b"Authorization": b"Bearer " + token}
+        assert call(app, "GET", "/admin", headers=headers).status_code == 401
+
+
 def test_health_and_did_document_need_nobody(app: FastAPI) -> None:
     assert call(app, "GET", "/healthz").json() == {"status": "ok"}
     assert call(app, "GET", "/readyz").json() == {"status": "ok"}
