@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -12,12 +12,16 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.bundle.routes
 import clearing.grants.routes
 import clearing.ledger.routes
+import clearing.log.routes
 import clearing.metering.routes
 import clearing.notices
 import clearing.settlement.routes
 from clearing.context import Clearing
+from clearing.log.service import Log, Publisher
+from clearing.metering.commit import Committer
 from clearing.registration import Registration, registering
 from clearing.settings import ClearingSettings
 from databank.kit.app import Context, create_base_app
@@ -28,10 +32,12 @@ from databank.kit.http import Identity, ServiceClient
 from databank.kit.keys import load_or_make_admin_token, load_or_make_key
 from schemas.ids import did_web
 from schemas.participant import JoinRequest, Jwk, Role
+from schemas.seal import log_origin
 from schemas.signature import SigningKey
 
 PACKAGE: Final = "clearing"
 HANDLE: Final = "clearing"
+MEMORY: Final = "log-checkpoint"  # in the data folder: the checkpoint signed last
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,8 @@ def create_app(
         max_age_seconds=settings.registry_max_age_seconds,
         grace_seconds=settings.registry_grace_seconds,
     )
+    log = _open_log(settings, key, database, make_nonce=make_id)
+    publisher = Publisher(log, database, clock=clock, seconds=settings.checkpoint_seconds)
     context = Context(
         did=settings.did,
         key=key.public,
@@ -78,22 +86,15 @@ def create_app(
         admin_token=load_or_make_admin_token(settings),
     )
 
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        if outside.registration is not None:
-            outside.registration.start()
-        yield
-        if outside.registration is not None:
-            outside.registration.stop()
-        outside.http.close()
-        database.close()
-
     app = create_base_app(
-        "Clearing", context, body_bytes_max=settings.body_bytes_max, lifespan=lifespan
+        "Clearing",
+        context,
+        body_bytes_max=settings.body_bytes_max,
+        lifespan=_lifespan(outside, publisher, database),
     )
     app.state.clearing = Clearing(
-        signing_key=key,
-        make_nonce=make_id,
+        log=log,
+        committer=Committer(database, log, clock=clock),
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
@@ -102,12 +103,42 @@ def create_app(
     return app
 
 
+def _lifespan(
+    outside: _Outside, publisher: Publisher, database: Database
+) -> Callable[[], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        if outside.registration is not None:
+            outside.registration.start()
+        publisher.start()
+        yield
+        publisher.stop()
+        if outside.registration is not None:
+            outside.registration.stop()
+        outside.http.close()
+        database.close()
+
+    return lifespan
+
+
+def _open_log(
+    settings: ClearingSettings, key: SigningKey, database: Database, *, make_nonce: IdMaker
+) -> Log:
+    origin, memory = log_origin(settings.url), settings.data_dir / MEMORY
+    log = Log(key, origin=origin, memory=memory, make_nonce=make_nonce)
+    with database.unit_of_work() as uow:
+        log.open(uow)
+    return log
+
+
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
+        clearing.bundle.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,
+        clearing.log.routes,
         clearing.settlement.routes,
         clearing.notices,
     ):

@@ -8,24 +8,24 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from databank.kit.clock import IdMaker
+from clearing.log.service import Log
+from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
-from schemas.signature import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """The service's key and terms; stands in ``app.state.clearing``."""
+    """The service's log and terms; stands in ``app.state.clearing``."""
 
-    signing_key: SigningKey
-    make_nonce: IdMaker
+    log: Log
+    committer: Committer
     broker_did: ParticipantId
     fee_bps: int
     grant_life: timedelta
 
 
 def get_clearing(request: Request) -> Clearing:
-    """Return the service's key and terms."""
+    """Return the service's log and terms."""
     clearing: Clearing = request.app.state.clearing
     return clearing
 

@@ -29,6 +29,12 @@ class ClearingSettings(ServiceSettings):
     grant_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How long a hold on a deposit lasts, seconds."
     )
+    checkpoint_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=3600,
+        description="How often a checkpoint of the log is signed if leaves were added, seconds.",
+    )
     name: str = Field(
         default="산업데이터은행 청산소",
         min_length=1,

@@ -3,6 +3,7 @@
 from clearing.agreements import store as agreements_store
 from clearing.grants import store as grants_store
 from clearing.ledger import store as ledger_store
+from clearing.log import store as log_store
 from clearing.metering import store as metering_store
 from clearing.parties import store as parties_store
 from clearing.rating import store as rating_store
@@ -14,6 +15,7 @@ __all__ = [
     "grants_store",
     "kit_store",
     "ledger_store",
+    "log_store",
     "metering_store",
     "parties_store",
     "rating_store",

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
@@ -79,6 +80,8 @@ ARROW_SCHEMA: Final = pa.schema(
 )
 
 
+_MOMENT_MIN: Final = -62_135_596_800 * 10**6  # year 1 in microseconds since 1970
+_MOMENT_MAX: Final = 253_402_300_799 * 10**6  # the end of year 9999
 _COLUMNS: Final = tuple(ARROW_SCHEMA.names)  # the fields of UsageRecord, in their order
 _ACT: Final = _COLUMNS.index("act")
 _ACTS: Final = {act.value: act for act in Act}
@@ -92,7 +95,8 @@ class BatchHeader(OwnWire):
     """What a connector signs for a batch.
 
     ``previous_sha256`` is the body hash of the batch before it in the stream, zeros for the
-    first.
+    first. ``slices_root`` is the Merkle root over the batch's slices, one for each agreement
+    (`schemas.slices`), so that one agreement's records can be shown without the others'.
     """
 
     provider_id: ParticipantId
@@ -101,12 +105,16 @@ class BatchHeader(OwnWire):
     records_count: int = Field(ge=1, le=BATCH_RECORDS_MAX)
     body_sha256: Sha256
     previous_sha256: Sha256
+    slices_root: Sha256
+    slices_count: int = Field(ge=1, le=BATCH_RECORDS_MAX)
 
 
 class Receipt(OwnWire):
-    """What clearing signs for a batch that it has booked.
+    """What clearing signs for a batch that it has booked; itself leaf ``log_index`` of its log.
 
     ``entries_sha256`` is over the ids of its ledger entries, sorted and joined by newlines.
+    ``header_sha256`` is over the batch's signed header as it came, ``signer`` the RFC 7638
+    thumbprint of the key that it verified under.
     """
 
     provider_id: ParticipantId
@@ -117,6 +125,10 @@ class Receipt(OwnWire):
     charged_micro: MicroWon  # without VAT
     entries_count: int
     entries_sha256: Sha256
+    header_sha256: Sha256
+    signer: str
+    log_origin: str
+    log_index: int = Field(ge=0)
     nonce: str
 
 
@@ -160,18 +172,37 @@ class RecordList(OwnWire):
     next_cursor: str | None = None
 
 
+def table_of(records: list[UsageRecord]) -> pa.Table:
+    """Return records as a table."""
+    columns = {name: [getattr(record, name) for record in records] for name in _COLUMNS}
+    return pa.Table.from_pydict(columns, ARROW_SCHEMA)
+
+
 def encode_batch(records: list[UsageRecord]) -> bytes:
     """Return records as one Arrow IPC stream."""
-    columns = {name: [getattr(record, name) for record in records] for name in _COLUMNS}
-    table = pa.Table.from_pydict(columns, ARROW_SCHEMA)
+    return encode_table(table_of(records))
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """Return a table of records as one Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, ARROW_SCHEMA) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
 
 
-def decode_batch(body: bytes, header: BatchHeader) -> list[UsageRecord]:
-    """Read a batch and check it against its header.
+def records_of(table: pa.Table) -> list[UsageRecord]:
+    """Return the rows of a checked table as records."""
+    columns = [column.to_pylist() for column in table.columns]
+    columns[_ACT] = [_ACTS[act] for act in columns[_ACT]]
+    return [UsageRecord(*row) for row in zip(*columns, strict=True)]
+
+
+def read_columns(body: bytes, header: BatchHeader) -> pa.Table:
+    """Read a batch and check it against its header, without an object for each record.
+
+    Returns:
+        One row for each record, columns as in ``ARROW_SCHEMA``, in the order of ``seq``.
 
     Raises:
         BadBatchError: Other hash, schema, count or sequence than the header says, or a
@@ -182,17 +213,18 @@ def decode_batch(body: bytes, header: BatchHeader) -> list[UsageRecord]:
     if hashlib.sha256(body).hexdigest() != header.body_sha256:
         raise BadBatchError("body_sha256 does not match the body")
     try:
-        table = _read_table(body)
-        if table.num_rows != header.records_count:
-            raise BadBatchError("records_count does not match the body")
-        columns = [column.to_pylist() for column in table.columns]
-        columns[_ACT] = [_ACTS[act] for act in columns[_ACT]]
-        records = [UsageRecord(*row) for row in zip(*columns, strict=True)]
-    except (pa.ArrowException, OSError, LookupError, OverflowError, TypeError, ValueError) as error:
+        table = _read_table(body).combine_chunks()
+    except (pa.ArrowException, OSError, OverflowError, TypeError, ValueError) as error:
         raise error if isinstance(error, BadBatchError) else BadBatchError(str(error)) from None
-    for expected, record in enumerate(records, header.first_seq):
-        _check_record(record, expected)
-    return records
+    if table.num_rows != header.records_count:
+        raise BadBatchError("records_count does not match the body")
+    _check_columns(table, header.first_seq)
+    return table
+
+
+def decode_batch(body: bytes, header: BatchHeader) -> list[UsageRecord]:
+    """Read a batch as records, checked as `read_columns` does."""
+    return records_of(read_columns(body, header))
 
 
 def _read_table(body: bytes) -> pa.Table:
@@ -235,12 +267,22 @@ def _unsigned(buffer: bytes, start: int, size: int) -> int:
     return int.from_bytes(buffer[start : start + size], "little")
 
 
-def _check_record(record: UsageRecord, expected_seq: int) -> None:
-    if record.seq != expected_seq:
-        raise BadBatchError(f"seq {record.seq} where {expected_seq} is due")
-    for quantity in (record.rows_count, record.bytes_count, record.queries_count):
-        if not 0 <= quantity <= QUANTITY_MAX:
-            raise BadBatchError(f"quantity out of range in seq {record.seq}")
+def _check_columns(table: pa.Table, first_seq: int) -> None:
+    due = pa.array(range(first_seq, first_seq + table.num_rows), pa.int64())
+    seqs = table.column("seq").chunk(0)
+    if not seqs.equals(due):
+        wrong = pc.index(pc.not_equal(seqs, due), True).as_py()
+        raise BadBatchError(f"seq {seqs[wrong].as_py()} where {first_seq + wrong} is due")
+    for name in ("rows_count", "bytes_count", "queries_count"):
+        span = pc.min_max(table.column(name)).as_py()
+        if not 0 <= span["min"] <= span["max"] <= QUANTITY_MAX:
+            raise BadBatchError(f"{name} out of range: {span['min']} to {span['max']}")
+    acts = set(pc.unique(table.column("act")).to_pylist())
+    if unknown := acts - set(_ACTS):
+        raise BadBatchError(f"unknown act {min(unknown)!r}")
+    moments = pc.min_max(table.column("occurred_at").cast(pa.int64())).as_py()
+    if not _MOMENT_MIN <= moments["min"] <= moments["max"] <= _MOMENT_MAX:
+        raise BadBatchError("occurred_at lies outside the calendar")
 
 
 def sign_header(header: BatchHeader, key: SigningKey) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from schemas.bank import AgreementRecord, AgreementStatus
 from schemas.ids import ParticipantId
+from schemas.seal import SealedAgreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,12 @@ class Agreement:
     fee_bps: int
     is_confirmed_by_provider: bool = False
     is_confirmed_by_consumer: bool = False
+    seal: str | None = None  # the signed leaf of the log, from when usage may be booked
+
+    @property
+    def sealed(self) -> SealedAgreement:
+        """What the seal is over: all that charges are computed from."""
+        return SealedAgreement(record=self.record, fee_bps=self.fee_bps)
 
     @property
     def status(self) -> AgreementStatus:
@@ -35,10 +42,14 @@ class Agreement:
         return self.status is AgreementStatus.ACTIVE
 
     def confirmed_by(self, party: ParticipantId, record: AgreementRecord) -> Agreement:
-        """Return the agreement after a party told it; the title is the supplier's word."""
+        """Return the agreement after a party told it.
+
+        The title is the supplier's word until the agreement is sealed.
+        """
+        is_last_word = party == self.record.provider_id and self.seal is None
         return replace(
             self,
-            record=record if party == self.record.provider_id else self.record,
+            record=record if is_last_word else self.record,
             is_confirmed_by_provider=self.is_confirmed_by_provider
             or party == self.record.provider_id,
             is_confirmed_by_consumer=self.is_confirmed_by_consumer

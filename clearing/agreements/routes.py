@@ -20,7 +20,9 @@ def tell_agreement(
     record: AgreementRecord, caller: CallerDep, clearing: ClearingDep
 ) -> AgreementAnswer:
     """Tell a finalized agreement; it is active when both sides did."""
-    return service.confirm(caller.uow, record, caller.participant, fee_bps=clearing.fee_bps)
+    return service.confirm(
+        caller.uow, record, caller.participant, clearing.log, fee_bps=clearing.fee_bps
+    )
 
 
 @router.get("/agreements/{agreement_id}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clearing.agreements.model import Agreement, differing_fields, parties_of
 from clearing.agreements.store import add_if_new, find_agreement, put_confirmations
+from clearing.log.service import Log
 from clearing.parties.store import remember
 from databank.kit.db import UnitOfWork
 from schemas.bank import AgreementAnswer, AgreementRecord
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
 from schemas.problem import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError
+from schemas.seal import SealKind
 from schemas.wire import Text
 
 
@@ -21,14 +25,15 @@ class AgreementConflictError(ConflictError):
 
 
 def confirm(
-    uow: UnitOfWork, record: AgreementRecord, caller: Participant, *, fee_bps: int
+    uow: UnitOfWork, record: AgreementRecord, caller: Participant, log: Log, *, fee_bps: int
 ) -> AgreementAnswer:
-    """Take one side's record of an agreement.
+    """Take one side's record of an agreement; seal it once usage may be booked.
 
     Raises:
         ForbiddenError: The caller is no party of it.
         InvalidRequestError: Supplier and consumer are the same.
         AgreementConflictError: The other side, or the caller before, told something else.
+        LogBrokenError: The log does not continue what was signed.
     """
     if caller.id not in parties_of(record):
         raise ForbiddenError(
@@ -51,6 +56,9 @@ def confirm(
             fields=names,
         )
     agreement = agreement.confirmed_by(caller.id, record)
+    if agreement.is_meterable and agreement.seal is None:
+        id_, digest = record.agreement_id, agreement.sealed.sha256
+        agreement = replace(agreement, seal=log.seal(uow, SealKind.AGREEMENT, id_, digest))
     put_confirmations(uow, agreement)
     return AgreementAnswer(agreement_id=record.agreement_id, status=agreement.status)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from sqlalchemy import Column, Text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,6 +27,7 @@ class AgreementRow(SQLModel, table=True):
     fee_bps: int
     is_confirmed_by_provider: bool
     is_confirmed_by_consumer: bool
+    seal: str | None = Field(default=None, sa_column=Column(Text))  # once usage may be booked
 
 
 def find_agreement(
@@ -72,13 +74,21 @@ def put_confirmations(uow: UnitOfWork, agreement: Agreement) -> None:
     row.record = json.dumps(agreement.record.to_json(), ensure_ascii=False)
     row.is_confirmed_by_provider = agreement.is_confirmed_by_provider
     row.is_confirmed_by_consumer = agreement.is_confirmed_by_consumer
+    row.seal = agreement.seal
     uow.session.flush()
 
 
 def _from_row(row: AgreementRow) -> Agreement:
     return Agreement(
-        AgreementRecord.model_validate_json(row.record),
+        _record(row.record),
         row.fee_bps,
         row.is_confirmed_by_provider,
         row.is_confirmed_by_consumer,
+        row.seal,
     )
+
+
+@lru_cache(maxsize=4096)
+def _record(text: str) -> AgreementRecord:
+    """Read a stored record; batches of one supplier name the same agreements again and again."""
+    return AgreementRecord.model_validate_json(text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -41,6 +42,7 @@ from schemas.problem import (
     InsufficientBalanceError,
     InvalidRequestError,
     NotFoundError,
+    ProblemError,
 )
 from schemas.wire import Text
 
@@ -132,6 +134,18 @@ class Books:
         balances = tuple(self._accounts[leg.account_id].credit_balance for leg in entry.legs)
         self._bookings[entry.id] = store.Booking(entry, balances)
         return True
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Forget what is posted inside if it raises."""
+        before = (dict(self._accounts), dict(self._holds), dict(self._bookings))
+        marks = (set(self._touched), set(self._new_holds), set(self._changed_holds))
+        try:
+            yield
+        except ProblemError:
+            self._accounts, self._holds, self._bookings = before
+            self._touched, self._new_holds, self._changed_holds = marks
+            raise
 
     def look_up(self, ids: Iterable[EntryId]) -> None:
         """Ask for many entries at once whether they were booked before."""

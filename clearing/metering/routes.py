@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from clearing.context import ClearingDep
 from clearing.metering import service
-from databank.kit.app import CallerDep, consume_token, get_context, identify, problem_response
+from databank.kit.app import CallerDep, get_context, identify
 from schemas.ids import AgreementId
 from schemas.usage import (
     BODY_BYTES_MAX,
@@ -46,17 +46,12 @@ def take_batch(
     body: Annotated[bytes, Depends(_raw_body)],
     jws: Annotated[str, Header(alias=HEADER)],
     clearing: ClearingDep,
-) -> ReceiptAnswer | Response:
+) -> ReceiptAnswer:
     """Book a batch of usage records, exactly once."""
-    context = get_context(request)
     participant, claims = identify(request)
-    now = context.clock()
+    now = get_context(request).clock()
     batch = service.read(jws, body, participant, now=now)  # before the transaction opens
-    signer = service.Signer(clearing.signing_key, clearing.make_nonce)
-    with context.database.unit_of_work() as uow:
-        consume_token(uow, claims)
-        answer = service.take(uow, batch, signer, now=now)
-    return ReceiptAnswer(receipt=answer) if isinstance(answer, str) else problem_response(answer)
+    return ReceiptAnswer(receipt=clearing.committer.book(batch, claims))
 
 
 @router.get("/usage/stream")

@@ -2,100 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Final
 
-from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
-from clearing.agreements.store import find_agreements
-from clearing.ledger.entries import Sale, entry_id, sale_entry
-from clearing.ledger.model import Book, EntryId, Kind
-from clearing.ledger.service import Books
+from clearing.log.service import Log
 from clearing.metering import store
-from clearing.metering.stream import Fit, Position, first_difference
-from clearing.rating.rate import OutOfRangeError, Rated, charge, runs_of
-from clearing.rating.store import add_usage, lock_meters
-from databank.kit.clock import IdMaker
+from clearing.metering.desk import Batch, Desk
+from clearing.metering.groups import groups_of
+from clearing.metering.problems import InvalidBatchError
 from databank.kit.db import UnitOfWork
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
-from schemas.problem import ConflictError, ForbiddenError, InvalidRequestError
-from schemas.signature import BadSignatureError, SigningKey, peek_header
+from schemas.problem import ForbiddenError, ProblemError
+from schemas.signature import BadSignatureError, peek_header
+from schemas.slices import split_as
 from schemas.usage import (
     BadBatchError,
-    Receipt,
     RecordList,
     RecordView,
     StreamPosition,
-    UsageRecord,
     decode_batch,
-    sign_receipt,
+    read_columns,
     verify_header,
 )
-from schemas.wire import Text, format_time
 
-AHEAD_MAX: Final = timedelta(minutes=5)  # how far a meter's clock may be ahead of ours
 PAGE_BATCHES_MAX: Final = 8
-
-
-class InvalidBatchError(InvalidRequestError):
-    """The batch is not what its header says, or the header is not the caller's."""
-
-    slug = "invalid-batch"
-    title = Text(ko="사용 기록 묶음이 올바르지 않습니다", en="The usage batch is invalid")
-
-
-class SequenceGapError(ConflictError):
-    """Another sequence number is due."""
-
-    slug = "sequence-gap"
-    title = Text(ko="사용 기록의 순번이 이어지지 않습니다", en="The batch is out of sequence")
-
-
-class ChainBrokenError(ConflictError):
-    """The batch follows another batch than the one that was booked."""
-
-    slug = "batch-chain-broken"
-    title = Text(ko="앞 묶음의 해시가 다릅니다", en="The batch follows another one than booked")
-
-
-class EquivocationError(ConflictError):
-    """Other content was signed under a sequence number that is booked."""
-
-    slug = "equivocation"
-    title = Text(ko="같은 순번으로 다른 기록이 있습니다", en="Two contents under one number")
-
-
-class RecordRefusedError(InvalidRequestError):
-    """One record contradicts its agreement or the clock."""
-
-    slug = "record-refused"
-    title = Text(ko="사용 기록을 받을 수 없습니다", en="A usage record is refused")
-
-
-class AgreementPendingError(ConflictError):
-    """A record's agreement is not confirmed yet."""
-
-    slug = "agreement-pending"
-    title = Text(ko="합의가 아직 확정되지 않았습니다", en="The agreement is not confirmed yet")
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch whose signature, hash and form were checked."""
-
-    signed: store.SignedBatch
-    records: list[UsageRecord]
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Signs receipts."""
-
-    key: SigningKey
-    make_nonce: IdMaker
 
 
 def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
@@ -113,7 +47,10 @@ def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
                 ko="자기 회사의 사용 기록만 보낼 수 있습니다.",
                 en="A provider sends usage records of its own only.",
             )
-        return Batch(store.SignedBatch(header, jws, body), decode_batch(body, header))
+        signed = store.SignedBatch(header, jws, body)
+        table = read_columns(body, header)
+        slices = split_as(header, table)
+        return Batch(signed, key, groups_of(slices.parts), table["occurred_at"][-1].as_py())
     except (BadSignatureError, BadBatchError) as error:
         raise InvalidBatchError(
             ko=f"묶음을 다시 만들어 서명해 보내세요: {error}",
@@ -121,220 +58,36 @@ def read(jws: str, body: bytes, caller: Participant, *, now: datetime) -> Batch:
         ) from None
 
 
-def take(
-    uow: UnitOfWork, batch: Batch, signer: Signer, *, now: datetime
-) -> str | EquivocationError:
+def take(uow: UnitOfWork, batch: Batch, log: Log, *, now: datetime) -> str:
     """Book a batch once and return its receipt; the same batch again gets the same receipt.
 
-    A contradiction is returned, not raised, because its evidence has to be committed.
+    Raises:
+        ProblemError: As `take_all` returns.
+        LogBrokenError: The log does not continue what was signed.
+    """
+    (outcome,) = take_all(uow, [batch], log, now=now)
+    if isinstance(outcome, ProblemError):
+        raise outcome
+    return outcome
+
+
+def take_all(
+    uow: UnitOfWork, batches: Sequence[Batch], log: Log, *, now: datetime
+) -> list[str | ProblemError]:
+    """Book batches, each once and in this order, as if each came alone; return their receipts.
+
+    In a receipt's place stands why a batch was refused: `SequenceGapError`, `ChainBrokenError`,
+    `EquivocationError` (its evidence has to be committed), `AgreementPendingError` (try again),
+    `RecordRefusedError`, or a problem of the books. A refused batch changes nothing else.
 
     Raises:
-        SequenceGapError: Another sequence number is due.
-        ChainBrokenError: The batch follows another one than booked.
-        AgreementPendingError: An agreement is unknown or half confirmed; try again.
-        RecordRefusedError: A record contradicts its agreement or the clock.
+        LogBrokenError: The log does not continue what was signed.
     """
-    header = batch.signed.header
-    position = store.lock_position(uow, header.provider_id, header.epoch)
-    fit = position.fit(header)
-    if fit is Fit.BEFORE:
-        return _again(uow, batch, position, now)
-    if fit is Fit.GAP:
-        raise _gap(position)
-    if fit is Fit.OTHER_CHAIN:
-        raise ChainBrokenError(
-            ko="previous_sha256이 마지막으로 받은 묶음과 다릅니다. GET /usage/stream을 확인하세요.",
-            en="previous_sha256 is not that of the batch booked last. Ask GET /usage/stream.",
-            expected_seq=position.next_seq,
-            last_body_sha256=position.last_body_sha256,
-        )
-    agreements = find_agreements(uow, {record.agreement_id for record in batch.records})
-    groups = _grouped(batch, agreements, latest=now + AHEAD_MAX)
-    rated = _rate(uow, groups, agreements, header.first_seq)
-    entries = _book(uow, batch, rated, agreements, now)
-    receipt = sign_receipt(_receipt(batch, rated, entries, signer.make_nonce()), signer.key)
-    store.put_batch(
-        uow,
-        batch.signed,
-        entries=[(agreement_id, entries.get(agreement_id)) for agreement_id in rated],
-        receipt=receipt,
-        after=position.after(header),
-        now=now,
-    )
-    return receipt
-
-
-def _again(
-    uow: UnitOfWork, batch: Batch, position: Position, now: datetime
-) -> str | EquivocationError:
-    header = batch.signed.header
-    booked = store.overlapping(uow, header)
-    first = booked[0]
-    if (first.first_seq, first.body_sha256) == (header.first_seq, header.body_sha256):
-        return first.receipt
-    records = [record for stored in booked for record in decode_batch(stored.body, stored.header())]
-    seq = first_difference(records, batch.records)
-    if seq is None:  # the same records, grouped in another way
-        raise _gap(position)
-    store.put_evidence(uow, batch.signed, contradicted_seq=seq, now=now)
-    return EquivocationError(
-        ko=f"순번 {seq}은(는) 다른 내용으로 이미 기록되었습니다. 두 서명을 증거로 보관합니다.",
-        en=f"Sequence number {seq} was booked with other content. Both signed batches are kept.",
-        seq=seq,
-        expected_seq=position.next_seq,
-    )
-
-
-def _gap(position: Position) -> SequenceGapError:
-    return SequenceGapError(
-        ko=f"순번 {position.next_seq}부터 보내야 합니다.",
-        en=f"Send from sequence number {position.next_seq} on.",
-        expected_seq=position.next_seq,
-        last_body_sha256=position.last_body_sha256,
-    )
-
-
-def _grouped(
-    batch: Batch, agreements: dict[AgreementId, Agreement], *, latest: datetime
-) -> dict[AgreementId, list[UsageRecord]]:
-    """Check each record against its agreement; return them by agreement, in order."""
-    groups: dict[AgreementId, list[UsageRecord]] = {}
-    provider_id = batch.signed.header.provider_id
-    for record in batch.records:
-        group = groups.get(record.agreement_id)
-        if group is None:
-            agreement = agreements.get(record.agreement_id)
-            _check_agreement(record, agreement, provider_id)
-            group = groups[record.agreement_id] = []
-        told = agreements[record.agreement_id].record
-        if record.consumer_id != told.consumer_id or record.dataset_id != told.dataset_id:
-            raise _refused(
-                record.seq, "수요기업이나 데이터셋이 합의와 다릅니다", "not as the agreement says"
-            )
-        if not told.agreed_at - AHEAD_MAX <= record.occurred_at <= latest:
-            moment = format_time(record.occurred_at)
-            raise _refused(
-                record.seq,
-                f"{moment}은 합의 전이거나 미래입니다",
-                f"{moment} is before the agreement or in the future",
-            )
-        group.append(record)
-    return groups
-
-
-def _check_agreement(
-    record: UsageRecord, agreement: Agreement | None, provider_id: ParticipantId
-) -> None:
-    if agreement is not None and agreement.record.provider_id != provider_id:
-        raise _refused(record.seq, "다른 공급기업의 합의입니다", "another supplier's agreement")
-    if agreement is None or not agreement.is_meterable:
-        raise AgreementPendingError(
-            ko=f"순번 {record.seq}: 합의 {record.agreement_id}을(를) 양쪽이 알리기 전입니다. "
-            "잠시 뒤 다시 보내세요.",
-            en=f"Seq {record.seq}: both sides have not told agreement {record.agreement_id} yet. "
-            "Send it again later.",
-            seq=record.seq,
-            agreement_id=record.agreement_id,
-            retryable=True,
-        )
-
-
-def _refused(seq: int, ko: str, en: str) -> RecordRefusedError:
-    return RecordRefusedError(
-        ko=f"순번 {seq}: {ko}. 기록을 확인하세요.",
-        en=f"Seq {seq}: {en}. Check the record.",
-        seq=seq,
-    )
-
-
-def _rate(
-    uow: UnitOfWork,
-    groups: dict[AgreementId, list[UsageRecord]],
-    agreements: dict[AgreementId, Agreement],
-    first_seq: int,
-) -> dict[AgreementId, Rated]:
-    meters = lock_meters(uow, groups)
-    rated = {}
-    for agreement_id in sorted(groups):
-        agreement = agreements[agreement_id]
-        try:
-            rated[agreement_id] = charge(
-                agreement.record.plan,
-                meters[agreement_id],
-                runs_of(groups[agreement_id]),
-                fee_bps=agreement.fee_bps,
-            )
-        except OutOfRangeError:
-            seq = groups[agreement_id][0].seq
-            raise _refused(
-                max(seq, first_seq), "청구액이 너무 큽니다", "the charge is out of range"
-            ) from None
-    add_usage(uow, rated)
-    return rated
-
-
-def _book(
-    uow: UnitOfWork,
-    batch: Batch,
-    rated: dict[AgreementId, Rated],
-    agreements: dict[AgreementId, Agreement],
-    now: datetime,
-) -> dict[AgreementId, EntryId]:
-    """Book one entry for each priced agreement; return their ids."""
-    header = batch.signed.header
-    sales = [
-        Sale(
-            book=Book.ACCRUAL,
-            agreement_id=agreement_id,
-            consumer_id=agreements[agreement_id].record.consumer_id,
-            provider_id=header.provider_id,
-            memo=agreements[agreement_id].record.dataset_title,
-            amounts=its.total,
-        )
-        for agreement_id, its in rated.items()
-        if its.total.paid or its.total.fee
-    ]
-    accounts = {id_ for sale in sales for id_ in (*sale.wallet.accounts, *sale.credit_accounts)}
-    books = Books.open(uow, accounts, now=now)
-    for wallet in {sale.wallet for sale in sales}:
-        books.freshen(wallet)
-    cause = (header.provider_id, header.epoch, header.first_seq)
-    ids = {
-        s.agreement_id: entry_id(Book.ACCRUAL, Kind.USAGE, *cause, s.agreement_id) for s in sales
-    }
-    books.look_up(ids.values())
-    last = batch.records[-1].occurred_at
-    booked: dict[AgreementId, EntryId] = {}
-    for sale in sales:
-        entry = sale_entry(
-            sale,
-            id_=ids[sale.agreement_id],
-            kind=Kind.USAGE,
-            deposit=books.account(sale.wallet.deposit),
-            holds=books.holds_for(sale.agreement_id),
-            occurred_at=last,
-        )
-        if entry is not None and books.post(entry):
-            booked[sale.agreement_id] = entry.id
-    books.save()
-    return booked
-
-
-def _receipt(
-    batch: Batch, rated: dict[AgreementId, Rated], entries: dict[AgreementId, EntryId], nonce: str
-) -> Receipt:
-    header = batch.signed.header
-    return Receipt(
-        provider_id=header.provider_id,
-        epoch=header.epoch,
-        first_seq=header.first_seq,
-        next_seq=header.first_seq + header.records_count,
-        body_sha256=header.body_sha256,
-        charged_micro=sum(its.total.supply for its in rated.values()),
-        entries_count=len(entries),
-        entries_sha256=hashlib.sha256("\n".join(sorted(entries.values())).encode()).hexdigest(),
-        nonce=nonce,
-    )
+    log.check()
+    desk = Desk.open(uow, batches, log, now=now)
+    outcomes = [desk.take(batch) for batch in batches]
+    receipts = desk.save()
+    return [o if isinstance(o, ProblemError) else receipts[o] for o in outcomes]
 
 
 def position_of(uow: UnitOfWork, provider_id: ParticipantId, epoch: int) -> StreamPosition:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    LargeBinary,
+    Text,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy import bindparam as bind
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
@@ -44,6 +56,7 @@ class BatchRow(SQLModel, table=True):
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     receipt: str = Field(sa_column=Column(Text, nullable=False))
     received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    signer: str | None = None  # the key that the header verified under; none before the log
 
 
 class BatchAgreementRow(SQLModel, table=True):
@@ -73,6 +86,12 @@ class EvidenceRow(SQLModel, table=True):
     received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+_STREAM: Final[Any] = StreamRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_ADD_BATCH: Final = insert(BatchRow.__table__)  # type: ignore[attr-defined]  # as above
+_ADD_LINK: Final = insert(BatchAgreementRow.__table__)  # type: ignore[attr-defined]  # as above
+_CHUNK: Final = 400  # keys in one statement
+
+
 @dataclass(frozen=True, slots=True)
 class SignedBatch:
     """A batch as it came: the header, its signature and the body."""
@@ -92,7 +111,9 @@ class StoredBatch:
     records_count: int
     body_sha256: str
     body: bytes
+    jws: str
     receipt: str
+    signer: str | None
 
     def header(self) -> BatchHeader:
         """Return what is needed to decode the body again."""
@@ -103,6 +124,8 @@ class StoredBatch:
             records_count=self.records_count,
             body_sha256=self.body_sha256,
             previous_sha256=FIRST_PREVIOUS_SHA256,
+            slices_root=FIRST_PREVIOUS_SHA256,
+            slices_count=1,
         )
 
 
@@ -112,68 +135,101 @@ def position(uow: UnitOfWork, provider_id: ParticipantId, epoch: int) -> Positio
     return Position() if row is None else Position(row.next_seq, row.last_body_sha256)
 
 
-def lock_position(uow: UnitOfWork, provider_id: ParticipantId, epoch: int) -> Position:
-    """Return where a stream stands, locked until the transaction ends."""
+StreamKey = tuple[ParticipantId, int]  # provider and epoch
+
+
+def lock_positions(uow: UnitOfWork, keys: Iterable[StreamKey]) -> dict[StreamKey, Position]:
+    """Return where streams stand, locked in one order until the transaction ends."""
+    wanted = sorted(set(keys))
     dialect = postgresql if uow.is_postgres else sqlite
     start = Position()
-    uow.session.execute(
-        dialect.insert(StreamRow).on_conflict_do_nothing(),
+    rows = [
         {
             "provider_id": provider_id,
             "epoch": epoch,
             "next_seq": start.next_seq,
             "last_body_sha256": start.last_body_sha256,
-        },
-    )
-    query = (
-        select_rows(StreamRow)
-        .where(col(StreamRow.provider_id) == provider_id, col(StreamRow.epoch) == epoch)
-        .with_for_update()
-    )
-    row = uow.session.exec(query).one()
-    return Position(row.next_seq, row.last_body_sha256)
+        }
+        for provider_id, epoch in wanted
+    ]
+    uow.run_each(dialect.insert(_STREAM).on_conflict_do_nothing(), rows)
+    found: dict[StreamKey, Position] = {}
+    for at in range(0, len(wanted), _CHUNK):
+        is_ours = tuple_(_STREAM.c.provider_id, _STREAM.c.epoch).in_(wanted[at : at + _CHUNK])
+        query = select(_STREAM).where(is_ours).order_by(_STREAM.c.provider_id, _STREAM.c.epoch)
+        for row in uow.run(query.with_for_update()):
+            key = (ParticipantId(row.provider_id), row.epoch)
+            found[key] = Position(row.next_seq, row.last_body_sha256)
+    return found
 
 
-def put_batch(
-    uow: UnitOfWork,
-    batch: SignedBatch,
-    *,
-    entries: Sequence[tuple[AgreementId, str | None]],
-    receipt: str,
-    after: Position,
-    now: datetime,
-) -> None:
-    """Store a batch and move its stream's watermark."""
-    header = batch.header
-    uow.session.add(
-        BatchRow(
+def put_positions(uow: UnitOfWork, positions: Mapping[StreamKey, Position]) -> None:
+    """Write where streams stand."""
+    uow.run_each(
+        update(_STREAM).where(_STREAM.c.provider_id == bind("p"), _STREAM.c.epoch == bind("e")),
+        [
+            {
+                "p": key[0],
+                "e": key[1],
+                "next_seq": at.next_seq,
+                "last_body_sha256": at.last_body_sha256,
+            }
+            for key, at in positions.items()
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A batch that is being booked: as it came, with its receipt, its signer and its entries."""
+
+    signed: SignedBatch
+    receipt: str
+    signer: str
+    entries: Mapping[AgreementId, str | None]
+
+    @property
+    def stored(self) -> StoredBatch:
+        """The batch as it will be read back."""
+        header = self.signed.header
+        return StoredBatch(
             provider_id=header.provider_id,
             epoch=header.epoch,
             first_seq=header.first_seq,
             records_count=header.records_count,
             body_sha256=header.body_sha256,
-            header=batch.jws,
-            body=batch.body,
-            receipt=receipt,
-            received_at=now,
+            body=self.signed.body,
+            jws=self.signed.jws,
+            receipt=self.receipt,
+            signer=self.signer,
         )
-    )
-    stream = uow.session.get_one(StreamRow, (header.provider_id, header.epoch))
-    stream.next_seq, stream.last_body_sha256 = after.next_seq, after.last_body_sha256
-    uow.session.flush()
-    uow.session.execute(
-        insert(BatchAgreementRow),
-        [
+
+
+def put_batches(uow: UnitOfWork, batches: Sequence[NewBatch], *, now: datetime) -> None:
+    """Store batches, and which agreements each is about."""
+    rows, links = [], []
+    for new in batches:
+        header = new.signed.header
+        key = {
+            "provider_id": header.provider_id,
+            "epoch": header.epoch,
+            "first_seq": header.first_seq,
+        }
+        rows.append(
             {
-                "provider_id": header.provider_id,
-                "epoch": header.epoch,
-                "first_seq": header.first_seq,
-                "agreement_id": agreement,
-                "entry_id": entry,
+                **key,
+                "records_count": header.records_count,
+                "body_sha256": header.body_sha256,
+                "header": new.signed.jws,
+                "body": new.signed.body,
+                "receipt": new.receipt,
+                "received_at": now,
+                "signer": new.signer,
             }
-            for agreement, entry in entries
-        ],
-    )
+        )
+        links += [{**key, "agreement_id": a, "entry_id": e} for a, e in new.entries.items()]
+    uow.run_each(_ADD_BATCH, rows)
+    uow.run_each(_ADD_LINK, links)
 
 
 def overlapping(uow: UnitOfWork, header: BatchHeader) -> list[StoredBatch]:
@@ -259,5 +315,7 @@ def _from_batch(row: BatchRow) -> StoredBatch:
         records_count=row.records_count,
         body_sha256=row.body_sha256,
         body=row.body,
+        jws=row.header,
         receipt=row.receipt,
+        signer=row.signer,
     )

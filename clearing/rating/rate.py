@@ -109,6 +109,14 @@ class Rated:
         """The charge over all months."""
         return sum(self.by_month.values(), Amounts())
 
+    def then(self, later: Rated) -> Rated:
+        """Return what these runs and the later ones cost together."""
+        by_month, counts = dict(self.by_month), dict(self.counts_by_month)
+        for month, amounts in later.by_month.items():
+            by_month[month] = by_month.get(month, Amounts()) + amounts
+            counts[month] = _add(counts.get(month, Run(month)), later.counts_by_month[month])
+        return Rated(later.meter, by_month, counts)
+
 
 def cumulative(plan: PricePlan, usage: Usage, fee_bps: int) -> Amounts:
     """Return what all of ``usage`` costs, in micro-won."""

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from clearing.context import ClearingDep
 from clearing.settlement import service, store
 from databank.kit.app import AdminDep, CallerDep, UowDep, get_context
 from schemas.bank import PaymentList, Statement, StatementList, TrialBalance
@@ -52,9 +53,11 @@ def get_payments(period: PeriodQuery, uow: UowDep) -> PaymentList:
 
 
 @router.post("/periods/{period}/statements", dependencies=[AdminDep])
-def issue_statements(period: PeriodPath, request: Request, uow: UowDep) -> StatementList:
+def issue_statements(
+    period: PeriodPath, request: Request, uow: UowDep, clearing: ClearingDep
+) -> StatementList:
     """Issue statements for what none of this month has said yet; returns all of the month."""
-    return service.issue(uow, period, now=get_context(request).clock())
+    return service.issue(uow, period, clearing.log, now=get_context(request).clock())
 
 
 @router.get("/trial-balance", dependencies=[AdminDep])

@@ -12,6 +12,7 @@ from clearing.ledger import store as ledger_store
 from clearing.ledger.entries import Sale, entry_id, sale_entry
 from clearing.ledger.model import Book, Kind
 from clearing.ledger.service import Books
+from clearing.log.service import Log
 from clearing.metering.store import count_records
 from clearing.parties.store import Party, find_parties
 from clearing.rating.rate import Amounts, Run
@@ -31,6 +32,7 @@ from schemas.bank import (
 from schemas.canonical import canonical_bytes, digest
 from schemas.ids import AgreementId, ParticipantId
 from schemas.problem import NotFoundError
+from schemas.seal import SealKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,19 @@ class Line:
     stated: store.Stated
 
 
-def issue(uow: UnitOfWork, period: str, *, now: datetime) -> StatementList:
-    """Issue statements for what no statement of this period has said yet; return all of them."""
+def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> StatementList:
+    """Issue statements for what no statement of this period has said yet; return all of them.
+
+    Raises:
+        LogBrokenError: The log does not continue what was signed.
+    """
+    log.check()
     store.lock_period(uow, period)
     lines = _new_lines(uow, period)
     if lines:
         store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
         _book_cash(uow, period, lines, now)
-        _write_documents(uow, period, lines, now)
+        _write_documents(uow, period, lines, log, now)
     return all_of(uow, period)
 
 
@@ -139,7 +146,7 @@ def _book_cash(uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now
 
 
 def _write_documents(
-    uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now: datetime
+    uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], log: Log, now: datetime
 ) -> None:
     purchases: dict[ParticipantId, list[Line]] = defaultdict(list)
     sales: dict[ParticipantId, list[Line]] = defaultdict(list)
@@ -162,8 +169,9 @@ def _write_documents(
             now=now,
         )
         json = statement.to_json()
-        text = canonical_bytes(json).decode()
-        document = store.Document(id_, period, statement.number, text, digest(json))
+        text, sha256 = canonical_bytes(json).decode(), digest(json)
+        seal = log.seal(uow, SealKind.STATEMENT, statement.statement_id, sha256)
+        document = store.Document(id_, period, statement.number, text, sha256, seal)
         store.add_document(uow, statement.statement_id, document, issued_at=now)
 
 

@@ -40,6 +40,7 @@ class StatementRow(SQLModel, table=True):
     document: str = Field(sa_column=Column(Text, nullable=False))
     document_sha256: str
     issued_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    seal: str | None = Field(default=None, sa_column=Column(Text))  # none before there was a log
 
 
 class StatementLineRow(SQLModel, table=True):
@@ -74,6 +75,7 @@ class Document:
     number: int
     json: str
     sha256: str
+    seal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ def add_document(
             document=document.json,
             document_sha256=document.sha256,
             issued_at=issued_at,
+            seal=document.seal,
         )
     )
     uow.session.flush()
@@ -161,13 +164,22 @@ def documents(
     if participant_id is not None:
         query = query.where(col(StatementRow.participant_id) == participant_id)
     query = query.order_by(col(StatementRow.participant_id), col(StatementRow.number))
-    return [
-        Document(
-            participant_id=ParticipantId(row.participant_id),
-            period=row.period,
-            number=row.number,
-            json=row.document,
-            sha256=row.document_sha256,
-        )
-        for row in uow.session.exec(query)
-    ]
+    return [_from_row(row) for row in uow.session.exec(query)]
+
+
+def documents_of(uow: UnitOfWork, participant_id: ParticipantId) -> Sequence[Document]:
+    """Return all statements of a participant."""
+    query = select_rows(StatementRow).where(col(StatementRow.participant_id) == participant_id)
+    query = query.order_by(col(StatementRow.period), col(StatementRow.number))
+    return [_from_row(row) for row in uow.session.exec(query)]
+
+
+def _from_row(row: StatementRow) -> Document:
+    return Document(
+        participant_id=ParticipantId(row.participant_id),
+        period=row.period,
+        number=row.number,
+        json=row.document,
+        sha256=row.document_sha256,
+        seal=row.seal,
+    )

@@ -6,6 +6,8 @@ import re
 from http import HTTPStatus
 from typing import Any, Final
 
+import httpx
+
 from connector.management.joining import check_joined
 from connector.runtime import Runtime
 from databank.kit.http import ServiceClient, expect_json
@@ -35,9 +37,26 @@ def ask_clearing(runtime: Runtime, path: str, params: dict[str, str]) -> dict[st
         NotJoinedError: Clearing does not know us, since we have not joined.
         RemoteRefusedError: It refuses for another reason.
     """
+    return expect_json(_answer(runtime, path, params))
+
+
+def ask_clearing_for_bytes(runtime: Runtime, path: str, params: dict[str, str]) -> bytes:
+    """Return clearing's answer as it came, for what is signed or hashed.
+
+    Raises:
+        NotJoinedError: Clearing does not know us, since we have not joined.
+        RemoteRefusedError: It refuses for another reason.
+    """
+    answer = _answer(runtime, path, params)
+    if not answer.is_success:
+        expect_json(answer)
+    return answer.content
+
+
+def _answer(runtime: Runtime, path: str, params: dict[str, str]) -> httpx.Response:
     clearing = runtime.settings.clearing_url.rstrip("/")
     client: ServiceClient = runtime.client
     answer = client.call("GET", f"{clearing}{path}", audience=did_web(clearing), params=params)
     if answer.status_code == HTTPStatus.UNAUTHORIZED:
         check_joined(runtime)  # says it in our own words, if that is why
-    return expect_json(answer)
+    return answer

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from connector.identity.rotation import rotate
 from connector.management import agreements as agreeing
 from connector.management import joining, transfers
 from connector.management import negotiations as negotiating
-from connector.management.bank import ask_clearing, check_period
+from connector.management.bank import ask_clearing, ask_clearing_for_bytes, check_period
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
+from schemas.bundle import BUNDLE_TYPE, Bundle
 from schemas.ids import AgreementId, ProcessId
 from schemas.management import (
     AgreementList,
@@ -172,3 +173,14 @@ def statement(
     check_period(period)
     params = {} if number is None else {"number": str(number)}
     return ask_clearing(runtime, f"/statements/{period}", params)
+
+
+@router.get("/statements/{period}/bundle", response_model=Bundle)
+def bundle(
+    period: str, runtime: RuntimeDep, number: Annotated[int | None, Query(ge=1, le=2**31)] = None
+) -> Response:
+    """Return our statement with all that it follows from, byte by byte as clearing made it."""
+    check_period(period)
+    params = {} if number is None else {"number": str(number)}
+    content = ask_clearing_for_bytes(runtime, f"/statements/{period}/bundle", params)
+    return Response(content, media_type=BUNDLE_TYPE)

@@ -18,13 +18,13 @@ from databank.kit.http import expect_json
 from schemas.ids import did_web
 from schemas.problem import ProblemError
 from schemas.signature import BadSignatureError
+from schemas.slices import seal_batch
 from schemas.usage import (
     HEADER,
     MEDIA_TYPE,
     BatchHeader,
     ReceiptAnswer,
     StreamPosition,
-    encode_batch,
     sign_header,
     verify_receipt,
 )
@@ -109,7 +109,7 @@ class Shipper:
             self._realign(header)
             return True
         answer = ReceiptAnswer.model_validate(expect_json(response))
-        self._check_receipt(answer.receipt, header)
+        self._check_receipt(answer.receipt, header, signed)
         last_seq = header.first_seq + header.records_count - 1
         with self._runtime.database.unit_of_work() as uow:
             store.acknowledge(uow, last_seq, header.body_sha256)
@@ -123,18 +123,14 @@ class Shipper:
                 return None
             store.seal(uow, last_seq)
             records = store.records(uow, stream.acked_seq + 1, last_seq)
-        body = encode_batch(records)
-        header = BatchHeader(
+        return seal_batch(
+            records,
             provider_id=self._runtime.did,
             epoch=stream.epoch,
-            first_seq=stream.acked_seq + 1,
-            records_count=len(records),
-            body_sha256=hashlib.sha256(body).hexdigest(),
             previous_sha256=stream.last_body_sha256,
         )
-        return header, body
 
-    def _check_receipt(self, token: str, header: BatchHeader) -> None:
+    def _check_receipt(self, token: str, header: BatchHeader, signed: str) -> None:
         clearing = self._runtime.directory.find(self._clearing)
         if clearing is None:
             raise UntrustedReceiptError("clearing is not registered")
@@ -144,6 +140,8 @@ class Shipper:
             raise UntrustedReceiptError(str(error)) from None
         said = (receipt.provider_id, receipt.epoch, receipt.body_sha256, receipt.next_seq)
         due = header.first_seq + header.records_count
+        if receipt.header_sha256 != hashlib.sha256(signed.encode()).hexdigest():
+            raise UntrustedReceiptError("a receipt for another header")
         if said != (header.provider_id, header.epoch, header.body_sha256, due):
             raise UntrustedReceiptError("a receipt for another batch")
 

@@ -115,6 +115,7 @@ def build(surface: Surface) -> typer.Typer:
         buying,
         negotiating,
         operating,
+        proving,
         publishing,
         serving,
         telling,
@@ -136,7 +137,16 @@ def build(surface: Surface) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in (serving, publishing, buying, negotiating, account, operating, telling):
+    for module in (
+        serving,
+        publishing,
+        buying,
+        negotiating,
+        account,
+        proving,
+        operating,
+        telling,
+    ):
         module.register(app, say)
     return app
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 import httpx
 
-from databank.client.api import Api, open_http
+from databank.client.api import Api, expect_success, open_http
 from databank.client.cost import Cost
 from databank.client.haggling import Haggling
 from databank.client.listings import Found, Listings
@@ -225,6 +225,12 @@ class Session:
         latest = self.statement(period)
         earlier = (self.statement(period, number=n) for n in range(1, latest.number))
         return [*earlier, latest]
+
+    def bundle(self, period: str, *, number: int | None = None) -> bytes:
+        """Return 증빙 자료: our statement with all that it follows from (`schemas.bundle`)."""
+        params = {} if number is None else {"number": str(number)}
+        path = f"/management/statements/{period}/bundle"
+        return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
 
     def _prepare(self, sql: str, *, auto_agree: bool) -> tuple[Plan, dict[Ref, Dataset]]:
         from databank.client.answer import check_plan  # noqa: PLC0415 - DuckDB loads slowly

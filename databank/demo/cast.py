@@ -86,6 +86,10 @@ class Cast:
         """Return who paid whom in a month."""
         return PaymentList.model_validate(self.clearing.get("/admin/payments", period=period))
 
+    def log_key(self) -> str:
+        """Return the key of clearing's log, as the operator tells it."""
+        return self._http.get(f"{self.clearing.url}/log/key").text.strip()
+
     def trial_balance(self) -> TrialBalance:
         """Return the sums of the books."""
         return TrialBalance.model_validate(self.clearing.get("/trial-balance"))

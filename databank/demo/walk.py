@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from clearing.bundle.verify import BadBundleError, verify_bundle
 from databank.cli.serving import wait_for_interrupt
 from databank.cli.surface import Surface
 from databank.client.api import open_http
@@ -30,6 +31,7 @@ from databank.kit.clock import system_clock
 from databank.kit.http import RemoteRefusedError
 from databank.kit.logs import configure_logs
 from databank.up import Bank
+from schemas.bank import Statement
 from schemas.ids import format_brn
 from schemas.management import BadCell, PublishRequest
 from schemas.money import format_won
@@ -330,9 +332,37 @@ class Walk:
         faults = find_faults(
             payments, statements, books, charged=self._charged, acts_count=self._acts_count
         )
+        faults += self._prove(period, statements)
         for fault in faults:
             self._tell(say("맞지 않습니다: ", "Does not add up: ") + fault)
         return FAILURE if faults else 0
+
+    def _prove(self, period: str, statements: Sequence[Statement]) -> list[str]:
+        """Let each party fetch the bundle of its statement, and compute it anew offline."""
+        key = self._cast.log_key()
+        issued = {statement.statement_id: statement for statement in statements}
+        faults, records = list[str](), 0
+        companies = [*(o.company for o in self._story.offerings), self._story.curator]
+        for company in companies:
+            content = self._cast.session(company).bundle(period)
+            try:
+                proven = verify_bundle(content, log_key=key)
+            except BadBundleError as error:
+                faults.append(self._surface.text(error.text))
+                continue
+            if proven.statement != issued.get(proven.statement.statement_id):
+                faults.append(f"{company.handle}: {proven.statement.statement_id}")
+            records += proven.records_count if company is self._story.curator else 0
+        count = len(companies) - len(faults)
+        self._tell(
+            self._say(
+                f"{count}개 회사가 증빙 자료를 받아 명세서를 오프라인에서 다시 계산했습니다 "
+                f"(큐레이터의 사용 기록 {records}건, 원 단위까지 같음)",
+                f"{count} companies fetched their bundles and computed their statements anew, "
+                f"offline ({records} of the curator's usage records, equal to the won)",
+            )
+        )
+        return faults
 
     def _count(self, cost: Cost) -> None:
         self._charged += cost.lines

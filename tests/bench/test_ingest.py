@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import product
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import httpx
+import pyarrow as pa
 import pytest
 from sqlalchemy import text
 
 from clearing.agreements.service import confirm
 from clearing.ledger.service import take_deposit
-from clearing.metering.service import Signer, read, take
+from clearing.log.service import Log
+from clearing.metering.service import read, take
 from clearing.settlement.service import trial_balance
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
-from databank.kit.http import ServiceClient
 from schemas.bank import AgreementRecord, DepositRequest
-from schemas.participant import Participant
 from schemas.signature import generate_key
-from schemas.usage import HEADER, MEDIA_TYPE
-from tests.support import registry
-from tests.support.bank import NOON, Company, Meter, agreement, company, plan
+from schemas.usage import ARROW_SCHEMA
+from tests.support.bank import (
+    NOON,
+    Bank,
+    Company,
+    FrozenClock,
+    Meter,
+    agreement,
+    company,
+    plan,
+)
+from tests.support.bank_process import bank_process
 from tests.support.figures import Figure, Figures
-from tests.support.market import Market
 
 GROUP: Final = "Events into the ledger"
 BATCHES: Final = {1: 300, 100: 100, 1_000: 40, 8_192: 10}
 AGREEMENTS: Final = 10
 DEPOSIT_WON: Final = 10**9
 PRICES: Final = plan(per_row=1)
-MEMBERS: Final = (("meter", "3018100014"), ("payer", "4018100027"))
+SENDERS: Final = 8
+NAMES: Final = ARROW_SCHEMA.names
+TEXTS: Final = {f.name for f in ARROW_SCHEMA if f.type == pa.string()}
 _STORE: Final = text("INSERT INTO bare (body) VALUES (:body)")
 Batches = list[tuple[str, bytes]]
 
@@ -56,32 +67,44 @@ def rate(events: int, act: Callable[[], object]) -> float:
     return events / (time.perf_counter() - began)
 
 
-def open_books(database: Database, supplier: Company, buyer: Company) -> list[AgreementRecord]:
+def open_books(
+    database: Database, supplier: Company, buyer: Company, log: Log
+) -> list[AgreementRecord]:
     """Agree on both sides and book a deposit."""
     told = [agreement(supplier, buyer, PRICES, name=str(n)) for n in range(AGREEMENTS)]
     with database.unit_of_work() as uow:
         for record in told:
             for party in (supplier, buyer):
-                confirm(uow, record, party.participant, fee_bps=500)
+                confirm(uow, record, party.participant, log, fee_bps=500)
         money = DepositRequest(deposit_id="d", participant_id=buyer.id, amount_won=DEPOSIT_WON)
         take_deposit(uow, money, buyer.participant, now=NOON)
         uow.session.connection().execute(text("CREATE TABLE bare (body BYTEA)"))
     return told
 
 
+def open_log(database: Database, folder: Path) -> Log:
+    """Open an empty log."""
+    memory = Path(tempfile.mkdtemp(dir=folder)) / "log-checkpoint"
+    key = generate_key("did:web:clearing")
+    log = Log(key, origin="clearing/log", memory=memory, make_nonce=new_secret)
+    with database.unit_of_work() as uow:
+        log.open(uow)
+    return log
+
+
 @pytest.mark.benchmark
 @pytest.mark.parametrize("size", BATCHES)
-def test_ingest(durable_url: str, figures: Figures, size: int) -> None:
+def test_ingest(durable_url: str, disk: Path, figures: Figures, size: int) -> None:
     steel, buyer = company("steel", "광양제철"), company("buyer", "구매사")
     database = Database(durable_url)
     database.migrate("clearing")
-    batches = make_batches(steel, open_books(database, steel, buyer), size)
-    signer = Signer(generate_key("did:web:clearing"), new_secret)
+    log = open_log(database, disk)
+    batches = make_batches(steel, open_books(database, steel, buyer, log), size)
 
     def book(jws: str, body: bytes) -> None:
         batch = read(jws, body, steel.participant, now=NOON)
         with database.unit_of_work() as uow:
-            take(uow, batch, signer, now=NOON)
+            take(uow, batch, log, now=NOON)
 
     def store(body: bytes) -> None:
         with database.unit_of_work() as uow:
@@ -100,49 +123,77 @@ def test_ingest(durable_url: str, figures: Figures, size: int) -> None:
     figures.add(Figure(GROUP, name, "events/s", taken, limit, limits, is_rate=True))
 
 
-@dataclass(frozen=True)
-class Member:
-    """A company without a connector, registered at the broker, that speaks to clearing."""
+def raw_rows(database: Database) -> Callable[[str, bytes], None]:
+    """Return what a bare system would do with a batch: insert its records, durably, unchecked."""
+    columns = ", ".join(f"{name} {'TEXT' if name in TEXTS else 'BIGINT'}" for name in NAMES)
+    with database.unit_of_work() as uow:
+        uow.session.connection().execute(text(f"CREATE TABLE bare_record ({columns})"))
+    names = ", ".join(f":{name}" for name in NAMES)
+    insert = text(f"INSERT INTO bare_record VALUES ({names})")
 
-    company: Company
-    client: ServiceClient
-    clearing: str
+    def act(jws: str, body: bytes) -> None:
+        del jws
+        with pa.ipc.open_stream(body) as reader:
+            table = reader.read_all()
+        table = table.set_column(
+            NAMES.index("occurred_at"), "occurred_at", table["occurred_at"].cast(pa.int64())
+        )
+        with database.unit_of_work() as uow:
+            uow.run_each(insert, table.to_pylist())
 
-    def call(self, path: str, **options: Any) -> None:
-        answer = self.client.call("POST", self.clearing + path, **options)
-        assert answer.is_success, answer.text
+    return act
 
 
-def join(market: Market, http: httpx.Client, handle: str, brn: str) -> Member:
-    broker = market.town["broker"].url
-    caller = registry.Company(broker, handle, f"http://{handle}.localhost:9")
-    client = caller.client(http)
-    joined = client.call_json("POST", f"{broker}/participants", json=caller.request(brn=brn))
-    company = Company(Participant.model_validate(joined), caller.key)
-    return Member(company, client, market.town["clearing"].url)
+def tell(bank: Bank, steel: Company, told: list[AgreementRecord], buyer: Company) -> None:
+    for record in told:
+        bank.agree(record, steel, buyer)
 
 
 @pytest.mark.benchmark
-def test_ingest_over_http(market: Market, figures: Figures) -> None:
-    with httpx.Client(trust_env=False, timeout=60) as http:
-        meter, payer = (join(market, http, *who) for who in MEMBERS)
-        deposit = {"deposit_id": "events", "participant_id": payer.company.id}
-        money = {**deposit, "amount_won": str(DEPOSIT_WON)}
-        market.town.api("clearing").post("/deposits", money)
-        told = [
-            agreement(meter.company, payer.company, PRICES, name=f"over-http-{n}")
-            for n in range(AGREEMENTS)
-        ]
-        for record, member in product(told, (meter, payer)):
-            member.call("/agreements", json=record.to_json())
-        for epoch, size in enumerate(BATCHES, 1):
-            taken = [
-                rate(size, partial(send, meter, *batch))
-                for batch in make_batches(meter.company, told, size, epoch=epoch)
+def test_ingest_over_http(durable_url: str, disk: Path, figures: Figures) -> None:
+    """Several suppliers send at once to a service in a process of its own."""
+    folder = Path(tempfile.mkdtemp(dir=disk))
+    suppliers = [company(f"steel{n}", f"제철 {n}") for n in range(SENDERS)]
+    buyer = company("buyer", "구매사")
+    kind = "PostgreSQL" if durable_url.startswith("postgresql") else "SQLite"
+    with (
+        bank_process(folder, durable_url, [*suppliers, buyer]) as url,
+        httpx.Client(timeout=60, trust_env=False) as http,
+        ThreadPoolExecutor(SENDERS) as pool,
+    ):
+        bank = Bank(url, FrozenClock(), http)
+        bank.deposit(buyer, DEPOSIT_WON)
+        told = {}
+        for number, supplier in enumerate(suppliers):
+            told[supplier.id] = [
+                agreement(supplier, buyer, PRICES, name=f"{number}-{n}") for n in range(AGREEMENTS)
             ]
-            name = f"SQLite over HTTP, {size:,} a batch"
-            figures.add(Figure(GROUP, name, "events/s", taken))
+            tell(bank, supplier, told[supplier.id], buyer)
+        database = Database(durable_url)
+        insert_rows = raw_rows(database)
+        for epoch, size in enumerate(BATCHES, 1):
+            chains = [
+                (who, make_batches(who, told[who.id], size, epoch=epoch)) for who in suppliers
+            ]
+            count = BATCHES[size] * size * SENDERS
+            send = partial(send_chains, bank, pool, chains)
+            taken, limits = [rate(count, send)], []
+            for jws, body in chains[0][1][:10]:
+                limits.append(rate(size, partial(insert_rows, jws, body)))
+            name = f"{kind} over HTTP, {SENDERS} senders, {size:,} a batch"
+            limit = "a durable insert of the same rows"
+            figures.add(Figure(GROUP, name, "events/s", taken, limit, limits, is_rate=True))
+        database.close()
 
 
-def send(member: Member, jws: str, body: bytes) -> None:
-    member.call("/usage/batches", content=body, headers={HEADER: jws, "Content-Type": MEDIA_TYPE})
+def send_chains(
+    bank: Bank, pool: ThreadPoolExecutor, chains: list[tuple[Company, Batches]]
+) -> None:
+    list(pool.map(lambda chain: send_chain(bank, *chain), chains))
+
+
+def send_chain(bank: Bank, who: Company, batches: Batches) -> None:
+    """Send one supplier's batches, each after the receipt of the one before."""
+    for batch in batches:
+        answer = bank.send(who, batch)
+        assert answer.is_success, answer.text

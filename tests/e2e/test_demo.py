@@ -18,6 +18,7 @@ def test_the_walk_on_generated_data_adds_up() -> None:
     assert answer.returncode == 0, answer.stderr
     assert "생성한 것입니다" in answer.stderr
     assert "차변 = 대변" in answer.stderr
+    assert "4개 회사가 증빙 자료를 받아 명세서를 오프라인에서 다시 계산했습니다" in answer.stderr
     assert "누리큐레이션" in answer.stdout
     assert "Traceback" not in answer.stderr
 

@@ -20,16 +20,14 @@ from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_we
 from schemas.participant import Jwk, Participant, Role, Status
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.signature import SigningKey, generate_key
+from schemas.slices import sign_batch
 from schemas.token import issue
 from schemas.usage import (
     FIRST_PREVIOUS_SHA256,
     HEADER,
     MEDIA_TYPE,
     Act,
-    BatchHeader,
     UsageRecord,
-    encode_batch,
-    sign_header,
 )
 from tests.support.serve import serve
 
@@ -146,16 +144,8 @@ class Meter:
 
     def sign(self, records: list[UsageRecord], *, previous: str) -> tuple[str, bytes]:
         """Sign records as a batch that follows ``previous``."""
-        body = encode_batch(records)
-        header = BatchHeader(
-            provider_id=self.supplier.id,
-            epoch=self.epoch,
-            first_seq=records[0].seq,
-            records_count=len(records),
-            body_sha256=hashlib.sha256(body).hexdigest(),
-            previous_sha256=previous,
-        )
-        return sign_header(header, self.supplier.key), body
+        epoch, key = self.epoch, self.supplier.key
+        return sign_batch(records, key, epoch=epoch, previous_sha256=previous)
 
 
 @dataclass
@@ -223,12 +213,12 @@ class Bank:
 
 
 @contextmanager
-def open_bank(folder: Path, database_url: str) -> Iterator[Bank]:
+def open_bank(folder: Path, database_url: str, *, port: int = 0) -> Iterator[Bank]:
     """Run a clearing service whose registry is a dictionary."""
     clock = FrozenClock()
     registry: dict[ParticipantId, Participant] = {}
     make = _maker(folder, database_url, clock, registry)
-    with serve(make) as url, httpx.Client(timeout=30) as http:
+    with serve(make, port=port) as url, httpx.Client(timeout=30) as http:
         yield Bank(url, clock, http, registry)
 
 

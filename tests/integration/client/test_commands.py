@@ -200,8 +200,30 @@ def test_lists_speak_korean_and_name_companies(made: Contract, databank: Command
     assert json.loads(databank("passbook", "--json").out)["lines"][0]["occurred_at"].endswith("Z")
 
 
+def _prove(databank: Command, period: str, folder: Path) -> None:
+    """Fetch the bundles of both statements, and check them without any service."""
+    for number, bought in ((1, "₩110"), (2, "₩55")):
+        path = folder / f"{number}.json"
+        fetched = databank("bundle", period, "--number", str(number), "-o", str(path))
+        assert fetched.code == 0, fetched.err
+        told = databank("verify", str(path))
+        assert told.code == 0
+        assert f"명세서 {number}호" in told.out
+        assert bought in told.out
+        key = json.loads(databank("verify", str(path), "--json").out)["log_key"]
+        assert databank("verify", str(path), "--key", key).code == 0
+        assert databank("verify", str(path), "--key", f"{key[:-4]}AAA=").code == 1
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b'"rows_count":', b'"rows_count":1', 1))
+        refused = databank("verify", str(path))
+        assert refused.code == 1
+        assert "증명되지 않습니다" in refused.err
+    assert databank("verify", str(folder / "none")).code == 2
+    assert databank("bundle", "2020-01").code == 4
+
+
 def test_statements_of_a_month_are_shown_all_with_their_total(
-    made: Contract, databank: Command
+    made: Contract, databank: Command, tmp_path: Path
 ) -> None:
     period = f"{system_clock().astimezone(SEOUL):%Y-%m}"
 
@@ -227,6 +249,7 @@ def test_statements_of_a_month_are_shown_all_with_their_total(
     assert both["purchases_total_won"] == "165"
     first = json.loads(databank("statement", period, "--number", "1", "--json").out)
     assert first == both["statements"][0]
+    _prove(databank, period, tmp_path)
     sales = databank("passbook", who=made.supplier).out
     for word in ("매출", "buyer", "₩104.5", "₩5.5"):
         assert word in sales

@@ -62,6 +62,8 @@ def header_of(body: bytes, **changes: Any) -> BatchHeader:
         "records_count": len(RECORDS),
         "body_sha256": hashlib.sha256(body).hexdigest(),
         "previous_sha256": FIRST_PREVIOUS_SHA256,
+        "slices_root": "0" * 64,
+        "slices_count": 1,
     }
     return BatchHeader(**{**fields, **changes})
 
@@ -190,6 +192,10 @@ def test_headers_and_receipts_are_signed_and_never_taken_for_each_other() -> Non
         charged_micro=2**70,
         entries_count=1,
         entries_sha256="0" * 64,
+        header_sha256="0" * 64,
+        signer="thumbprint",
+        log_origin="clearing.example/log",
+        log_index=0,
         nonce="n",
     )
     assert verify_header(sign_header(header, key), key.public) == header

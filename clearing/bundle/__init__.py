@@ -1,0 +1,1 @@
+"""Bundles: a statement with all that it follows from, for anybody to check."""

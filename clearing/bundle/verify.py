@@ -1,0 +1,340 @@
+"""Checking a bundle with nothing but itself and, at best, the log's key from elsewhere.
+
+1. The bytes are the one way to write the bundle.
+2. The checkpoint is signed by the log's key; if a key was given, it is that one.
+3. Every statement, agreement and receipt is signed by clearing and in the log where it says.
+4. Every slice is what the supplier signed, under the key that the receipt names.
+5. Records run in the order of their numbers, belong to their agreement, and none is told twice.
+6. Rated anew in the order of the log, they give each line of the statement, to the won; and
+   the lines give its sums. Nothing in the bundle is left over.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from pydantic import ValidationError
+
+from clearing.bundle.replay import Account, line_of
+from clearing.rating.rate import OutOfRangeError
+from schemas.bank import Statement, StatementLine
+from schemas.bundle import BUNDLE_BYTES_MAX, Bundle, Leaf, ProvenSlice, ProvenStatement
+from schemas.canonical import canonical_bytes, digest
+from schemas.ids import AgreementId
+from schemas.merkle import BadProofError, check_inclusion, leaf_hash
+from schemas.note import BadNoteError, Checkpoint, NoteKey, open_checkpoint, split_note
+from schemas.seal import Seal, SealKind, log_entry, verify_seal
+from schemas.signature import BadSignatureError, PublicKey, peek_header
+from schemas.slices import records_in
+from schemas.usage import (
+    BadBatchError,
+    BatchHeader,
+    Receipt,
+    UsageRecord,
+    verify_header,
+    verify_receipt,
+)
+from schemas.wire import Text
+
+_FAULTS: Final = (
+    BadBatchError, BadNoteError, BadProofError, BadSignatureError, OutOfRangeError, ValueError,
+)  # fmt: skip
+
+
+class BadBundleError(Exception):
+    """The bundle does not prove its statement; ``text`` says where."""
+
+    def __init__(self, ko: str, en: str) -> None:
+        super().__init__(en)
+        self.text = Text(ko=ko, en=en)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What a good bundle proves.
+
+    ``is_key_given`` tells whether the log's key came from elsewhere than the bundle.
+    """
+
+    statement: Statement
+    checkpoint: Checkpoint
+    log_key: str
+    is_key_given: bool
+    batches_count: int
+    records_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """A slice that was checked: where its receipt stands in the log, and its records."""
+
+    log_index: int
+    records: list[UsageRecord]
+
+
+def verify_bundle(content: bytes, *, log_key: str | None = None) -> Proven:
+    """Check a bundle and the statement that it is about.
+
+    Args:
+        content: The bundle's bytes.
+        log_key: The log's vkey, if it is known from elsewhere.
+
+    Raises:
+        BadBundleError: The statement does not follow from the bundle.
+    """
+    bundle = _read(content)
+    try:
+        reader = _Reader(bundle, log_key)
+    except _FAULTS as error:
+        raise BadBundleError(
+            f"체크포인트나 그 열쇠가 맞지 않습니다: {error}",
+            f"The checkpoint or its key is wrong: {error}",
+        ) from None
+    accounts = reader.accounts()
+    evidence = reader.evidence(accounts)
+    target = _replay(reader.statements(), accounts, evidence)
+    _check_sums(target)
+    return Proven(
+        statement=target,
+        checkpoint=reader.checkpoint,
+        log_key=bundle.log_key,
+        is_key_given=log_key is not None,
+        batches_count=len({item.log_index for items in evidence.values() for item in items}),
+        records_count=sum(len(i.records) for items in evidence.values() for i in items),
+    )
+
+
+def _read(content: bytes) -> Bundle:
+    """Step 1."""
+    if len(content) > BUNDLE_BYTES_MAX:
+        raise BadBundleError("증빙 자료가 너무 큽니다.", "The bundle is too large.")
+    try:
+        bundle = Bundle.model_validate_json(content)
+        is_only_form = canonical_bytes(bundle.to_json()) == content
+    except (ValidationError, ValueError):
+        raise BadBundleError("증빙 자료의 형식이 아닙니다.", "This is not a bundle.") from None
+    if not is_only_form:
+        raise BadBundleError(
+            "증빙 자료가 정해진 글자 그대로가 아닙니다.", "The bundle is not written canonically."
+        )
+    return bundle
+
+
+class _Reader:
+    """A bundle whose checkpoint was checked (step 2)."""
+
+    def __init__(self, bundle: Bundle, log_key: str | None) -> None:
+        self._bundle = bundle
+        key = NoteKey.parse(bundle.log_key)
+        if log_key is not None and log_key.strip() != bundle.log_key:
+            raise BadNoteError(f"the key is {bundle.log_key}, not {log_key.strip()}")
+        self.checkpoint = open_checkpoint(bundle.checkpoint, key)
+        if len(split_note(bundle.checkpoint)[1]) != 1:
+            raise BadNoteError("signatures that nobody can check")
+        x = base64.urlsafe_b64encode(key.public).rstrip(b"=").decode()
+        self._jwk = {"kty": "OKP", "crv": "Ed25519", "x": x}
+
+    def _clearing_key(self, jws: str) -> PublicKey:
+        return PublicKey(str(peek_header(jws).get("kid")), self._jwk)
+
+    def _check_leaf(self, leaf: Leaf, origin: str, index: int) -> None:
+        if origin != self.checkpoint.origin:
+            raise BadProofError(f"a leaf of {origin}")
+        check_inclusion(
+            leaf_hash(log_entry(leaf.jws)),
+            index,
+            size=self.checkpoint.size,
+            root=self.checkpoint.root,
+            proof=[bytes.fromhex(part) for part in leaf.proof],
+        )
+
+    def _seal(self, leaf: Leaf, kind: SealKind, subject: str, sha256: str) -> Seal:
+        """Step 3, for statements and agreements."""
+        seal = verify_seal(leaf.jws, self._clearing_key(leaf.jws))
+        if (seal.kind, seal.subject, seal.sha256) != (kind, subject, sha256):
+            raise BadProofError("the seal is of something else")
+        self._check_leaf(leaf, seal.log_origin, seal.log_index)
+        return seal
+
+    def accounts(self) -> dict[AgreementId, Account]:
+        """Return an empty account for each agreement."""
+        found: dict[AgreementId, Account] = {}
+        for proven in self._bundle.agreements:
+            sealed = proven.agreement
+            id_ = sealed.record.agreement_id
+            try:
+                self._seal(proven.seal, SealKind.AGREEMENT, id_, sealed.sha256)
+            except _FAULTS as error:
+                raise _broken(f"합의 {id_}", f"Agreement {id_}", error) from None
+            if found and id_ <= max(found):
+                raise _broken(f"합의 {id_}", f"Agreement {id_}", "out of order or told twice")
+            found[id_] = Account(sealed)
+        return found
+
+    def statements(self) -> list[tuple[int, Statement]]:
+        """Return the statements with their places in the log; the last is what is proven."""
+        found = [(self._place_of(proven), proven.document) for proven in self._bundle.statements]
+        target = found[-1][1]
+        for (before, _), (after, _) in pairwise(found):
+            if before >= after:
+                raise _broken("명세서", "Statements", "not in the order of the log")
+        for _, other in found:
+            if other.participant_id != target.participant_id:
+                raise _broken(f"명세서 {other.statement_id}", f"Statement {other.statement_id}",
+                              "of another participant")  # fmt: skip
+        return found
+
+    def _place_of(self, proven: ProvenStatement) -> int:
+        id_ = proven.document.statement_id
+        try:
+            sha256 = digest(proven.document.to_json())
+            return self._seal(proven.seal, SealKind.STATEMENT, id_, sha256).log_index
+        except _FAULTS as error:
+            raise _broken(f"명세서 {id_}", f"Statement {id_}", error) from None
+
+    def evidence(self, accounts: dict[AgreementId, Account]) -> dict[AgreementId, list[_Evidence]]:
+        """Return each agreement's records in the order of the log."""
+        found: dict[AgreementId, list[_Evidence]] = {id_: [] for id_ in accounts}
+        last: tuple[AgreementId, int] | None = None
+        for number, proven in enumerate(self._bundle.slices):
+            try:
+                log_index, records = self._slice(proven)
+                id_ = records[0].agreement_id
+                _check_records(records, accounts[id_])
+                if last is not None and last >= (id_, log_index):
+                    raise BadProofError("not in the order of agreements and log")
+                last = (id_, log_index)
+            except (KeyError, *_FAULTS) as error:
+                raise _broken(f"기록 묶음 {number}", f"Slice {number}", error) from None
+            found[id_].append(_Evidence(log_index, records))
+        return found
+
+    def _slice(self, proven: ProvenSlice) -> tuple[int, list[UsageRecord]]:
+        """Steps 3 and 4, for a slice."""
+        jws = proven.receipt.jws
+        receipt = verify_receipt(jws, self._clearing_key(jws))
+        self._check_leaf(proven.receipt, receipt.log_origin, receipt.log_index)
+        signer = PublicKey(
+            str(peek_header(proven.header).get("kid")), proven.signer.model_dump(mode="json")
+        )
+        header = verify_header(proven.header, signer)
+        _check_receipt(receipt, header, proven.header, signer)
+        content = base64.b64decode(proven.records, validate=True)
+        check_inclusion(
+            leaf_hash(content),
+            proven.index,
+            size=header.slices_count,
+            root=bytes.fromhex(header.slices_root),
+            proof=[bytes.fromhex(part) for part in proven.proof],
+        )
+        if base64.b64encode(content).decode() != proven.records:
+            raise BadBatchError("not the canonical base64")
+        records = records_in(content)
+        last = header.first_seq + header.records_count - 1
+        if not records or not header.first_seq <= records[0].seq <= records[-1].seq <= last:
+            raise BadBatchError("sequence numbers that the batch does not have")
+        return receipt.log_index, records
+
+
+def _check_receipt(receipt: Receipt, header: BatchHeader, jws: str, signer: PublicKey) -> None:
+    said = (receipt.provider_id, receipt.epoch, receipt.first_seq, receipt.body_sha256)
+    if said != (header.provider_id, header.epoch, header.first_seq, header.body_sha256):
+        raise BadProofError("a receipt for another batch")
+    if receipt.header_sha256 != hashlib.sha256(jws.encode()).hexdigest():
+        raise BadProofError("a receipt for another header")
+    if receipt.signer != signer.fingerprint:
+        raise BadProofError("another key than the receipt says")
+
+
+def _check_records(records: list[UsageRecord], account: Account) -> None:
+    """Step 5."""
+    told = account.agreement.record
+    wanted = (told.agreement_id, told.consumer_id, told.dataset_id)
+    seq = 0
+    for record in records:
+        if (record.agreement_id, record.consumer_id, record.dataset_id) != wanted:
+            raise BadBatchError(f"seq {record.seq} is of another agreement")
+        if record.seq <= seq:
+            raise BadBatchError(f"seq {record.seq} is out of order")
+        seq = record.seq
+
+
+def _replay(
+    statements: list[tuple[int, Statement]],
+    accounts: dict[AgreementId, Account],
+    evidence: dict[AgreementId, list[_Evidence]],
+) -> Statement:
+    """Step 6: rate what stands in the log before each statement, and compare its lines."""
+    target = statements[-1][1]
+    waiting = {id_: list(items) for id_, items in evidence.items()}
+    told: set[AgreementId] = set()
+    for place, statement in statements:
+        for line, is_sale in _lines(statement):
+            account = accounts.get(line.agreement_id)
+            if account is None:
+                if statement is target:
+                    raise _differs(line, "its agreement is not in the bundle")
+                continue
+            items = waiting[line.agreement_id]
+            while items and items[0].log_index < place:
+                account.use(items.pop(0).records)
+            _compare(line, account, statement, is_sale=is_sale)
+            if statement is target:
+                told.add(line.agreement_id)
+    if told != set(accounts) or any(waiting.values()):
+        raise _broken("증빙 자료", "The bundle", "more than the statement follows from")
+    return target
+
+
+def _lines(statement: Statement) -> Iterator[tuple[StatementLine, bool]]:
+    seen: set[AgreementId] = set()
+    for lines, is_sale in ((statement.purchases, False), (statement.sales, True)):
+        for line in lines:
+            if line.agreement_id in seen:
+                raise _differs(line, "it is told twice")
+            seen.add(line.agreement_id)
+            yield line, is_sale
+
+
+def _compare(line: StatementLine, account: Account, statement: Statement, *, is_sale: bool) -> None:
+    record, whose = account.agreement.record, statement.participant_id
+    if whose != (record.provider_id if is_sale else record.consumer_id):
+        raise _differs(line, f"{whose} is not that party of it")
+    try:
+        counts, won = account.state(statement.period)
+    except OutOfRangeError as error:
+        raise _differs(line, str(error)) from None
+    due = line_of(account.agreement, whose, line.counterparty_name, counts, won)
+    if due != line:
+        ours, theirs = due.to_json(), line.to_json()
+        names = sorted(name for name in ours if ours[name] != theirs[name])
+        said = ", ".join(f"{name} {theirs[name]} ≠ {ours[name]}" for name in names)
+        raise _differs(line, said)
+
+
+def _check_sums(statement: Statement) -> None:
+    bought, sold = statement.purchases, statement.sales
+    sums = {
+        "purchases_total_won": sum(line.net_won for line in bought),
+        "sales_total_won": sum(line.net_won for line in sold),
+        "vat_paid_won": sum(line.vat_won for line in bought),
+        "vat_collected_won": sum(line.vat_won for line in sold),
+        "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in sold),
+    }
+    for name, due in sums.items():
+        if getattr(statement, name) != due:
+            raise _broken("명세서 합계", "The statement's sums", f"{name} is not {due}")
+
+
+def _differs(line: StatementLine, reason: str) -> BadBundleError:
+    id_, title = line.agreement_id, line.dataset_title
+    return _broken(f"명세서 줄 ‘{title}’ ({id_})", f"Line '{title}' ({id_})", reason)
+
+
+def _broken(ko: str, en: str, reason: object) -> BadBundleError:
+    return BadBundleError(f"{ko}: 증명되지 않습니다 ({reason})", f"{en}: not proven ({reason})")

@@ -1,0 +1,73 @@
+"""A bundle (증빙 자료): a statement with all that it follows from, to be checked offline.
+
+It holds the statement and those before it about the same agreements, the agreements, and their
+records as slices of signed batches; each with the signed object that is its leaf of clearing's
+log, and its audit path under one signed checkpoint. A bundle is the RFC 8785 form of this
+message, so there is one way only to write it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from schemas.bank import Statement
+from schemas.merkle import PROOF_HASHES_MAX
+from schemas.participant import Jwk
+from schemas.seal import SealedAgreement
+from schemas.wire import OwnWire, Sha256
+
+BUNDLE_BYTES_MAX: Final = 32 * 2**20  # what connectors take as one answer (kit.http)
+BUNDLE_TYPE: Final = "application/vnd.databank.bundle+json"
+Path = Annotated[tuple[Sha256, ...], Field(max_length=PROOF_HASHES_MAX)]
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+
+
+class Leaf(OwnWire):
+    """An object that clearing signed and logged: a JWS, and its audit path in the log."""
+
+    jws: str
+    proof: Path
+
+
+class ProvenStatement(OwnWire):
+    """A statement and its seal."""
+
+    document: Statement
+    seal: Leaf
+
+
+class ProvenAgreement(OwnWire):
+    """An agreement and its seal."""
+
+    agreement: SealedAgreement
+    seal: Leaf
+
+
+class ProvenSlice(OwnWire):
+    """One agreement's records in one batch.
+
+    ``header`` is the supplier's JWS over the batch, ``signer`` its key; ``records`` the bytes of
+    a slice (`schemas.slices`), number ``index`` in the batch, with its audit path there.
+    """
+
+    receipt: Leaf
+    header: str
+    signer: Jwk
+    records: Base64
+    index: int = Field(ge=0)
+    proof: Path
+
+
+class Bundle(OwnWire):
+    """A statement, the last of ``statements``, with all that it follows from.
+
+    ``log_key`` is the log's vkey; only who knows it from elsewhere knows whose log it is.
+    """
+
+    log_key: str
+    checkpoint: str
+    statements: tuple[ProvenStatement, ...] = Field(min_length=1)
+    agreements: tuple[ProvenAgreement, ...]
+    slices: tuple[ProvenSlice, ...]

@@ -1,0 +1,101 @@
+"""Clearing's services over one database, without HTTP: for tests that need many small histories."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from clearing.agreements.service import confirm
+from clearing.bundle.service import make
+from clearing.ledger.service import take_deposit
+from clearing.log.service import Log
+from clearing.metering.service import read, take
+from clearing.settlement.service import issue
+from databank.kit.clock import new_secret
+from databank.kit.db import Database
+from schemas.bank import AgreementRecord, DepositRequest, StatementList
+from schemas.signature import generate_key
+from tests.support.bank import NOON, Company
+
+FEE_BPS: Final = 500
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A database with its log."""
+
+    database: Database
+    log: Log
+
+    def agree(self, told: AgreementRecord, *parties: Company, fee_bps: int = FEE_BPS) -> None:
+        """Let parties tell an agreement."""
+        for party in parties:
+            with self.database.unit_of_work() as uow:
+                confirm(uow, told, party.participant, self.log, fee_bps=fee_bps)
+
+    def deposit(self, who: Company, amount_won: int, *, deposit_id: str | None = None) -> None:
+        """Book money."""
+        request = DepositRequest(
+            deposit_id=deposit_id or new_secret(), participant_id=who.id, amount_won=amount_won
+        )
+        with self.database.unit_of_work() as uow:
+            take_deposit(uow, request, who.participant, now=NOON)
+
+    def send(self, who: Company, batch: tuple[str, bytes], *, now: datetime = NOON) -> str:
+        """Book a batch and return its receipt."""
+        checked = read(*batch, who.participant, now=now)
+        with self.database.unit_of_work() as uow:
+            receipt = take(uow, checked, self.log, now=now)
+        assert isinstance(receipt, str), receipt
+        return receipt
+
+    def issue(self, period: str, *, now: datetime = NOON) -> StatementList:
+        """Issue statements."""
+        with self.database.unit_of_work() as uow:
+            return issue(uow, period, self.log, now=now)
+
+    def bundle(self, who: Company, period: str, number: int | None = None) -> bytes:
+        """Return a statement with all that it follows from."""
+        with self.database.unit_of_work() as uow:
+            return make(uow, period, who.id, self.log, number=number, now=NOON)
+
+
+@cache
+def _empty() -> bytes:
+    """Return the file of a migrated database: migrating takes longer than most histories."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/empty.db")
+        database.migrate("clearing")
+        database.close()
+        return (Path(folder) / "empty.db").read_bytes()
+
+
+@contextmanager
+def open_ledger(folder: Path | None = None, url: str | None = None) -> Iterator[Ledger]:
+    """Give an empty ledger, in SQLite unless ``url`` names another database."""
+    with tempfile.TemporaryDirectory() as made:
+        place = folder or Path(made)
+        if url is None:
+            (place / "ledger.db").write_bytes(_empty())
+        database = Database(url or f"sqlite:///{place}/ledger.db")
+        if url is not None:
+            database.migrate("clearing")
+        key = generate_key("did:web:clearing.example")
+        log = Log(
+            key,
+            origin="clearing.example/log",
+            memory=place / "log-checkpoint",
+            make_nonce=new_secret,
+        )
+        with database.unit_of_work() as uow:
+            log.open(uow)
+        try:
+            yield Ledger(database, log)
+        finally:
+            database.close()
