@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -21,12 +22,13 @@ _SIGNS: Final = {
     ">=": Operator.GTEQ,
 }
 _CONDITION: Final = re.compile(r"^\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*$")
+_DAY: Final = re.compile(r"^\d{4}-\d\d-\d\d$")
 _YES: Final = {"yes": True, "no": False}
 
 
 _EXAMPLES: Final = (
     "columns=plant,kwh  mask=worker:hash,price:round:10  where='plant=A|B and kwh>=10'  "
-    "rows=1000  bytes=1000000  until=2027-01-01T00:00:00Z  derivation=no  royalty=5  delete-days=30"
+    "rows=1000  bytes=1000000  until=2027-03-31  derivation=no  royalty=5  delete-days=30"
 )
 
 
@@ -58,10 +60,17 @@ def _condition(text: str) -> RowCondition:
     return RowCondition(column=column, operator=operator, values=values)
 
 
+def _until(text: str) -> datetime:
+    """Read a moment, or a day, which ends with its last second in Korea."""
+    if _DAY.match(text):
+        return parse_time(f"{text}T23:59:59+09:00")
+    return parse_time(text)
+
+
 # name on the command line: field of Terms, how its value is read
 READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "modes": ("modes", _modes),
-    "until": ("valid_until", parse_time),
+    "until": ("valid_until", _until),
     "days": ("valid_days", int),
     "recipients": ("recipients", _list),
     "columns": ("columns", _list),

@@ -6,6 +6,7 @@ Two offers are compared field by field: ``title_of`` names a field, ``field_sent
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from schemas.policy.model import Mode, Terms
@@ -17,7 +18,8 @@ from schemas.policy.relation import (
     RowCondition,
 )
 from schemas.price import PricePlan, price_sentence
-from schemas.wire import Text, format_time
+from schemas.shown import in_seoul
+from schemas.wire import Text
 
 
 class Sentence(NamedTuple):
@@ -96,13 +98,20 @@ def _condition(condition: RowCondition) -> str:
     return f"{condition.column} {_OPERATOR_SIGNS[condition.operator]} {values}"
 
 
+def _moment(time: datetime) -> str:
+    return f"{in_seoul(time):%Y-%m-%d %H:%M}"
+
+
 # Every field of Terms stands here, enforced ones first: a term without a sentence cannot be.
 _FIELDS: Final[dict[str, _Field]] = {
     "modes": _field("이용 방법", "ways of use", lambda modes: _MODE_WORDS[frozenset(modes)]),
     "valid_until": _field(
         "종료일",
         "end",
-        lambda end: (f"{format_time(end)}까지 쓸 수 있습니다", f"Valid until {format_time(end)}"),
+        lambda end: (
+            f"{_moment(end)} (한국 시각)까지 쓸 수 있습니다",
+            f"Valid until {_moment(end)} KST",
+        ),
     ),
     "valid_days": _field(
         "이용 기간", "period", lambda days: (f"계약일부터 {days}일 동안", f"For {days} days")
