@@ -90,13 +90,11 @@ class Process:
 
     def illegal(self, error: IllegalTransitionError, sent: dict[str, Any]) -> DspError:
         """Return the error for a message that the state does not allow."""
-        return DspError(
-            self.error_type,
-            400,
-            code="illegal-transition",
-            reason=str(error),
-            pids=self.pids(sent),
-        )
+        return self.refused("illegal-transition", str(error), sent)
+
+    def refused(self, code: str, reason: str, sent: dict[str, Any]) -> DspError:
+        """Return the error for a message that this process cannot take."""
+        return DspError(self.error_type, 400, code=code, reason=reason, pids=self.pids(sent))
 
 
 async def read_body(request: Request) -> bytes:

@@ -159,7 +159,8 @@ def hear(
     """Take a message of the counterparty and answer it; nothing if this very one came before.
 
     Raises:
-        DspError: 400, the pids are not this negotiation's, or the state forbids it.
+        DspError: 400, the pids are not this negotiation's, the state forbids it, or it would
+            conclude an agreement under the id of another.
     """
     negotiation = _with_peer_pid(negotiation, process, received)
     seen = note(uow, negotiation.pid, received)
@@ -190,8 +191,19 @@ def hear(
         _void(uow, negotiation.state, moved, by=moved.counterparty_id)
     _save(uow, runtime, moved)
     if message is Message.FINALIZE:
+        _check_free(uow, moved, process, received)
         _conclude(uow, runtime, moved)
     _answer(uow, runtime, moved, earlier_offer=negotiation.offer)
+
+
+def _check_free(
+    uow: UnitOfWork, negotiation: Negotiation, process: Process, received: Received
+) -> None:
+    """Let no two negotiations conclude the same agreement."""
+    assert negotiation.agreement is not None
+    error = _taken(uow, AgreementId(negotiation.agreement["@id"]))
+    if error is not None:
+        raise process.refused("agreement-taken", error, received.raw)
 
 
 def _overtaken(uow: UnitOfWork, negotiation: Negotiation, message: Message) -> State | None:

@@ -232,6 +232,42 @@ def test_no_decider_verifies_an_agreement_that_was_not_offered(
         assert (shown["state"], shown["agreement_id"]) == ("TERMINATED", None)
 
 
+def test_two_negotiations_cannot_conclude_one_agreement(tmp_path: Path, registry: Registry) -> None:
+    """A supplier names the same agreement in both: the second is refused, and nothing changes."""
+    with (
+        connector(tmp_path / "supplier", registry, "supplier") as supplier,
+        connector(tmp_path / "buyer", registry, "buyer") as buyer,
+    ):
+        published = publish(supplier.runtime, "energy")
+        buyer.app.state.dispatcher.stop()  # the supplier speaks, by hand
+        agreement = {
+            **published.offer(),
+            "@id": new_urn(),
+            "@type": "Agreement",
+            "target": published.dataset.id,
+            "assigner": supplier.runtime.did,
+            "assignee": buyer.runtime.did,
+            "timestamp": "2026-11-24T05:00:00Z",
+        }
+        both = [
+            {"consumerPid": ask(buyer, supplier, published), "providerPid": new_urn()}
+            for _ in range(2)
+        ]
+        for pids in both:
+            said = message("ContractAgreementMessage", **pids, agreement=agreement)
+            path = f"/negotiations/{pids['consumerPid']}/agreement"
+            assert call(supplier, buyer, "POST", path, json=said).is_success
+        answers = []
+        for pids in both:
+            said = message("ContractNegotiationEventMessage", **pids, eventType="FINALIZED")
+            path = f"/negotiations/{pids['consumerPid']}/events"
+            answers.append(call(supplier, buyer, "POST", path, json=said))
+        assert [answer.status_code for answer in answers] == [200, 400]
+        assert answers[1].json()["code"] == "agreement-taken"
+        shown = buyer.manage("GET", f"/negotiations/{both[1]['consumerPid']}").json()
+        assert shown["state"] == "VERIFIED"
+
+
 @pytest.mark.parametrize("feature", ["negotiations", "transfers"])
 def test_what_ends_before_its_acknowledgement_is_ended_at_the_other_side_too(
     tmp_path: Path, registry: Registry, feature: str
