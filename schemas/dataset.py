@@ -1,12 +1,11 @@
 """What a dataset is: its columns, and their form as a ``pyarrow.Schema``.
 
 Field metadata carry unit, labels and sensitivity (keys ``unit``, ``label.ko``, ``label.en``,
-``sens``), so that an Arrow file explains itself.
+``sens``, ``mask``), so that an Arrow file explains itself.
 """
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from schemas.approval import Approval
-from schemas.ids import DATASET_NAME, DatasetId, OfferId, ParticipantId
+from schemas.ids import COLUMN_NAME, DATASET_NAME, DatasetId, OfferId, ParticipantId
 from schemas.price import PricePlan
 from schemas.sql_words import SQL_WORDS
 from schemas.wire import OwnWire, Sha256, Text, Time
@@ -26,7 +25,6 @@ _STATEMENT_WORDS: Final = """
 alter between drop force grant insert install revoke rollback values
 """  # words that the buyer's parser takes for statements, though the engine does not reserve them
 RESERVED_NAMES: Final = SQL_WORDS | frozenset(_STATEMENT_WORDS.split())
-_COLUMN_NAME: Final = re.compile(r"^[^\W\d]\w{0,62}$")  # letters of any script: 전력량 is a name
 
 
 class Domain(StrEnum):
@@ -88,11 +86,12 @@ class Column(OwnWire):
     label: Text
     unit: str | None = Field(default=None, max_length=40)
     sensitivity: Sensitivity = Sensitivity.PARTNER
+    mask: str | None = Field(default=None, max_length=80)  # how the terms mask its values
 
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
-        if not _COLUMN_NAME.match(name):
+        if not COLUMN_NAME.match(name):
             raise ValueError(f"not a column name (letters, digits, _): {name!r}")
         return name
 
@@ -132,6 +131,8 @@ def _to_field(column: Column) -> pa.Field:
     }
     if column.unit is not None:
         metadata["unit"] = column.unit
+    if column.mask is not None:
+        metadata["mask"] = column.mask
     return pa.field(column.name, ARROW_TYPES[column.type], nullable=True, metadata=metadata)
 
 
@@ -146,6 +147,7 @@ def _from_field(field: pa.Field) -> Column:
         label=Text(ko=metadata["label.ko"], en=metadata["label.en"]),
         unit=metadata.get("unit"),
         sensitivity=Sensitivity(metadata.get("sens", Sensitivity.PARTNER)),
+        mask=metadata.get("mask"),
     )
 
 

@@ -17,6 +17,7 @@ ProcessId = NewType("ProcessId", str)  # consumerPid or providerPid of DSP
 
 HANDLE: Final = re.compile(r"^[a-z][a-z0-9_]{1,30}$")
 DATASET_NAME: Final = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+COLUMN_NAME: Final = re.compile(r"^[^\W\d]\w{0,62}$")  # letters of any script: 전력량 is a name
 _BRN_WEIGHTS: Final = (1, 3, 7, 1, 3, 7, 1, 3, 5)
 
 

@@ -6,24 +6,38 @@ Each term is either *enforced* by the supplier's connector at every read and que
 
 from schemas.policy.model import PROFILE, Mode, Terms, UnknownTermError
 from schemas.policy.odrl import Operand, from_policy, to_policy
+from schemas.policy.relation import (
+    LIST_OPERATORS,
+    Mask,
+    MaskMethod,
+    Operator,
+    RowCondition,
+)
 from schemas.policy.sentences import (
     UNLIMITED,
     Sentence,
     field_sentences,
+    mask_words,
     sentences,
     title_of,
 )
 
 __all__ = [
+    "LIST_OPERATORS",
     "PROFILE",
     "UNLIMITED",
+    "Mask",
+    "MaskMethod",
     "Mode",
     "Operand",
+    "Operator",
+    "RowCondition",
     "Sentence",
     "Terms",
     "UnknownTermError",
     "field_sentences",
     "from_policy",
+    "mask_words",
     "sentences",
     "title_of",
     "to_policy",

@@ -19,7 +19,7 @@ from schemas.approval import approval_text
 from schemas.dataset import Listing
 from schemas.price import price_sentence
 from schemas.problem import InvalidRequestError, NotFoundError
-from schemas.terms import UnknownTermError, from_policy, sentences
+from schemas.terms import UnknownTermError, from_policy, mask_words, sentences
 
 PAGE_HITS: Final = 20
 PARAM_CHARS_MAX: Final = 100
@@ -37,6 +37,7 @@ PAGES: Final = Pages(
     labels=labels,
     price_sentence=price_sentence,
     approval_text=approval_text,
+    mask_words=mask_words,
     dataset_address=view.dataset_address,
 )
 PAGES.environment.filters.update(size=view.size, cell=view.cell, shorten=view.shorten)

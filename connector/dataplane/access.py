@@ -15,8 +15,12 @@ from connector.offering.model import Published
 from connector.policy import store as decisions
 from connector.policy.entitlement import Entitlement, compile_policy
 from connector.policy.evaluate import Act, Decision, evaluate
+from connector.relation import store as relations
+from connector.relation.model import Relation
+from connector.relation.store import Licensed
 from connector.runtime import Runtime
 from connector.side import Side
+from connector.statistics import store as statistics
 from connector.transfer import store as transfers
 from connector.transfer.machine import State
 from connector.transfer.model import TransferProcess
@@ -42,7 +46,7 @@ class Access:
     process: TransferProcess
     agreement: Agreement
     entitlement: Entitlement
-    published: Published
+    licensed: Licensed
 
     @property
     def pid(self) -> ProcessId:
@@ -75,7 +79,18 @@ def load(uow: UnitOfWork, pid: str, caller: Caller) -> Access:
     entitlement = compile_policy(
         agreement.policy, consumer_id=agreement.consumer_id, agreed_at=agreement.agreed_at
     )
-    return Access(process, agreement, entitlement, published)
+    licensed = _licensed(uow, published, entitlement.relation)
+    return Access(process, agreement, entitlement, licensed)
+
+
+def _licensed(uow: UnitOfWork, published: Published, relation: Relation) -> Licensed:
+    """Return the file of the agreed terms, which need not be those that are offered now."""
+    if Relation.of(published.terms) == relation:
+        return Licensed(published.dataset, published.file_name)
+    found = relations.get(uow, published.dataset.id, relation.sha256)
+    if found is None:
+        raise NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+    return found
 
 
 def decide(
@@ -86,12 +101,13 @@ def decide(
     *,
     act_id: str,
     rows: int | None = None,
+    bytes_: int | None = None,
     queries: int = 0,
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
     now = runtime.clock()
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
-    act = _act(uow, access, mode, rows=rows, queries=queries)
+    act = _act(uow, access, mode, rows=rows, bytes_=bytes_, queries=queries)
     used = meter.total(uow, access.agreement.id).usage
     decision = evaluate(access.entitlement, act, used, now)
     taken = decisions.Taken(
@@ -101,7 +117,15 @@ def decide(
     return decision
 
 
-def _act(uow: UnitOfWork, access: Access, mode: Mode, *, rows: int | None, queries: int) -> Act:
+def _act(
+    uow: UnitOfWork,
+    access: Access,
+    mode: Mode,
+    *,
+    rows: int | None,
+    bytes_: int | None,
+    queries: int,
+) -> Act:
     process = transfers.get(uow, access.pid)
     agreement = agreements.get(uow, access.agreement.id)
     return Act(
@@ -109,9 +133,19 @@ def _act(uow: UnitOfWork, access: Access, mode: Mode, *, rows: int | None, queri
         consumer_id=access.agreement.consumer_id,
         queries=queries,
         rows=rows,
+        bytes=bytes_,
+        is_other_statistics=_is_other_statistics(uow, access),
         is_agreement_terminated=agreement is None or agreement.is_terminated,
         is_process_started=process is not None and process.state is State.STARTED,
     )
+
+
+def _is_other_statistics(uow: UnitOfWork, access: Access) -> bool:
+    licence = access.entitlement.statistics
+    if licence is None:
+        return False
+    known = statistics.basis(uow, access.agreement.dataset_id)
+    return known not in {None, licence.basis_sha256}
 
 
 def is_open(uow: UnitOfWork, access: Access, now: datetime) -> bool:

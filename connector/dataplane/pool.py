@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import structlog
@@ -92,6 +92,19 @@ class Result:
     rows_count: int
     bytes_count: int
     sha256: str
+
+
+def result_of(table: pa.Table) -> Result:
+    """Return a table that was made here as a complete answer."""
+    pieces = [bytes(table.schema.serialize())]
+    bytes_ = 0
+    for batch in table.to_batches():
+        piece = bytes(batch.serialize())
+        bytes_ += pa.ipc.read_message(piece).body.size
+        pieces.append(piece)
+    pieces.append(END_OF_STREAM)
+    sha256 = hashlib.sha256(b"".join(pieces)).hexdigest()
+    return Result(tuple(pieces), table.num_rows, bytes_, sha256)
 
 
 class _DeadWorkerError(Exception):
@@ -196,10 +209,19 @@ class QueryPool:
         self._running = threading.BoundedSemaphore(limits.workers)
         self._admitted = threading.BoundedSemaphore(limits.workers + limits.waiting)
 
-    def run(self, path: Path, *, process_id: str, dataset: str, sql: str) -> Result:
+    def run(
+        self,
+        path: Path,
+        *,
+        process_id: str,
+        dataset: str,
+        sql: str,
+        statistics: dict[str, Any] | None = None,
+    ) -> Result:
         """Return the complete answer to ``sql`` over one Arrow IPC file.
 
         ``process_id`` is the transfer process that asks: none meets what another has left.
+        With ``statistics``, a scope, the answer holds contributions that are still to be audited.
 
         Raises:
             QueryRefusedError: The gate does not let it pass.
@@ -210,7 +232,7 @@ class QueryPool:
         """
         with self._place():
             job: dict[str, object] = {"file": str(path), "process_id": process_id}
-            job |= {"dataset": dataset, "sql": sql}
+            job |= {"dataset": dataset, "sql": sql, "statistics": statistics}
             worker = self._take(process_id)
             worker.process_id = process_id
             try:

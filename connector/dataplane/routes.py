@@ -152,7 +152,7 @@ def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
     """Return the Arrow IPC file or a byte range of it; each record batch is paid once."""
     file = _mapped(service.path_of(runtime, access))
     index = file.index
-    etag = f'"{access.published.dataset.data_sha256}"'
+    etag = f'"{access.licensed.dataset.data_sha256}"'
     common = {"ETag": etag, "Accept-Ranges": "bytes"}
     asked = request.headers.get("range")
     if request.headers.get("if-range", etag) != etag:

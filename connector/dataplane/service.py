@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 from fastapi.concurrency import run_in_threadpool
 
+from connector.dataplane import statistics
 from connector.dataplane.access import Access, PolicyDeniedError, decide, denied, is_open
 from connector.dataplane.pool import QueryPool, Result
 from connector.metering import service as metering
@@ -52,7 +53,7 @@ class Answer:
 
 def path_of(runtime: Runtime, access: Access) -> Path:
     """Return where the licensed file lies."""
-    return runtime.data_folder / access.published.file_name
+    return runtime.data_folder / access.licensed.file_name
 
 
 def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, sql: str) -> Answer:
@@ -67,10 +68,48 @@ def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, s
     """
     sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
     access, known = _admit(runtime, opened, query_id, sql_sha256)
-    result = _run(runtime, pool, access, sql)
+    raw = _run(runtime, pool, access, sql)
     if known is not None:
-        return _again(result, known)
-    use = Use(
+        with runtime.database.unit_of_work() as uow:
+            return _again(_released(uow, access, raw).result, known)
+    answers: list[Answer] = []
+
+    def attempt() -> Stored | NeedsGrant:
+        with runtime.database.unit_of_work() as uow:
+            meter.stream(uow)
+            found = _released(uow, access, raw)
+            same = meter.find(uow, access.agreement.id, query_id)
+            if same is not None:
+                _check_same(same, sql_sha256)
+                answers.append(_again(found.result, same))
+                return same
+            use = _query_use(access, query_id, found.result, sql_sha256)
+            decision = decide(
+                uow,
+                runtime,
+                access,
+                Mode.QUERY,
+                act_id=query_id,
+                rows=use.rows_count,
+                bytes_=use.bytes_count,
+                queries=1,
+            )
+            if decision.is_allowed:
+                stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+                if isinstance(stored, NeedsGrant):
+                    return stored
+                if isinstance(found, statistics.Release):
+                    statistics.remember(uow, runtime, access, found, act_id=query_id)
+                answers.append(Answer(found.result, stored))
+                return stored
+        raise denied(decision)
+
+    metering.with_grant(runtime, access.agreement, attempt)
+    return answers[-1]
+
+
+def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
+    return Use(
         act_id=query_id,
         act=Act.QUERY,
         agreement=access.agreement,
@@ -81,28 +120,31 @@ def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, s
         sql_sha256=sql_sha256,
     )
 
-    def attempt() -> Stored | NeedsGrant:
-        with runtime.database.unit_of_work() as uow:
-            meter.stream(uow)
-            same = meter.find(uow, access.agreement.id, query_id)
-            if same is not None:
-                _check_same(same, sql_sha256)
-                return _again(result, same).stored
-            decision = decide(
-                uow, runtime, access, Mode.QUERY, act_id=query_id, rows=use.rows_count, queries=1
-            )
-            if decision.is_allowed:
-                return metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
-        raise denied(decision)
 
-    stored = metering.with_grant(runtime, access.agreement, attempt)
-    assert stored is not None
-    return Answer(result, stored)
+@dataclass(frozen=True, slots=True)
+class _AsItIs:
+    """A result that may leave as the engine made it."""
+
+    result: Result
+
+
+def _released(uow: UnitOfWork, access: Access, raw: Result) -> _AsItIs | statistics.Release:
+    """Return what of a result may leave, as things stand in this transaction."""
+    if access.entitlement.statistics is None:
+        return _AsItIs(raw)
+    return statistics.release(uow, access, raw)
 
 
 def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
-    path, name = path_of(runtime, access), access.published.dataset.name
-    return pool.run(path, process_id=access.pid, dataset=name, sql=sql)
+    path, name = path_of(runtime, access), access.licensed.dataset.name
+    scope = statistics.scope_of(access)
+    return pool.run(
+        path,
+        process_id=access.pid,
+        dataset=name,
+        sql=sql,
+        statistics=scope.to_json() if scope else None,
+    )
 
 
 def _admit(
@@ -122,6 +164,7 @@ def _admit(
                 Mode.QUERY,
                 act_id=query_id,
                 rows=None if is_new else 0,
+                bytes_=None if is_new else 0,
                 queries=int(is_new),
             )
     if known is not None:  # only now, so that the token is used up
@@ -161,15 +204,18 @@ def quote(
     act_id = runtime.make_id()
     is_query = sql is not None
     mode = Mode.QUERY if is_query else Mode.READ
-    _require(runtime, access, mode, act_id, rows=None, queries=int(is_query))
+    queries = int(is_query)
+    _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
-        result = _run(runtime, pool, access, sql)
+        raw = _run(runtime, pool, access, sql)
+        with runtime.database.unit_of_work() as uow:
+            result = _released(uow, access, raw).result
         rows, bytes_ = result.rows_count, result.bytes_count
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))
         rows = sum(index.batches[n].rows_count for n in left)
         bytes_ = sum(index.batches[n].body_bytes for n in left)
-    _require(runtime, access, mode, act_id, rows=rows, queries=int(is_query))
+    _require(runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries)
     use = Use(
         act_id,
         Act.QUERY if is_query else Act.READ,
@@ -192,10 +238,19 @@ def quote(
 
 
 def _require(
-    runtime: Runtime, access: Access, mode: Mode, act_id: str, *, rows: int | None, queries: int
+    runtime: Runtime,
+    access: Access,
+    mode: Mode,
+    act_id: str,
+    *,
+    rows: int | None,
+    bytes_: int | None,
+    queries: int,
 ) -> None:
     with runtime.database.unit_of_work() as uow:
-        decision = decide(uow, runtime, access, mode, act_id=act_id, rows=rows, queries=queries)
+        decision = decide(
+            uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+        )
     if not decision.is_allowed:
         raise denied(decision)
 
@@ -227,7 +282,13 @@ def admit_read(
             paid = meter.covered(uow, access.pid)
             use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
             decision: Decision = decide(
-                uow, runtime, access, Mode.READ, act_id=act_id, rows=use.rows_count
+                uow,
+                runtime,
+                access,
+                Mode.READ,
+                act_id=act_id,
+                rows=use.rows_count,
+                bytes_=use.bytes_count,
             )
             if decision.is_allowed:
                 if not use.batches:
@@ -246,7 +307,7 @@ def _read_use(access: Access, index: FileIndex, batches: list[int], act_id: str)
         process_id=access.pid,
         rows_count=sum(index.batches[n].rows_count for n in batches),
         bytes_count=sum(index.batches[n].body_bytes for n in batches),
-        result_sha256=access.published.dataset.data_sha256,
+        result_sha256=access.licensed.dataset.data_sha256,
         batches=batches,
     )
 

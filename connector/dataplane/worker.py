@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.gate import SQL_BYTES_MAX, GateError, check
+from connector.statistics.request import REQUEST_KEY, Scope, atoms_sql, read_request
 
 OPEN_FILES_MAX: Final = 64
 FILES_MAPPED: Final = 16
@@ -143,19 +144,27 @@ def _table(file: str) -> pa.Table:
 
 def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
     sql, dataset = str(job["sql"]), str(job["dataset"])
-    check_sql(databases.empty(), sql, dataset=dataset)
+    tree = check_sql(databases.empty(), sql, dataset=dataset)
+    asked = b""
+    if job.get("statistics"):  # the text is read and never run: what runs is our own
+        scope = Scope.from_json(job["statistics"])
+        asked, sql = read_request(tree, scope).to_json().encode(), atoms_sql(scope, dataset)
     database = databases.of(
         process_id=str(job["process_id"]), dataset=dataset, file=str(job["file"])
     )
     reader = database.sql(sql).to_arrow_reader(BATCH_ROWS)
-    write_frame(sink, Kind.SCHEMA, reader.schema.serialize())
+    schema = reader.schema.with_metadata({REQUEST_KEY: asked}) if asked else reader.schema
+    write_frame(sink, Kind.SCHEMA, schema.serialize())
     for batch in reader:
         write_frame(sink, Kind.BATCH, batch.serialize())
     write_frame(sink, Kind.END)
 
 
-def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> None:
+def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> str:
     """Let a statement pass the gate, parsed by an engine that has no data yet.
+
+    Returns:
+        Its parse tree, as the engine's JSON.
 
     Raises:
         GateError: It may not run, or cannot be judged.
@@ -166,6 +175,7 @@ def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> N
         # all rows: the engine takes nothing else on while a result is unfinished
         [[tree]] = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()
         check(str(tree), dataset=dataset)
+        return str(tree)
     except GateError:
         raise
     except Exception:  # noqa: BLE001 - what cannot be judged is refused

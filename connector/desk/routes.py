@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from urllib.parse import quote
 
+import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
@@ -42,6 +43,7 @@ router = APIRouter(
     prefix=DESK, tags=["desk"], route_class=DeskRoute, default_response_class=HTMLResponse
 )
 UNAUTHENTICATED: Final = 401
+log = structlog.get_logger()
 
 
 @router.get("/sign-in", summary="The desk: sign in")
@@ -70,8 +72,10 @@ def sign_in(
         return page
     if not is_same_secret(sent.text("token"), get_context(request).admin_token):
         sessions.note_failure(address)
+        log.warning("desk_sign_in_refused", address=address)
         message = labels.WORDS["wrong_token"]
         return render(request, "sign_in.html", status=UNAUTHENTICATED, message=message, to=target)
+    log.info("desk_signed_in", address=address)
     response = RedirectResponse(f"{SIGN_IN}?done=1&to={quote(target, safe='/:')}", SEE_OTHER)
     response.set_cookie(
         cookie_name(runtime.did),

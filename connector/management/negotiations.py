@@ -24,6 +24,7 @@ from connector.negotiation import store
 from connector.negotiation.decide import Move, hindrance, refusal_for
 from connector.negotiation.machine import FINAL, Message
 from connector.negotiation.model import Negotiation, rules_of
+from connector.publish.licensing import license_offer
 from connector.runtime import Runtime
 from connector.side import Side
 from databank.kit.db import UnitOfWork
@@ -37,6 +38,7 @@ from schemas.management import (
     NegotiationView,
 )
 from schemas.problem import ConflictError, InvalidRequestError, NotFoundError
+from schemas.terms import UnknownTermError, from_policy
 from schemas.wire import Text
 
 
@@ -176,7 +178,9 @@ def answer(runtime: Runtime, pid: ProcessId, said: NegotiationAnswer) -> Negotia
         NotOurTurnError: Nothing waits for our answer, or not what was seen.
         CannotAgreeError: The proposal cannot be agreed to.
         InvalidRequestError: The counter-proposal is what is on the table already.
+        TermsDoNotFitError: The terms to agree to do not fit our dataset.
     """
+    _license(runtime, pid, said)
     with runtime.database.unit_of_work() as uow:
         negotiation = _get(uow, pid)
         if not negotiation.awaits_us:
@@ -189,6 +193,19 @@ def answer(runtime: Runtime, pid: ProcessId, said: NegotiationAnswer) -> Negotia
             )
         move = _move(runtime, negotiation, said)
         return _view(runtime, negotiating.act(uow, runtime, negotiation, move), has_rounds=True)
+
+
+def _license(runtime: Runtime, pid: ProcessId, said: NegotiationAnswer) -> None:
+    """Make ready what the terms license that our answer may end in (provider)."""
+    with runtime.database.unit_of_work() as uow:
+        negotiation = _get(uow, pid)
+    if negotiation.side is not Side.PROVIDER or said.kind is AnswerKind.REFUSE:
+        return
+    try:
+        terms = said.proposal.terms if said.proposal else from_policy(negotiation.offer)[0]
+    except UnknownTermError:
+        return  # nobody can agree to it: the answer says so
+    license_offer(runtime, negotiation.dataset_id, terms)
 
 
 def _move(runtime: Runtime, negotiation: Negotiation, said: NegotiationAnswer) -> Move:

@@ -97,9 +97,9 @@ def put(uow: UnitOfWork, published: Published) -> None:
 
 
 def replace(uow: UnitOfWork, published: Published, *, now: datetime) -> None:
-    """Store a changed title, terms, price or approval; name and file stay."""
+    """Store a changed title, terms, price or approval; its name stays."""
     row = uow.session.get_one(PublishedRow, published.dataset.id)
-    row.offer_id = published.offer_id
+    row.offer_id, row.file_name = published.offer_id, published.file_name
     row.dataset_json = _dump(published.dataset)
     row.terms_json, row.plan_json = _dump(published.terms), _dump(published.plan)
     row.approval, row.changed_at = published.approval.value, now

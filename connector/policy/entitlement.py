@@ -6,13 +6,30 @@ Rule 2: an entitlement holds no state; what was used comes from the meter.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
+from connector.relation.model import Relation
+from connector.statistics.answer import basis_of
+from connector.statistics.audit import Rules
 from schemas.ids import ParticipantId
 from schemas.price import PricePlan
-from schemas.terms import Mode, UnknownTermError, from_policy
+from schemas.terms import Mode, Terms, UnknownTermError, from_policy
+
+COMPILED_KEPT: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsOnly:
+    """Only audited statistics may leave: of which entities, by which groups, under which rules."""
+
+    entity: str
+    groups: tuple[str, ...]
+    rules: Rules
+    basis_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,9 @@ class Entitlement:
     ends_at: datetime | None = None
     queries_max: int | None = None
     rows_max: int | None = None
+    bytes_max: int | None = None
+    relation: Relation = field(default_factory=Relation)
+    statistics: StatisticsOnly | None = None
     plan: PricePlan = field(default_factory=PricePlan)
     unknown_term: str | None = None
 
@@ -36,9 +56,14 @@ class Entitlement:
 def compile_policy(
     policy: dict[str, Any], *, consumer_id: ParticipantId, agreed_at: datetime
 ) -> Entitlement:
-    """Return the entitlement of ``consumer_id`` under an agreed policy."""
+    """Return the entitlement of ``consumer_id`` under an agreed policy, compiled once."""
+    return _compile(json.dumps(policy), consumer_id, agreed_at)
+
+
+@lru_cache(maxsize=COMPILED_KEPT)
+def _compile(policy: str, consumer_id: ParticipantId, agreed_at: datetime) -> Entitlement:
     try:
-        terms, plan = from_policy(policy)
+        terms, plan = from_policy(json.loads(policy))
         ends_at = terms.ends_at(agreed_at)
     except (UnknownTermError, OverflowError) as error:
         return Entitlement(frozenset(), frozenset(), agreed_at, unknown_term=str(error)[:300])
@@ -50,5 +75,18 @@ def compile_policy(
         ends_at=ends_at,
         queries_max=terms.queries_max,
         rows_max=terms.rows_max,
+        bytes_max=terms.bytes_max,
+        relation=Relation.of(terms),
+        statistics=_statistics(terms),
         plan=plan,
     )
+
+
+def _statistics(terms: Terms) -> StatisticsOnly | None:
+    if terms.statistics_entity is None:
+        return None
+    assert terms.entities_min is not None  # Terms refuses the one without the other
+    rules = Rules(terms.entities_min, terms.dominance_percent_max, terms.remainder_percent_min)
+    entity, groups = terms.statistics_entity, terms.statistics_groups
+    basis = basis_of(Relation.of(terms).sha256, entity, groups)
+    return StatisticsOnly(entity, groups, rules, basis)

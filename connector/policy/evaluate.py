@@ -33,18 +33,22 @@ class Code(StrEnum):
     EXPIRED = "expired"
     QUERY_QUOTA = "query_quota"
     ROW_QUOTA = "row_quota"
+    BYTE_QUOTA = "byte_quota"
+    OTHER_STATISTICS = "other_statistics"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What is asked for; ``rows`` is None while the result is not known yet."""
+    """What is asked for; ``rows`` and ``bytes`` are None while the result is not known yet."""
 
     mode: Mode
     consumer_id: ParticipantId
     queries: int = 0
     rows: int | None = None
+    bytes: int | None = None
     is_agreement_terminated: bool = False
     is_process_started: bool = True
+    is_other_statistics: bool = False  # the dataset's statistics have been made otherwise before
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,12 @@ def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
             if act.mode is Mode.READ
             else "The agreement does not permit queries. Read the file.",
         )
+    if act.is_other_statistics:
+        return _deny(
+            Code.OTHER_STATISTICS,
+            ko="이 데이터셋의 통계는 다른 범위로 이미 나갔습니다. 공급기업에 문의하세요.",
+            en="Other statistics of this dataset were answered before. Ask the supplier.",
+        )
     return None
 
 
@@ -148,13 +158,24 @@ def _check_quotas(entitlement: Entitlement, act: Act, used: Usage) -> Decision |
             ko=f"허용된 질의 {queries_max:,}건을 다 썼습니다.",
             en=f"All {queries_max:,} permitted queries are used up.",
         )
-    if rows_max is None:
-        return None
-    left = rows_max - used.rows
-    if (left <= 0 and act.rows is None) or (act.rows is not None and act.rows > max(left, 0)):
+    if rows_max is not None and (left := _left(rows_max, used.rows, act.rows)) is not None:
         return _deny(
             Code.ROW_QUOTA,
-            ko=f"허용된 {rows_max:,}행 가운데 {max(left, 0):,}행이 남아 이 결과를 줄 수 없습니다.",
-            en=f"{max(left, 0):,} of {rows_max:,} permitted rows are left: too few for this.",
+            ko=f"허용된 {rows_max:,}행 가운데 {left:,}행이 남아 이 결과를 줄 수 없습니다.",
+            en=f"{left:,} of {rows_max:,} permitted rows are left: too few for this.",
+        )
+    most = entitlement.bytes_max
+    if most is not None and (left := _left(most, used.bytes, act.bytes)) is not None:
+        return _deny(
+            Code.BYTE_QUOTA,
+            ko=f"허용된 {most:,}바이트 가운데 {left:,}바이트가 남아 이 결과를 줄 수 없습니다.",
+            en=f"{left:,} of {most:,} permitted bytes are left: too few for this.",
         )
     return None
+
+
+def _left(most: int, used: int, wanted: int | None) -> int | None:
+    """Return what is left of a quota that does not allow the act; None if it does."""
+    left = max(most - used, 0)
+    is_over = left == 0 if wanted is None else wanted > left
+    return left if is_over else None

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connector.publish.arrow_file import write_partial
 from connector.publish.decode import (
@@ -28,6 +27,7 @@ from connector.publish.foreign import read_foreign
 from connector.publish.headers import Header, read_headers
 from connector.publish.infer import TypedColumn, type_column
 from connector.publish.personal import find_personal
+from connector.publish.sample import sample_of
 from schemas.dataset import ARROW_TYPES, COLUMNS_MAX, Column, DatasetSchema, Sensitivity
 from schemas.management import BadCell, ColumnChange
 from schemas.wire import Text
@@ -85,7 +85,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         data = _write_arrow(job, table, columns, arrays, bad_rows)
         shown = [c.name for c in columns if c.sensitivity is Sensitivity.PUBLIC]
         shown = [name for name in shown if name not in personal]
-        report |= {"published_rows_count": data.num_rows, **_sample(job, data, shown)}
+        report |= {
+            "published_rows_count": data.num_rows,
+            **sample_of(data, shown, int(job["sample_rows"])),
+        }
     return report
 
 
@@ -223,22 +226,3 @@ def _write_arrow(
         raise UnreadableFileError("올릴 수 있는 행이 없습니다.", "No row is left to publish.")
     write_partial(data, Path(job["arrow"]))
     return data
-
-
-def _sample(job: dict[str, Any], data: pa.Table, shown: list[str]) -> dict[str, Any]:
-    rows_count = int(job["sample_rows"])
-    if not rows_count:
-        shown = []
-    sample = data.select(shown).slice(0, rows_count)
-    values = [_sample_values(sample.column(name)) for name in shown]
-    return {"sample_columns": shown, "sample": [list(row) for row in zip(*values, strict=True)]}
-
-
-def _sample_values(column: pa.ChunkedArray) -> list[Any]:
-    kind = column.type
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        return list(column.to_pylist())
-    if pa.types.is_floating(kind):
-        finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
-        return list(finite.to_pylist())
-    return [None if v is None else str(v) for v in column.cast(pa.string()).to_pylist()]

@@ -25,6 +25,15 @@ from connector.publish.arrow_file import (
 )
 from connector.publish.child import Job, run_check
 from connector.publish.decode import UnreadableFileError
+from connector.publish.licensing import (
+    check_terms,
+    keep,
+    license_relation,
+    mask_key,
+    offered,
+    whole_of,
+)
+from connector.relation.store import Licensed
 from connector.runtime import Runtime
 from databank.kit.db import IntegrityError, UnitOfWork
 from schemas.dataset import RESERVED_NAMES, Dataset, DatasetSchema
@@ -104,6 +113,7 @@ def prepare_folders(runtime: Runtime) -> None:
     for folder in (runtime.data_folder, upload_folder(runtime)):
         folder.mkdir(parents=True, exist_ok=True)
         sweep_partials(folder)
+    mask_key(runtime)  # made before two can ask for it at once
     with runtime.database.unit_of_work() as uow:
         _expire(uow, runtime)
         waiting = store.waiting(uow)
@@ -172,6 +182,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
         BadRowsError: Bad rows, and ``skip_bad_rows`` is not set.
         PersonalDataError: Columns look personal, and ``allow_personal`` is not set.
         UnreadableUploadError: The column changes do not fit the file.
+        TermsDoNotFitError: The terms do not fit the file.
     """
     _check_name(request.name)
     with runtime.database.unit_of_work() as uow:
@@ -185,6 +196,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
     report = _write(runtime, request, partial=partial, dataset_id=dataset_id, source=source)
     try:
         _check_consent(request, report)
+        check_terms(request.terms, report["columns"])
     except ProblemError:
         partial.unlink(missing_ok=True)
         raise
@@ -192,20 +204,24 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
     file_bytes = partial.stat().st_size
     file_name = f"{sha256}.arrow"
     make_durable(partial, runtime.data_folder / file_name)
+    dataset = _dataset(
+        runtime, request, report, dataset_id=dataset_id, sha256=sha256, file_bytes=file_bytes
+    )
+    whole = Licensed(dataset, file_name)
+    licensed = license_relation(runtime, whole, request.terms)
     published = Published(
-        dataset=_dataset(
-            runtime, request, report, dataset_id=dataset_id, sha256=sha256, file_bytes=file_bytes
-        ),
+        dataset=licensed.dataset,
         offer_id=OfferId(runtime.make_id()),
         terms=request.terms,
         plan=request.plan,
-        file_name=file_name,
+        file_name=licensed.file_name,
         approval=request.approval,
         skipped_rows_count=report["bad_rows_count"],
     )
     try:
         with runtime.database.unit_of_work() as uow:
             offerings.put(uow, published)
+            keep(uow, whole, licensed, request.terms)
             store.mark_published(uow, request.upload_id)
             announce_catalog_change(uow, runtime)
     except IntegrityError:
@@ -382,6 +398,7 @@ def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> P
 
     Raises:
         NotFoundError: There is no such dataset.
+        TermsDoNotFitError: The terms do not fit the columns.
     """
     now = runtime.clock()
     texts = {
@@ -391,17 +408,23 @@ def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> P
     }
     with runtime.database.unit_of_work() as uow:
         old = _known(uow, dataset_id)
+        whole = whole_of(uow, old)
+    licensed = license_relation(runtime, whole, request.terms or old.terms)
+    with runtime.database.unit_of_work() as uow:
+        old = _known(uow, dataset_id)
         terms = old.terms if request.terms is None else request.terms
         plan = old.plan if request.plan is None else request.plan
         is_same_offer = (terms, plan) == (old.terms, old.plan)
         new = replace(
             old,
-            dataset=old.dataset.model_copy(update={**texts, "modified_at": now}),
+            dataset=offered(old.dataset, licensed).model_copy(update={**texts, "modified_at": now}),
             offer_id=old.offer_id if is_same_offer else OfferId(runtime.make_id()),
             terms=terms,
             plan=plan,
+            file_name=licensed.file_name,
             approval=old.approval if request.approval is None else request.approval,
         )
+        keep(uow, whole, licensed, terms)
         offerings.replace(uow, new, now=now)
         announce_catalog_change(uow, runtime)
     return view(new)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from databank.client.cost import Cost
     from databank.client.listings import Found
     from databank.client.session import Session
+    from schemas.dataset import Column
     from schemas.management import AgreementView
 
 ROWS_SHOWN = 40
@@ -164,10 +165,7 @@ def show(context: typer.Context, ref: str) -> None:
     surface.table(
         None,
         (say("열", "column"), say("형식", "type"), say("단위", "unit"), say("이름", "label")),
-        [
-            (c.name, c.type.value, c.unit or "", surface.text(c.label))
-            for c in dataset.schema_.columns
-        ],
+        [(c.name, c.type.value, c.unit or "", _label(c, surface)) for c in dataset.schema_.columns],
     )
     for text, is_enforced in found.terms(surface.language):
         how = say("기술로 강제", "enforced") if is_enforced else say("계약으로만", "by contract")
@@ -211,6 +209,14 @@ def _show_agreement(found: Found, surface: Surface) -> None:
         ),
         markup=False,
     )
+
+
+def _label(column: Column, surface: Surface) -> str:
+    """Say what a column is, and how its values are masked."""
+    from schemas.terms import mask_words
+
+    label = surface.text(column.label)
+    return f"{label} ({surface.text(mask_words(column.mask))})" if column.mask else label
 
 
 def agreements(context: typer.Context) -> None:

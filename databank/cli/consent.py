@@ -74,6 +74,7 @@ def sample_said(request: PublishRequest, report: UploadReport) -> Text:
         for column in report.columns
         if (wanted.get(column.name) or column.sensitivity) is Sensitivity.PUBLIC
         and column.name not in report.personal_columns
+        and column.name in (request.terms.columns or {column.name})
     ]
     rows = min(request.sample_rows_count, report.rows_count - report.bad_rows_count)
     if not rows or not shown:

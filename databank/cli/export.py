@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from databank.cli.questions import BadAnswerError
+from databank.cli.bad_answer import BadAnswerError
 from schemas.problem import ProblemError
 from schemas.wire import Text
 

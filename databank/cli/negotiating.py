@@ -62,28 +62,15 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         app.command(name, help=help_)(command)
 
 
-def negotiate(  # noqa: PLR0917 - options, all by name
+def negotiate(
     context: typer.Context,
     ref: str,
     price: proposing.Price = None,
-    days: proposing.Days = None,
-    until: proposing.Until = None,
-    purpose: proposing.Purpose = None,
-    queries: proposing.Queries = None,
-    rows: proposing.Rows = None,
-    other: proposing.Other = None,
+    term: proposing.Term = None,
 ) -> None:
     """Take the offer of a dataset as it stands, or propose what the options say."""
     surface = surface_of(context)
-    wishes = proposing.Wishes(
-        price=price,
-        days=days,
-        until=until,
-        purpose=purpose,
-        queries=queries,
-        rows=rows,
-        other=other,
-    )
+    wishes = proposing.Wishes(price=price, term=term)
     with surface.session() as session:
         if not wishes.are_none():
             _propose(session, ref, wishes, surface)
@@ -242,9 +229,9 @@ def _tell(view: NegotiationView, surface: Surface) -> None:
         surface.note(
             say(
                 f"{due}까지 답하세요: `databank accept {short}`, `databank counter {short} "
-                f"--price …`, `databank refuse {short} --code price`",
+                f"--price … --term …`, `databank refuse {short} --code price`",
                 f"Answer by {due}: `databank accept {short}`, `databank counter {short} "
-                f"--price …`, `databank refuse {short} --code price`",
+                f"--price … --term …`, `databank refuse {short} --code price`",
             )
         )
     elif view.expires_at is not None:
@@ -320,31 +307,18 @@ def accept(context: typer.Context, pid: Pid, yes: Yes = False) -> None:
         _tell(_answer(session.haggling, view, NegotiationAnswer(kind=AnswerKind.ACCEPT)), surface)
 
 
-def counter(  # noqa: PLR0917 - options, all by name
+def counter(
     context: typer.Context,
     pid: Pid,
     price: proposing.Price = None,
-    days: proposing.Days = None,
-    until: proposing.Until = None,
-    purpose: proposing.Purpose = None,
-    queries: proposing.Queries = None,
-    rows: proposing.Rows = None,
-    other: proposing.Other = None,
+    term: proposing.Term = None,
 ) -> None:
     """Propose other terms than those on the table."""
     from schemas.management import AnswerKind, NegotiationAnswer
     from schemas.problem import ConflictError
 
     surface = surface_of(context)
-    wishes = proposing.Wishes(
-        price=price,
-        days=days,
-        until=until,
-        purpose=purpose,
-        queries=queries,
-        rows=rows,
-        other=other,
-    )
+    wishes = proposing.Wishes(price=price, term=term)
     with surface.session() as session:
         view = session.haggling.get(pid)
         last = next((each.proposal for each in reversed(view.rounds) if each.proposal), None)
@@ -359,7 +333,7 @@ def counter(  # noqa: PLR0917 - options, all by name
 
 
 def _read_code(code: str) -> RefusalCode:
-    from databank.cli.questions import BadAnswerError
+    from databank.cli.bad_answer import BadAnswerError
     from schemas.refusal import BY_PEOPLE, RefusalCode
 
     if code not in {known.value for known in BY_PEOPLE}:

@@ -64,7 +64,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
 @contextmanager
 def _service(where: _Where, service: str) -> Iterator[Api]:
     """Open a service's admin API with the token from environment or data folder."""
-    from databank.cli.questions import BadAnswerError
+    from databank.cli.bad_answer import BadAnswerError
     from databank.client.api import Api, open_http
     from databank.kit.keys import ADMIN_TOKEN_FILE
 
@@ -216,8 +216,8 @@ def reverse_deposit(
 def statements(context: typer.Context, period: str, data_dir: DataDir = Var) -> None:
     """Issue the statements of a month; doing it again changes nothing."""
     from databank.cli.account import show_statement
+    from databank.cli.bad_answer import BadAnswerError
     from databank.cli.jsontext import SEOUL
-    from databank.cli.questions import BadAnswerError
     from databank.kit.clock import system_clock
     from schemas.bank import StatementList
 

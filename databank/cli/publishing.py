@@ -9,6 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from databank.cli.publish_options import (
+    AllowPersonal,
+    ApprovalKind,
+    Description,
+    DomainName,
+    DryRun,
+    File,
+    Generated,
+    IndustryName,
+    Keywords,
+    Name,
+    Prices,
+    SampleRows,
+    Sensitivities,
+    SkipBadRows,
+    Template,
+    TermTexts,
+    Title,
+    TitleEn,
+    Types,
+    Units,
+    Yes,
+)
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
@@ -18,71 +41,6 @@ if TYPE_CHECKING:
 
 BAD_CELLS_SHOWN = 10
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="묻지 않습니다 (ask nothing)")]
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
-Name = Annotated[str | None, typer.Option(help="SQL에 쓸 이름 (name in SQL)")]
-Title = Annotated[str | None, typer.Option(help="제목 (Korean title)")]
-TitleEn = Annotated[str | None, typer.Option(help="영문 제목 (English title)")]
-Description = Annotated[str | None, typer.Option(help="설명 (description)")]
-DomainName = Annotated[
-    str | None, typer.Option(help="분야: carbon, process, supply-chain (domain)")
-]
-IndustryName = Annotated[
-    str | None,
-    typer.Option(
-        help="업종: battery, automotive-parts, home-appliances, steel-aluminium, "
-        "textiles, other (industry)"
-    ),
-]
-Keywords = Annotated[list[str] | None, typer.Option(help="검색어 (keyword, repeatable)")]
-Template = Annotated[str | None, typer.Option(help="이용 조건 서식 (policy template)")]
-ApprovalKind = Annotated[
-    str | None,
-    typer.Option(
-        help="요청에 답하는 방식: automatic은 등록된 조건만 바로, negotiable은 다른 조건이면 "
-        "inbox로, manual은 모두 inbox로 (who answers requests: a rule, or people)"
-    ),
-]
-Prices = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="요금: free, once=원, month=원, query=원, row=원, mb=원 (price in won, repeatable)"
-    ),
-]
-Types = Annotated[
-    list[str] | None,
-    typer.Option("--type", help="열 형식을 고침: 열=text (type of a column, repeatable)"),
-]
-Units = Annotated[
-    list[str] | None,
-    typer.Option(help="열 단위를 고침: 열=kWh, 열= 은 없음 (unit of a column, repeatable)"),
-]
-Sensitivities = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="열 민감도: 열=public|partner|confidential|trade-secret. public 열만 표본에 나옵니다 "
-        "(sensitivity of a column, repeatable)"
-    ),
-]
-SampleRows = Annotated[
-    int | None,
-    typer.Option(
-        help="표본 행 수. 질의로만 파는 데이터는 0, 아니면 3이 기본 (rows in sample)", min=0, max=20
-    ),
-]
-AllowPersonal = Annotated[
-    bool,
-    typer.Option(
-        "--allow-personal", help="개인정보로 보이는 열도 공개 (publish what looks personal)"
-    ),
-]
-SkipBadRows = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="틀린 행은 빼고 공개 (leave bad rows out)")
-]
-Generated = Annotated[
-    bool, typer.Option("--generated", help="생성한 데이터라고 표시 (label as generated)")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="검사만 하고 공개하지 않음 (check only)")]
 
 _APPROVALS = {
     "automatic": ("요청에는 규칙으로 답합니다", "Requests are answered by rule"),
@@ -216,6 +174,7 @@ def publish(  # noqa: PLR0917 - options, all by name
     industry: IndustryName = None,
     keyword: Keywords = None,
     template: Template = None,
+    term: TermTexts = None,
     price: Prices = None,
     approval: ApprovalKind = None,
     type_: Types = None,
@@ -240,6 +199,7 @@ def publish(  # noqa: PLR0917 - options, all by name
         industry=industry,
         keywords=keyword,
         template=template,
+        terms=term,
         prices=price,
         approval=approval,
         types=type_,
@@ -419,6 +379,7 @@ def revise(  # noqa: PLR0917 - options, all by name
     description: Description = None,
     keyword: Keywords = None,
     template: Template = None,
+    term: TermTexts = None,
     price: Prices = None,
     approval: ApprovalKind = None,
 ) -> None:
@@ -433,6 +394,7 @@ def revise(  # noqa: PLR0917 - options, all by name
         description=description,
         keywords=keyword,
         template=template,
+        terms=term,
         prices=price,
         approval=approval,
     )

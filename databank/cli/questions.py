@@ -15,7 +15,9 @@ from typing import Any, Final, TypeVar
 
 import typer
 
+from databank.cli.bad_answer import BadAnswerError
 from databank.cli.surface import Surface
+from databank.cli.terms_option import apply_terms
 from databank.client.api import Api
 from databank.client.publisher import publications
 from databank.kit.clock import system_clock
@@ -35,7 +37,6 @@ from schemas.management import (
 )
 from schemas.money import parse_won
 from schemas.price import PriceComponent, PriceKind, PricePlan
-from schemas.problem import InvalidRequestError
 from schemas.terms import Terms
 from schemas.wire import Text
 
@@ -55,13 +56,6 @@ _DOMAIN_HINTS: Final = {
 _Value = TypeVar("_Value")
 
 
-class BadAnswerError(InvalidRequestError):
-    """An option or an answer is not one of the choices."""
-
-    slug = "bad-answer"
-    title = Text(ko="고를 수 없는 값입니다", en="Not one of the choices")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line said, unread."""
@@ -74,6 +68,7 @@ class Options:
     industry: str | None = None
     keywords: list[str] | None = None
     template: str | None = None
+    terms: list[str] | None = None
     prices: list[str] | None = None
     types: list[str] | None = None
     units: list[str] | None = None
@@ -196,11 +191,19 @@ def read_options(options: Options, desk: Desk, *, file: Path, may_ask: bool) -> 
         domain=read(options.domain, read_domain),
         industry=read(options.industry, read_industry),
         keywords=tuple(_line(word, KEYWORD_CHARS_MAX) for word in keywords) if keywords else None,
-        terms=read(options.template, desk.read_terms),
+        terms=_read_terms(options, desk, Terms()),
         plan=parse_price(" ".join(options.prices)) if options.prices else None,
         approval=read(options.approval, lambda text: Approval(_choice(Approval, text))),
         columns=read_columns(options),
     )
+
+
+def _read_terms(options: Options, desk: Desk, standing: Terms) -> Terms | None:
+    """Return the template with the single terms in it; without a template they change others."""
+    if options.template is None and not options.terms:
+        return None
+    base = standing if options.template is None else desk.read_terms(options.template)
+    return apply_terms(base, options.terms or ())
 
 
 def ask(
@@ -341,18 +344,19 @@ def read_revision(options: Options, old: Publication, management: Api) -> Revise
     if options.is_empty():
         raise BadAnswerError(
             ko="고칠 것을 적으세요: --title, --title-en, --description, --keyword, --template, "
-            "--price, --approval.",
+            "--term, --price, --approval.",
             en="Say what to change: --title, --title-en, --description, --keyword, --template, "
-            "--price or --approval.",
+            "--term, --price or --approval.",
         )
-    given = read_options(options, open_desk(management), file=Path(), may_ask=True)
+    desk = open_desk(management)
+    given = read_options(options, desk, file=Path(), may_ask=True)
     title = _revised(old.dataset.title, given.title, given.title_en)
     description = _revised(old.dataset.description, given.description, None)
     return ReviseRequest(
         title=title,
         description=description,
         keywords=given.keywords,
-        terms=given.terms,
+        terms=_read_terms(options, desk, old.terms),
         plan=given.plan,
         approval=given.approval,
     )

@@ -109,6 +109,13 @@ def load_or_make_admin_token(settings: ServiceSettings) -> str:
     return _read_secret(path).strip()
 
 
+def load_or_make_secret(path: Path) -> bytes:
+    """Return a secret of this service that nobody else needs; made when first asked for."""
+    if not path.exists():
+        _write_secret(path, new_secret())
+    return _read_secret(path).strip().encode()
+
+
 def _write_secret(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.ids import ParticipantId
+from schemas.policy.relation import ColumnName, Mask, RowCondition
 from schemas.wire import OwnWire, Time
 
 PROFILE: Final = "urn:idb:policy:1"
+COLUMNS_MAX: Final = 512
+CONDITIONS_MAX: Final = 20
+GROUPS_MAX: Final = 8
+ENTITIES_MIN: Final = 3  # with two, each knows the other's value
 
 
 class Mode(StrEnum):
@@ -28,17 +34,60 @@ class UnknownTermError(ValueError):
 class Terms(OwnWire):
     """The terms of one offer or agreement; ``None`` or empty means not limited.
 
-    ``valid_days`` counts from the agreement's timestamp.
+    ``valid_days`` counts from the agreement's timestamp, ``deletion_days`` from its end.
+    ``columns``, ``masks`` and ``row_filter`` make the licensed relation: what queries see and
+    files hold. ``bytes_max`` counts Arrow bytes, as the meter does. With ``statistics_entity``,
+    the column that says whose a row is, only audited statistics over ``statistics_groups`` leave.
     """
 
     modes: tuple[Mode, ...] = Field(default=(Mode.QUERY,), min_length=1)
     valid_until: Time | None = None
     valid_days: int | None = Field(default=None, ge=1, le=36_500)
     recipients: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)
-    purposes: tuple[str, ...] = Field(default=(), max_length=20)
+    columns: tuple[ColumnName, ...] = Field(default=(), max_length=COLUMNS_MAX)
+    masks: tuple[Mask, ...] = Field(default=(), max_length=COLUMNS_MAX)
+    row_filter: tuple[RowCondition, ...] = Field(default=(), max_length=CONDITIONS_MAX)
+    statistics_entity: ColumnName | None = None
+    statistics_groups: tuple[ColumnName, ...] = Field(default=(), max_length=GROUPS_MAX)
+    entities_min: int | None = Field(default=None, ge=ENTITIES_MIN, le=1000)
+    dominance_percent_max: int | None = Field(default=None, ge=1, le=99)
+    remainder_percent_min: int | None = Field(default=None, ge=1, le=99)
     queries_max: int | None = Field(default=None, ge=1, le=10**12)
     rows_max: int | None = Field(default=None, ge=1, le=10**15)
+    bytes_max: int | None = Field(default=None, ge=1, le=10**17)
+    purposes: tuple[str, ...] = Field(default=(), max_length=20)
     redistribution_forbidden: bool = True
+    derivation_forbidden: bool = False
+    derivation_royalty_percent: int | None = Field(default=None, ge=1, le=100)
+    deletion_days: int | None = Field(default=None, ge=1, le=3650)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_unique(self.columns, "columns")
+        _check_unique((mask.column for mask in self.masks), "masks")
+        if self.columns and (hidden := {m.column for m in self.masks} - set(self.columns)):
+            raise ValueError(f"masks of columns that are not licensed: {sorted(hidden)}")
+        if self.derivation_forbidden and self.derivation_royalty_percent is not None:
+            raise ValueError("a royalty on what may not be derived")
+        _check_unique(self.statistics_groups, "statistics_groups")
+        self._check_statistics()
+        return self
+
+    def _check_statistics(self) -> None:
+        rules = (self.entities_min, self.dominance_percent_max, self.remainder_percent_min)
+        if self.statistics_entity is None:
+            if self.statistics_groups or any(rules):
+                raise ValueError("rules of statistics without statistics_entity")
+            return
+        named = {self.statistics_entity, *self.statistics_groups}
+        if self.entities_min is None:
+            raise ValueError("statistics need entities_min")
+        if Mode.READ in self.modes:
+            raise ValueError("statistics only, and yet the file may be read")
+        if len(named) != len(self.statistics_groups) + 1:
+            raise ValueError("statistics_entity cannot be a group")
+        if self.columns and not named <= set(self.columns):
+            raise ValueError("statistics name columns that are not licensed")
 
     def ends_at(self, agreed_at: datetime) -> datetime | None:
         """Return when an agreement made at ``agreed_at`` ends, if ever."""
@@ -46,3 +95,9 @@ class Terms(OwnWire):
         if self.valid_days is not None:
             ends.append(agreed_at + timedelta(days=self.valid_days))
         return min(ends, default=None)
+
+
+def _check_unique(names: Iterable[str], what: str) -> None:
+    folded = [name.casefold() for name in names]
+    if len(set(folded)) != len(folded):
+        raise ValueError(f"{what} name a column twice")

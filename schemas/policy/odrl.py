@@ -1,20 +1,26 @@
 """Terms and price as an ODRL 2.2 policy, and back.
 
-A policy is one permission to ``use`` with constraints, optionally a prohibition to
-``distribute``, and the price as an obligation to ``compensate``. What is not in the profile
-cannot be written, and a policy that holds it is never read as permission.
+A policy is one permission to ``use`` with constraints, optionally prohibitions to
+``distribute`` and to ``derive``, and as obligations the price (``compensate``) and the duty
+to ``delete``. What is not in the profile cannot be written, and a policy that holds it is
+never read as permission.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from schemas.policy.model import PROFILE, Terms, UnknownTermError
+from schemas.policy.relation import Mask, RowCondition
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.wire import format_time, parse_time
+
+PRICE_PREFIX: Final = "urn:idb:price:1:"
 
 
 class Operand(StrEnum):
@@ -27,47 +33,137 @@ class Operand(StrEnum):
     PURPOSE = "purpose"
     QUERIES = "count"
     ROWS = "urn:idb:policy:1:rows"
+    BYTES = "urn:idb:policy:1:bytes"
+    COLUMNS = "urn:idb:policy:1:columns"
+    MASKS = "urn:idb:policy:1:masks"
+    ROW_FILTER = "urn:idb:policy:1:rowFilter"
+    ENTITY = "urn:idb:policy:1:statisticsEntity"
+    GROUPS = "urn:idb:policy:1:statisticsGroups"
+    ENTITIES = "urn:idb:policy:1:entities"
+    DOMINANCE = "urn:idb:policy:1:dominancePercent"
+    REMAINDER = "urn:idb:policy:1:remainderPercent"
+    ROYALTY = "urn:idb:policy:1:derivationRoyalty"
 
 
-def _atom(operand: Operand, operator: str, value: object) -> dict[str, Any]:
-    return {"leftOperand": operand.value, "operator": operator, "rightOperand": value}
+class _Form(NamedTuple):
+    """How the value of one field stands as the right operand, and how it is read."""
+
+    operand: Operand
+    operator: str
+    write: Callable[[Any], str | list[str]]
+    read: Callable[[Any], Any]
+
+
+def _texts(right: object) -> tuple[str, ...]:
+    if not isinstance(right, list) or not right or not all(isinstance(r, str) for r in right):
+        raise UnknownTermError(f"not a list of texts: {right!r}")
+    return tuple(right)
+
+
+def _text(right: object) -> str:
+    if not isinstance(right, str):
+        raise UnknownTermError(f"not a text: {right!r}")
+    return right
+
+
+_DAYS: Final = re.compile(r"P([0-9]{1,9})D")
+_COUNT: Final = re.compile(r"([0-9]{1,18})")
+
+
+def _number(form: re.Pattern[str], right: object) -> int:
+    match = form.fullmatch(right) if isinstance(right, str) else None
+    if match is None:
+        raise UnknownTermError(f"unreadable limit: {right!r}")
+    return int(match[1])
+
+
+def _moment(right: object) -> datetime:
+    try:
+        return parse_time(right if isinstance(right, str) else "")
+    except ValueError:
+        raise UnknownTermError(f"unreadable time: {right!r}") from None
+
+
+def _list(operand: Operand, operator: str = "isAnyOf") -> _Form:
+    return _Form(operand, operator, list, _texts)
+
+
+def _limit(operand: Operand, operator: str = "lteq") -> _Form:
+    return _Form(operand, operator, str, partial(_number, _COUNT))
+
+
+def _relation(operand: Operand, kind: type[Mask | RowCondition]) -> _Form:
+    return _Form(
+        operand,
+        "isAllOf",
+        lambda values: [value.to_text() for value in values],
+        lambda right: tuple(kind.from_text(text) for text in _texts(right)),
+    )
+
+
+_DURATION: Final = _Form(
+    Operand.VALID_FOR, "lteq", lambda days: f"P{days}D", partial(_number, _DAYS)
+)
+# The constraints of the permission by the field of Terms, in the order in which they are written.
+_FORMS: Final[dict[str, _Form]] = {
+    "modes": _Form(Operand.MODE, "isAnyOf", lambda modes: [mode.value for mode in modes], _texts),
+    "valid_until": _Form(Operand.VALID_UNTIL, "lteq", format_time, _moment),
+    "valid_days": _DURATION,
+    "recipients": _list(Operand.RECIPIENT),
+    "purposes": _list(Operand.PURPOSE),
+    "queries_max": _limit(Operand.QUERIES),
+    "rows_max": _limit(Operand.ROWS),
+    "bytes_max": _limit(Operand.BYTES),
+    "columns": _list(Operand.COLUMNS),
+    "masks": _relation(Operand.MASKS, Mask),
+    "row_filter": _relation(Operand.ROW_FILTER, RowCondition),
+    "statistics_entity": _Form(Operand.ENTITY, "eq", str, _text),
+    "statistics_groups": _list(Operand.GROUPS),
+    "entities_min": _limit(Operand.ENTITIES, "gteq"),
+    "dominance_percent_max": _limit(Operand.DOMINANCE),
+    "remainder_percent_min": _limit(Operand.REMAINDER, "gteq"),
+    "derivation_royalty_percent": _limit(Operand.ROYALTY, "eq"),
+}
+_BY_OPERAND: Final = {(form.operand.value, form.operator): name for name, form in _FORMS.items()}
+_PROHIBITED: Final = {
+    "redistribution_forbidden": "distribute",
+    "derivation_forbidden": "derive",
+}
+
+
+_DUTIES: Final = frozenset({"compensate", "delete"})
+
+
+def _atom(operand: str, operator: str, value: object) -> dict[str, Any]:
+    return {"leftOperand": operand, "operator": operator, "rightOperand": value}
 
 
 def to_policy(terms: Terms, plan: PricePlan) -> dict[str, Any]:
     """Return the rules of an ODRL policy, without its id, type, target and parties."""
-    constraints = [_atom(Operand.MODE, "isAnyOf", [mode.value for mode in terms.modes])]
-    if terms.valid_until is not None:
-        constraints.append(_atom(Operand.VALID_UNTIL, "lteq", format_time(terms.valid_until)))
-    if terms.valid_days is not None:
-        constraints.append(_atom(Operand.VALID_FOR, "lteq", f"P{terms.valid_days}D"))
-    if terms.recipients:
-        constraints.append(_atom(Operand.RECIPIENT, "isAnyOf", list(terms.recipients)))
-    if terms.purposes:
-        constraints.append(_atom(Operand.PURPOSE, "isAnyOf", list(terms.purposes)))
-    if terms.queries_max is not None:
-        constraints.append(_atom(Operand.QUERIES, "lteq", str(terms.queries_max)))
-    if terms.rows_max is not None:
-        constraints.append(_atom(Operand.ROWS, "lteq", str(terms.rows_max)))
+    constraints = [
+        _atom(form.operand.value, form.operator, form.write(value))
+        for name, form in _FORMS.items()
+        if (value := getattr(terms, name))
+    ]
     policy: dict[str, Any] = {
         "profile": PROFILE,
         "permission": [{"action": "use", "constraint": constraints}],
     }
-    if terms.redistribution_forbidden:
-        policy["prohibition"] = [{"action": "distribute"}]
+    prohibited = [action for name, action in _PROHIBITED.items() if getattr(terms, name)]
+    if prohibited:
+        policy["prohibition"] = [{"action": action} for action in prohibited]
+    obligations = []
     if plan.components:
-        policy["obligation"] = [
-            {
-                "action": "compensate",
-                "constraint": [
-                    {
-                        "leftOperand": f"urn:idb:price:1:{component.kind.value}",
-                        "operator": "eq",
-                        "rightOperand": str(component.amount_micro),
-                    }
-                    for component in plan.components
-                ],
-            }
+        price = [
+            _atom(f"{PRICE_PREFIX}{component.kind.value}", "eq", str(component.amount_micro))
+            for component in plan.components
         ]
+        obligations.append({"action": "compensate", "constraint": price})
+    if terms.deletion_days is not None:
+        within = _atom(_DURATION.operand.value, "lteq", _DURATION.write(terms.deletion_days))
+        obligations.append({"action": "delete", "constraint": [within]})
+    if obligations:
+        policy["obligation"] = obligations
     return policy
 
 
@@ -83,6 +179,8 @@ def from_policy(policy: dict[str, Any]) -> tuple[Terms, PricePlan]:
     Raises:
         UnknownTermError: Anything in the policy is outside the profile.
     """
+    if not isinstance(policy, dict):  # of a counterparty, who may send anything
+        raise UnknownTermError("a policy is an object")
     if unknown := set(policy) - _POLICY_FIELDS:
         raise UnknownTermError(f"fields outside the profile: {sorted(unknown)}")
     if policy.get("profile") != PROFILE:
@@ -90,14 +188,14 @@ def from_policy(policy: dict[str, Any]) -> tuple[Terms, PricePlan]:
     permissions = policy.get("permission")
     if not isinstance(permissions, list) or len(permissions) != 1:
         raise UnknownTermError("exactly one permission is expected")
-    fields = _read_permission(permissions[0])
-    prohibition = policy.get("prohibition")
-    if prohibition not in (None, [{"action": "distribute"}]):
-        raise UnknownTermError(f"prohibition outside the profile: {prohibition!r}")
-    fields["redistribution_forbidden"] = prohibition is not None
     try:
-        return Terms.model_validate(fields), _read_plan(policy.get("obligation"))
-    except ValueError as error:
+        fields = _read_permission(permissions[0])
+        fields |= _read_prohibitions(policy.get("prohibition"))
+        plan, deletion_days = _read_obligations(policy.get("obligation"))
+        return Terms.model_validate({**fields, "deletion_days": deletion_days}), plan
+    except UnknownTermError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UnknownTermError(str(error)) from None
 
 
@@ -117,74 +215,70 @@ def _read_permission(permission: object) -> dict[str, Any]:
     return fields
 
 
-_READERS: Final[dict[tuple[str, str], str]] = {
-    (Operand.MODE, "isAnyOf"): "modes",
-    (Operand.VALID_UNTIL, "lteq"): "valid_until",
-    (Operand.VALID_FOR, "lteq"): "valid_days",
-    (Operand.RECIPIENT, "isAnyOf"): "recipients",
-    (Operand.PURPOSE, "isAnyOf"): "purposes",
-    (Operand.QUERIES, "lteq"): "queries_max",
-    (Operand.ROWS, "lteq"): "rows_max",
-}
-_DAYS: Final = re.compile(r"P([0-9]{1,9})D")
-_COUNT: Final = re.compile(r"([0-9]{1,18})")
-_LISTS: Final = frozenset({"modes", "recipients", "purposes"})
-
-
 def _read_constraint(constraint: object) -> tuple[str, Any]:
+    left, operator, right = _read_atom(constraint)
+    name = _BY_OPERAND.get((left, operator))
+    if name is None:
+        raise UnknownTermError(f"constraint outside the profile: {left} {operator}")
+    return name, _FORMS[name].read(right)
+
+
+def _read_atom(constraint: object) -> tuple[str, str, object]:
     keys = {"leftOperand", "operator", "rightOperand"}
     if not isinstance(constraint, dict) or set(constraint) != keys:
         raise UnknownTermError(f"not an atomic constraint: {constraint!r}")
-    left, operator, right = (constraint[k] for k in ("leftOperand", "operator", "rightOperand"))
+    left, operator = constraint["leftOperand"], constraint["operator"]
     if not isinstance(left, str) or not isinstance(operator, str):
         raise UnknownTermError("operand and operator are texts")
-    name = _READERS.get((left, operator))
-    if name is None:
-        raise UnknownTermError(f"constraint outside the profile: {left} {operator}")
-    if name in _LISTS:
-        if not isinstance(right, list) or not right or not all(isinstance(r, str) for r in right):
-            raise UnknownTermError(f"{left} needs a list of texts")
-        return name, tuple(right)
-    if not isinstance(right, str):
-        raise UnknownTermError(f"{left} needs a text")
-    return name, _read_scalar(name, right)
+    return left, operator, constraint["rightOperand"]
 
 
-def _read_scalar(name: str, text: str) -> datetime | int:
-    form = _DAYS if name == "valid_days" else _COUNT
-    if name == "valid_until":
-        try:
-            return parse_time(text)
-        except ValueError:
-            pass
-    elif match := form.fullmatch(text):
-        return int(match[1])
-    raise UnknownTermError(f"unreadable limit of {name}: {text!r}")
+def _read_prohibitions(prohibition: object) -> dict[str, bool]:
+    if prohibition is None:
+        return dict.fromkeys(_PROHIBITED, False)
+    known = {action: name for name, action in _PROHIBITED.items()}
+    if not isinstance(prohibition, list) or not prohibition:
+        raise UnknownTermError(f"prohibition outside the profile: {prohibition!r}")
+    found = {}
+    for rule in prohibition:
+        is_plain = isinstance(rule, dict) and set(rule) == {"action"}
+        action = rule["action"] if is_plain else None
+        if not isinstance(action, str) or action not in known or known[action] in found:
+            raise UnknownTermError(f"prohibition outside the profile: {rule!r}")
+        found[known[action]] = True
+    return dict.fromkeys(_PROHIBITED, False) | found
 
 
-def _read_plan(obligation: object) -> PricePlan:
+def _read_obligations(obligation: object) -> tuple[PricePlan, int | None]:
     if obligation is None:
-        return PricePlan()
-    if not isinstance(obligation, list) or len(obligation) != 1:
-        raise UnknownTermError("exactly one obligation is expected")
-    duty = obligation[0]
-    if not isinstance(duty, dict) or set(duty) != {"action", "constraint"}:
-        raise UnknownTermError("an obligation has an action and constraints")
-    if duty["action"] != "compensate":
-        raise UnknownTermError(f"obligation outside the profile: {duty['action']!r}")
-    if not isinstance(duty["constraint"], list) or not duty["constraint"]:
-        raise UnknownTermError("a price has at least one component")
-    return PricePlan(components=tuple(_read_component(atom) for atom in duty["constraint"]))
+        return PricePlan(), None
+    if not isinstance(obligation, list) or not obligation:
+        raise UnknownTermError("obligations are a list")
+    found: dict[str, list[Any]] = {}
+    for duty in obligation:
+        if not isinstance(duty, dict) or set(duty) != {"action", "constraint"}:
+            raise UnknownTermError("an obligation has an action and constraints")
+        action, atoms = duty["action"], duty["constraint"]
+        if not isinstance(action, str) or action not in _DUTIES or action in found:
+            raise UnknownTermError(f"obligation outside the profile: {action!r}")
+        if not isinstance(atoms, list) or not atoms:
+            raise UnknownTermError(f"{action} needs constraints")
+        found[action] = atoms
+    plan = PricePlan(components=tuple(map(_read_component, found.get("compensate", []))))
+    return plan, _read_deletion(found["delete"]) if "delete" in found else None
+
+
+def _read_deletion(atoms: list[Any]) -> int:
+    left, operator, right = _read_atom(atoms[0])
+    if len(atoms) != 1 or (left, operator) != (_DURATION.operand.value, _DURATION.operator):
+        raise UnknownTermError("deletion is due within days")
+    return int(_DURATION.read(right))
 
 
 def _read_component(atom: object) -> PriceComponent:
-    prefix = "urn:idb:price:1:"
-    if not isinstance(atom, dict) or set(atom) != {"leftOperand", "operator", "rightOperand"}:
-        raise UnknownTermError("a price is an atomic constraint")
-    left = atom["leftOperand"]
-    if atom["operator"] != "eq" or not isinstance(left, str) or not left.startswith(prefix):
+    left, operator, right = _read_atom(atom)
+    if operator != "eq" or not left.startswith(PRICE_PREFIX):
         raise UnknownTermError(f"price outside the profile: {left!r}")
-    if not isinstance(atom["rightOperand"], str):
+    if not isinstance(right, str):
         raise UnknownTermError("a price is a whole number in a text")
-    kind = PriceKind(left.removeprefix(prefix))
-    return PriceComponent(kind=kind, amount_micro=atom["rightOperand"])
+    return PriceComponent(kind=PriceKind(left.removeprefix(PRICE_PREFIX)), amount_micro=right)

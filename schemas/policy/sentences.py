@@ -6,11 +6,20 @@ Two offers are compared field by field: ``title_of`` names a field, ``field_sent
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from schemas.policy.model import Mode, Terms
+from schemas.policy.relation import (
+    LIST_OPERATORS,
+    Mask,
+    MaskMethod,
+    Operator,
+    RowCondition,
+)
 from schemas.price import PricePlan, price_sentence
-from schemas.wire import Text, format_time
+from schemas.shown import in_seoul
+from schemas.wire import Text
 
 
 class Sentence(NamedTuple):
@@ -37,6 +46,25 @@ _MODE_WORDS: Final = {
         "Queries and reading in full are allowed",
     ),
 }
+_MASK_WORDS: Final = {
+    MaskMethod.BLANK: ("값 없음", "no values"),
+    MaskMethod.HASH: ("가명", "pseudonyms"),
+    MaskMethod.ROUND: ("{} 단위로 반올림", "rounded to {}"),
+    MaskMethod.PREFIX: ("앞 {}자만", "first {} characters"),
+    MaskMethod.DAY: ("날짜까지만", "by day"),
+    MaskMethod.MONTH: ("월까지만", "by month"),
+    MaskMethod.YEAR: ("연도까지만", "by year"),
+}
+_OPERATOR_SIGNS: Final = {
+    Operator.EQ: "=",
+    Operator.NEQ: "≠",
+    Operator.LT: "<",
+    Operator.LTEQ: "≤",
+    Operator.GT: ">",
+    Operator.GTEQ: "≥",
+    Operator.ANY_OF: "∈",
+    Operator.NONE_OF: "∉",
+}
 UNLIMITED: Final = Text(ko="제한 없음", en="not limited")
 
 
@@ -46,13 +74,44 @@ def _field(
     return _Field(Text(ko=ko, en=en), is_enforced, say)
 
 
+def _mask_ko(mask: Mask) -> str:
+    return _MASK_WORDS[mask.method][0].format(mask.argument)
+
+
+def _mask_en(mask: Mask) -> str:
+    return _MASK_WORDS[mask.method][1].format(mask.argument)
+
+
+def mask_words(said: str) -> Text:
+    """Say the ``mask`` of a listed column, such as ``round 10``; an unknown one as it stands."""
+    try:
+        mask = Mask.from_text(f"x {said}")
+    except ValueError:
+        return Text(ko=said, en=said)
+    return Text(ko=_mask_ko(mask), en=_mask_en(mask))
+
+
+def _condition(condition: RowCondition) -> str:
+    values = ", ".join(condition.values)
+    if condition.operator in LIST_OPERATORS:
+        values = f"{{{values}}}"
+    return f"{condition.column} {_OPERATOR_SIGNS[condition.operator]} {values}"
+
+
+def _moment(time: datetime) -> str:
+    return f"{in_seoul(time):%Y-%m-%d %H:%M}"
+
+
 # Every field of Terms stands here, enforced ones first: a term without a sentence cannot be.
 _FIELDS: Final[dict[str, _Field]] = {
     "modes": _field("이용 방법", "ways of use", lambda modes: _MODE_WORDS[frozenset(modes)]),
     "valid_until": _field(
         "종료일",
         "end",
-        lambda end: (f"{format_time(end)}까지 쓸 수 있습니다", f"Valid until {format_time(end)}"),
+        lambda end: (
+            f"{_moment(end)} (한국 시각)까지 쓸 수 있습니다",
+            f"Valid until {_moment(end)} KST",
+        ),
     ),
     "valid_days": _field(
         "이용 기간", "period", lambda days: (f"계약일부터 {days}일 동안", f"For {days} days")
@@ -61,6 +120,67 @@ _FIELDS: Final[dict[str, _Field]] = {
         "이용 대상",
         "recipients",
         lambda who: (f"지정된 참여자만: {', '.join(who)}", f"Only for: {', '.join(who)}"),
+    ),
+    "columns": _field(
+        "이용할 열",
+        "columns",
+        lambda names: (f"이 열만: {', '.join(names)}", f"Only these columns: {', '.join(names)}"),
+    ),
+    "masks": _field(
+        "가린 열",
+        "masks",
+        lambda masks: (
+            f"가린 열: {', '.join(f'{m.column}({_mask_ko(m)})' for m in masks)}",
+            f"Masked columns: {', '.join(f'{m.column} ({_mask_en(m)})' for m in masks)}",
+        ),
+    ),
+    "row_filter": _field(
+        "이용할 행",
+        "rows licensed",
+        lambda conditions: (
+            f"이 조건에 맞는 행만: {' 그리고 '.join(map(_condition, conditions))}",
+            f"Only rows where {' and '.join(map(_condition, conditions))}",
+        ),
+    ),
+    "statistics_entity": _field(
+        "통계만",
+        "statistics only",
+        lambda entity: (
+            f"통계만 볼 수 있습니다. '{entity}' 하나하나의 값은 나가지 않습니다",
+            f"Statistics only: no value of a single '{entity}' leaves",
+        ),
+    ),
+    "statistics_groups": _field(
+        "통계 구분",
+        "groups of statistics",
+        lambda names: (
+            f"통계는 이 열로만 나눕니다: {', '.join(names)}",
+            f"Statistics are grouped by these columns only: {', '.join(names)}",
+        ),
+    ),
+    "entities_min": _field(
+        "최소 개체 수",
+        "entities of a cell",
+        lambda least: (
+            f"{least}곳 미만이 드러나는 칸은, 다른 답과 합쳐서 드러나더라도 뺍니다",
+            f"Cells that show fewer than {least}, alone or with other answers, are left out",
+        ),
+    ),
+    "dominance_percent_max": _field(
+        "최대 비중",
+        "dominance",
+        lambda most: (
+            f"한 곳의 몫이 {most}%를 넘는 합계는 뺍니다",
+            f"Sums of which one has more than {most} % are left out",
+        ),
+    ),
+    "remainder_percent_min": _field(
+        "나머지 비중",
+        "remainder",
+        lambda least: (
+            f"가장 큰 두 곳을 뺀 나머지가 가장 큰 곳의 {least}%보다 적은 합계는 뺍니다",
+            f"Sums are left out whose rest beside the two largest is under {least} % of the first",
+        ),
     ),
     "queries_max": _field(
         "질의 한도",
@@ -72,6 +192,11 @@ _FIELDS: Final[dict[str, _Field]] = {
         "rows",
         lambda most: (f"모두 {most:,}행까지", f"At most {most:,} rows in all"),
     ),
+    "bytes_max": _field(
+        "용량 한도",
+        "bytes",
+        lambda most: (f"모두 {most:,}바이트까지", f"At most {most:,} bytes in all"),
+    ),
     "purposes": _field(
         "이용 목적",
         "purpose",
@@ -82,6 +207,33 @@ _FIELDS: Final[dict[str, _Field]] = {
         "재제공",
         "redistribution",
         lambda _: ("제3자에게 다시 제공할 수 없습니다", "No redistribution to third parties"),
+        is_enforced=False,
+    ),
+    "derivation_forbidden": _field(
+        "파생 데이터",
+        "derived data",
+        lambda _: (
+            "이 데이터로 다른 데이터 상품을 만들 수 없습니다",
+            "No other data product may be derived from it",
+        ),
+        is_enforced=False,
+    ),
+    "derivation_royalty_percent": _field(
+        "파생 로열티",
+        "royalty on derived data",
+        lambda percent: (
+            f"이 데이터로 만든 상품 수입의 {percent}%를 공급기업에 냅니다",
+            f"{percent} % of the income from data products derived from it go to the supplier",
+        ),
+        is_enforced=False,
+    ),
+    "deletion_days": _field(
+        "삭제 의무",
+        "deletion",
+        lambda days: (
+            f"계약이 끝나면 {days}일 안에 사본을 지웁니다",
+            f"Copies are deleted within {days} days after the agreement ends",
+        ),
         is_enforced=False,
     ),
 }

@@ -251,7 +251,7 @@ def test_terms_are_haggled_over_by_command(town: tuple[Town, Story], tmp_path: P
         return running.cli(curator, "show", ref, "--json").returncode == 0 or None
 
     wait_for(is_listed, what="the new listing")
-    asked = _ok(running, curator, "negotiate", ref, "--price", "query=60", "--queries", "500")
+    asked = _ok(running, curator, "negotiate", ref, "--price", "query=60", "--term", "queries=500")
     assert (asked["state"], len(asked["rounds"])) == ("REQUESTED", 2)
     [waiting] = _ok(running, supplier, "inbox")
     countered = _ok(running, supplier, "counter", waiting["pid"], "--price", "query=80")

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from schemas.ids import ParticipantId
+from schemas.ids import COLUMN_NAME, ParticipantId
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.terms import (
+    Mask,
+    MaskMethod,
     Mode,
+    Operator,
+    RowCondition,
     Terms,
     UnknownTermError,
     field_sentences,
@@ -29,7 +33,28 @@ TIMES = st.datetimes(
     timezones=st.just(UTC),
 )
 TEXTS = st.text(min_size=1, max_size=10)
-TERMS = st.builds(
+NAMES = st.from_regex(COLUMN_NAME, fullmatch=True).filter(str.isidentifier)
+COLUMNS = st.lists(NAMES, max_size=4, unique_by=str.casefold).map(tuple)
+METHODS = st.sampled_from(
+    [("blank", None), ("hash", None), ("round", "0.5"), ("prefix", "2"), ("month", None)]
+)
+CONDITIONS = st.builds(
+    RowCondition,
+    column=NAMES,
+    operator=st.sampled_from(Operator),
+    values=st.lists(st.text(max_size=5), min_size=1, max_size=1).map(tuple),
+)
+
+
+def _with_masks(terms: Terms, methods: list[tuple[str, str | None]]) -> Terms:
+    """Mask the first of the licensed columns; without a list of them, columns of other names."""
+    names = terms.columns or ("공정", "kwh", "worker")
+    pairs = zip(names, methods, strict=False)
+    masks = tuple(Mask(column=c, method=MaskMethod(m), argument=a) for c, (m, a) in pairs)
+    return Terms.model_validate({**terms.model_dump(), "masks": masks})
+
+
+PLAIN = st.builds(
     Terms,
     modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
     valid_until=st.none() | TIMES,
@@ -38,7 +63,32 @@ TERMS = st.builds(
     purposes=st.lists(TEXTS, max_size=3).map(tuple),
     queries_max=st.none() | st.integers(1, 10**12),
     rows_max=st.none() | st.integers(1, 10**15),
+    bytes_max=st.none() | st.integers(1, 10**17),
+    columns=COLUMNS,
+    row_filter=st.lists(CONDITIONS, max_size=3).map(tuple),
     redistribution_forbidden=st.booleans(),
+    deletion_days=st.none() | st.integers(1, 3650),
+)
+DERIVED = st.sampled_from([{}, {"derivation_forbidden": True}, {"derivation_royalty_percent": 5}])
+STATISTICS = st.fixed_dictionaries(
+    {
+        "statistics_entity": st.just("company"),
+        "statistics_groups": st.sampled_from([(), ("region",), ("region", "월")]),
+        "entities_min": st.integers(3, 1000),
+        "dominance_percent_max": st.none() | st.integers(1, 99),
+        "remainder_percent_min": st.none() | st.integers(1, 99),
+        "modes": st.just((Mode.QUERY,)),
+        "columns": st.just(()),
+    }
+)
+TERMS = st.builds(
+    lambda terms, methods, derived, statistics: _with_masks(
+        terms.model_copy(update={**derived, **statistics}), methods
+    ),
+    PLAIN,
+    st.lists(METHODS, max_size=3),
+    DERIVED,
+    st.just({}) | STATISTICS,
 )
 PLANS = st.builds(
     PricePlan,
@@ -126,11 +176,25 @@ def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
         purposes=("탄소 신고",),
         queries_max=1,
         rows_max=1,
+        bytes_max=1,
+        columns=("kwh",),
+        masks=(Mask(column="kwh", method=MaskMethod.ROUND, argument="10"),),
+        row_filter=(RowCondition(column="plant", operator=Operator.EQ, values=("p-1",)),),
+        derivation_royalty_percent=5,
+        deletion_days=30,
     )
-    said = field_sentences(full)
+    statistics = Terms(
+        statistics_entity="company",
+        statistics_groups=("region",),
+        entities_min=5,
+        dominance_percent_max=60,
+        remainder_percent_min=10,
+        derivation_forbidden=True,
+    )
+    said = field_sentences(full) | field_sentences(statistics)
     assert set(said) == set(Terms.model_fields)
     for name, sentence in said.items():
         assert title_of(name).ko
         assert title_of(name).en
-        assert sentence in sentences(full, PricePlan())
+        assert sentence.text.ko
     assert set(field_sentences(Terms())) == {"modes", "redistribution_forbidden"}

@@ -13,9 +13,13 @@ from connector.negotiation.machine import State
 from connector.negotiation.model import Negotiation
 from connector.outbox import store as outbox
 from connector.outbox.model import Kind, OutgoingMessage
+from connector.relation import store as relations
 from connector.side import Side
+from connector.statistics import store as statistics
 from databank.kit.db import Database
+from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
 from schemas.ids import DatasetId, ParticipantId, ProcessId
+from schemas.wire import Text
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
 BUYER = ParticipantId("did:web:buyer")
@@ -107,3 +111,46 @@ def test_only_the_first_message_of_a_process_may_leave_at_once(database: Databas
         assert following is not None
         assert following[0].message.body == {"n": 2}
         assert outbox.first_of(uow, "c") is None
+
+
+def test_cells_of_statistics_are_kept_once_and_for_good(database: Database) -> None:
+    dataset = DatasetId("d")
+    cells: list[statistics.Definition] = [{"region": ["서울"]}, {"region": [None], "월": ["3"]}]
+    with database.unit_of_work() as uow:
+        assert statistics.basis(uow, dataset) is None
+        statistics.put_basis(uow, dataset, "b" * 64)
+        statistics.put_cells(uow, dataset, "sum:kwh", cells[:1], act_id="first", now=NOW)
+    with database.unit_of_work() as uow:
+        statistics.put_cells(uow, dataset, "sum:kwh", cells, act_id="second", now=NOW)
+        statistics.put_cells(uow, dataset, "count", cells[:1], act_id="second", now=NOW)
+    with database.unit_of_work() as uow:
+        assert statistics.basis(uow, dataset) == "b" * 64
+        found = statistics.answered(uow, dataset, "sum:kwh")
+        assert sorted(found, key=len) == cells
+        assert statistics.answered(uow, dataset, "count") == cells[:1]
+        assert statistics.answered(uow, DatasetId("other"), "count") == []
+
+
+def test_a_relation_stays_as_it_was_first_offered(database: Database) -> None:
+    column = Column(name="kwh", type=ColumnType.NUMBER, label=Text(ko="전력", en="power"))
+    dataset = Dataset(
+        id=DatasetId("d"),
+        name="power",
+        title=Text(ko="전력", en="power"),
+        description=Text(ko="시험", en="test"),
+        domain=Domain.PROCESS,
+        industry=Industry.OTHER,
+        schema_=DatasetSchema(columns=(column,)),
+        rows_count=1,
+        file_bytes=1,
+        data_sha256="0" * 64,
+        issued_at=NOW,
+        modified_at=NOW,
+    )
+    first = relations.Licensed(dataset, "first.arrow")
+    with database.unit_of_work() as uow:
+        relations.put(uow, "r" * 64, first)
+        relations.put(uow, "r" * 64, relations.Licensed(dataset, "second.arrow"))
+    with database.unit_of_work() as uow:
+        assert relations.get(uow, dataset.id, "r" * 64) == first
+        assert relations.get(uow, dataset.id, "s" * 64) is None

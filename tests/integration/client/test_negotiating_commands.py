@@ -118,12 +118,12 @@ def test_a_refusal_is_read_at_the_other_side(
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("--days", "0"), "valid_days"),
-        (("--days", "many"), "valid_days"),
-        (("--until", "soon"), "valid_until"),
+        (("--term", "days=0"), "greater than or equal to 1"),
+        (("--term", "days=many"), "days=many"),
+        (("--term", "until=soon"), "until=soon"),
         (("--price", "query=cheap"), "query=cheap"),
-        (("--set", "color=red"), "modes"),
-        (("--set", "modes=[]"), "modes"),
+        (("--term", "color=red"), "modes"),
+        (("--term", "modes="), "수락"),
         ((), "수락"),
     ],
 )

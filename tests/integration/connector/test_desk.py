@@ -21,6 +21,7 @@ from tests.support.connectors import Registry, Running, connector, publish
 from tests.support.contracts import wait
 from tests.support.desk import Page, Person, signed_in
 from tests.support.haggling import answer, ask, inbox_of, wait_for_turn
+from tests.support.use import wait_until
 
 LISTED = PricePlan(components=(PriceComponent(kind=PriceKind.PER_QUERY, amount_micro=100_000_000),))
 CHEAPER = {"components": [{"kind": "per_query", "amount_micro": "60000000"}], "currency": "KRW"}
@@ -255,7 +256,8 @@ def test_whoever_waits_may_end_the_negotiation(
     assert set(page.forms) == {"sign-out", "termination"}
     done = desks[1].submit(page, "termination", code="not-needed")
     assert "협상을 끝냈습니다" in done.text
-    told = wait(supplier, f"/negotiations/{waiting['pid']}")
+    wait_until(lambda: not inbox_of(supplier), "the supplier hears of it")
+    told = supplier.manage("GET", f"/negotiations/{waiting['pid']}").json()
     assert told["reason_code"] == "not-needed"
     shown = page_of(desks[0], waiting).text
     assert shown.count("더는 필요하지 않습니다") == 1, "the sentence is not said twice"

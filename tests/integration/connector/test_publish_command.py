@@ -110,6 +110,9 @@ def test_what_is_sold_by_query_shows_nothing_for_free(
         ("--template", "nothing"),
         ("--domain", "music"),
         ("--type", "부서=colour"),
+        ("--term", "rows=many"),
+        ("--term", "nothing=1"),
+        ("--term", "where=부서~생산"),
         ("--keyword", "x" * 60),
     ],
 )
@@ -167,3 +170,33 @@ def test_a_price_is_revised_and_the_withdrawn_name_leads_on(
     assert databank("unpublish", "first", "--yes").code == 0
     again = databank("publish", file, "-y")
     assert (again.code, "databank restore first" in again.err) == (1, True)
+
+
+def test_single_terms_are_said_published_and_lifted_again(
+    company: Running, databank: Command, tmp_path: Path
+) -> None:
+    file = write(tmp_path, "terms.csv", PLAIN)
+    terms = ("columns=부서", "mask=부서:hash", "where=부서=생산|품질 and 수량>1", "rows=10")
+    options = [word for term in (*terms, "bytes=1000", "royalty=5") for word in ("--term", term)]
+    done = databank("publish", file, "-y", "--template", "quota", *options)
+    assert done.code == 0, done.err
+    for said in (
+        "이 열만: 부서",
+        "부서(가명)",
+        "수량 > 1",
+        "모두 10행까지",
+        "모두 1,000바이트까지",
+    ):
+        assert said in done.out
+    assert "질의 1,000건까지" in done.out  # of the template
+    assert "수입의 5%를 공급기업에 냅니다 [계약으로만]" in done.out
+    dataset = own(company)["terms"]["dataset"]
+    assert [column["name"] for column in dataset["schema"]["columns"]] == ["부서"]
+    assert dataset["rows_count"] == 1
+    lifted = databank("revise", "terms", "--term", "columns=", "--term", "mask=")
+    assert lifted.code == 0, lifted.err
+    after = own(company)["terms"]
+    assert len(after["dataset"]["schema"]["columns"]) == 2
+    assert (after["terms"]["queries_max"], after["dataset"]["rows_count"]) == (1000, 1)
+    unknown = databank("revise", "terms", "--term", "columns=없는열")
+    assert (unknown.code, "없는열" in unknown.err) == (1, True)

@@ -134,6 +134,26 @@ def test_a_result_over_the_row_quota_is_not_delivered(supplier: Running, buyer: 
     assert made.recorded == 1
 
 
+def test_a_result_or_range_over_the_byte_quota_is_not_delivered(
+    supplier: Running, buyer: Running
+) -> None:
+    terms = Terms(modes=BOTH, bytes_max=100)
+    made = contract(buyer, supplier, put_file(supplier, terms=terms))
+    assert (
+        made.read(Range="bytes=50000-50009").json()["code"] == "byte_quota"
+    )  # a batch is one piece
+    assert made.query("SELECT kwh FROM $data LIMIT 1000").json()["code"] == "byte_quota"
+    assert made.recorded == 0
+    allowed = made.query("SELECT kwh FROM $data LIMIT 1")
+    assert allowed.status_code == 200, allowed.text
+    used = int(allowed.headers["databank-bytes"])
+    assert 0 < used <= 100
+    denied = made.query("SELECT kwh FROM $data LIMIT 12")
+    assert (denied.status_code, denied.json()["code"]) == (403, "byte_quota")
+    assert f"{100 - used:,} of 100" in str(denied.json())
+    assert made.decisions(buyer)[0]["code"] == "byte_quota"
+
+
 def test_a_resumed_download_is_the_file_and_is_paid_once(supplier: Running, buyer: Running) -> None:
     made = contract(buyer, supplier, put_file(supplier))
     whole_size = int(made.read(Range="bytes=0-0").headers["content-range"].split("/")[1])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connector.policy.entitlement import Entitlement, compile_policy
 from connector.policy.evaluate import SKEW, Act, Code, evaluate
 from schemas.ids import ParticipantId
-from schemas.price import Usage
+from schemas.price import PricePlan, Usage
 from schemas.terms import Mode, Terms, to_policy
 from tests.property.test_terms import PLANS, TERMS, nodes
 
@@ -24,10 +24,13 @@ ACTS = st.builds(
     consumer_id=st.sampled_from([BUYER, ParticipantId("did:web:rival.example")]),
     queries=st.integers(0, 3),
     rows=st.none() | st.integers(0, 100),
+    bytes=st.none() | st.integers(0, 100),
     is_agreement_terminated=st.booleans(),
     is_process_started=st.booleans(),
 )
-USAGES = st.builds(Usage, queries=st.integers(0, 60), rows=st.integers(0, 60))
+USAGES = st.builds(
+    Usage, queries=st.integers(0, 60), rows=st.integers(0, 60), bytes=st.integers(0, 60)
+)
 MOMENTS = st.integers(-400, 400).map(lambda hours: AGREED + timedelta(hours=hours))
 TIGHT = st.builds(
     Terms,
@@ -36,6 +39,7 @@ TIGHT = st.builds(
     recipients=st.sampled_from([(), (BUYER,), (ParticipantId("did:web:other.example"),)]),
     queries_max=st.none() | st.integers(1, 50),
     rows_max=st.none() | st.integers(1, 50),
+    bytes_max=st.none() | st.integers(1, 50),
 )
 
 
@@ -65,8 +69,29 @@ def test_what_is_allowed_keeps_every_term(
             or used.queries + act.queries <= terms.queries_max
         )
         and (terms.rows_max is None or _fits(terms.rows_max, used.rows, act.rows))
+        and (terms.bytes_max is None or _fits(terms.bytes_max, used.bytes, act.bytes))
     )
     assert decision.is_allowed == keeps
+
+
+LIMITS = st.integers(1, 50)
+WANTED = st.none() | st.integers(0, 60)
+
+
+@given(LIMITS, LIMITS, WANTED, WANTED, USAGES)
+def test_a_quota_is_kept_before_the_result_is_known_and_after(
+    rows_max: int, bytes_max: int, rows: int | None, bytes_: int | None, used: Usage
+) -> None:
+    terms = Terms(modes=(Mode.READ,), rows_max=rows_max, bytes_max=bytes_max)
+    act = Act(Mode.READ, BUYER, rows=rows, bytes=bytes_)
+    decision = evaluate(compiled(to_policy(terms, PricePlan())), act, used, AGREED)
+    fits_rows, fits_bytes = (
+        _fits(most, before, wanted)
+        for most, before, wanted in ((rows_max, used.rows, rows), (bytes_max, used.bytes, bytes_))
+    )
+    assert decision.is_allowed == (fits_rows and fits_bytes)
+    if not decision.is_allowed:
+        assert decision.code is (Code.BYTE_QUOTA if fits_rows else Code.ROW_QUOTA)
 
 
 def _fits(rows_max: int, used: int, rows: int | None) -> bool:

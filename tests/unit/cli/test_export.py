@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from databank.cli.bad_answer import BadAnswerError
 from databank.cli.export import SUFFIXES, NotWrittenError, check_output, save
-from databank.cli.questions import BadAnswerError
 
 TABLE = pa.table({"공정": ["압연", "도금"], "kwh": [1.5, 2.0]})
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from databank.cli.bad_answer import BadAnswerError
 from databank.cli.questions import (
-    BadAnswerError,
     Options,
     default_name,
     parse_price,

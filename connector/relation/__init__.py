@@ -1,0 +1,1 @@
+"""The licensed relation: which columns, masked how, and which rows an agreement is about."""

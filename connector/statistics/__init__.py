@@ -1,0 +1,1 @@
+"""Audited statistics: what may be asked where rows may not leave, and what is answered."""

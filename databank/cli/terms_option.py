@@ -1,0 +1,131 @@
+"""``--term NAME=VALUE``: single terms from the command line, on top of a template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from databank.cli.bad_answer import BadAnswerError
+from schemas.terms import Mask, Mode, Operator, RowCondition, Terms
+from schemas.wire import parse_time
+
+_SIGNS: Final = {
+    "=": Operator.EQ,
+    "!=": Operator.NEQ,
+    "<": Operator.LT,
+    "<=": Operator.LTEQ,
+    ">": Operator.GT,
+    ">=": Operator.GTEQ,
+}
+_CONDITION: Final = re.compile(r"^\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*$")
+_DAY: Final = re.compile(r"^\d{4}-\d\d-\d\d$")
+_YES: Final = {"yes": True, "no": False}
+
+
+_EXAMPLES: Final = (
+    "columns=plant,kwh  mask=worker:hash,price:round:10  where='plant=A|B and kwh>=10'  "
+    "rows=1000  bytes=1000000  until=2027-03-31  derivation=no  royalty=5  delete-days=30"
+)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _modes(text: str) -> tuple[Mode, ...]:
+    return tuple(Mode(word) for word in _list(text))
+
+
+def _masks(text: str) -> tuple[Mask, ...]:
+    return tuple(Mask.from_text(" ".join(one.split(":"))) for one in _list(text))
+
+
+def _conditions(text: str) -> tuple[RowCondition, ...]:
+    return tuple(_condition(one) for one in text.split(" and "))
+
+
+def _condition(text: str) -> RowCondition:
+    match = _CONDITION.match(text)
+    if match is None:
+        raise ValueError(text)
+    column, sign, value = match.groups()
+    operator, values = _SIGNS[sign], (value,)
+    if "|" in value:
+        values = tuple(value.split("|"))
+        operator = {Operator.EQ: Operator.ANY_OF, Operator.NEQ: Operator.NONE_OF}[operator]
+    return RowCondition(column=column, operator=operator, values=values)
+
+
+def _until(text: str) -> datetime:
+    """Read a moment, or a day, which ends with its last second in Korea."""
+    if _DAY.match(text):
+        return parse_time(f"{text}T23:59:59+09:00")
+    return parse_time(text)
+
+
+# name on the command line: field of Terms, how its value is read
+READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    "modes": ("modes", _modes),
+    "until": ("valid_until", _until),
+    "days": ("valid_days", int),
+    "recipients": ("recipients", _list),
+    "columns": ("columns", _list),
+    "mask": ("masks", _masks),
+    "where": ("row_filter", _conditions),
+    "statistics-of": ("statistics_entity", str),
+    "groups": ("statistics_groups", _list),
+    "entities": ("entities_min", int),
+    "dominance": ("dominance_percent_max", int),
+    "remainder": ("remainder_percent_min", int),
+    "queries": ("queries_max", int),
+    "rows": ("rows_max", int),
+    "bytes": ("bytes_max", int),
+    "purposes": ("purposes", _list),
+    "redistribution": ("redistribution_forbidden", lambda text: not _YES[text]),
+    "derivation": ("derivation_forbidden", lambda text: not _YES[text]),
+    "royalty": ("derivation_royalty_percent", int),
+    "delete-days": ("deletion_days", int),
+}
+
+
+def apply_terms(terms: Terms, said: Sequence[str]) -> Terms:
+    """Return ``terms`` with what ``--term`` says in their place; an empty value lifts a limit.
+
+    Raises:
+        BadAnswerError: Not a term, or not a value of it.
+    """
+    changes: dict[str, Any] = {}
+    for text in said:
+        name, equals, value = text.partition("=")
+        reader = READERS.get(name.strip())
+        if reader is None or not equals:
+            raise BadAnswerError(
+                ko=f"--term {text!r}: 이름=값 꼴로, 이름은 {', '.join(READERS)} 가운데 고르세요.",
+                en=f"--term {text!r}: write NAME=VALUE; NAME is one of {', '.join(READERS)}.",
+            )
+        field, read = reader
+        try:
+            changes[field] = read(value.strip()) if value.strip() else _unlimited(field)
+        except (ValueError, KeyError):
+            raise _unreadable(text) from None
+    try:
+        return Terms.model_validate({**terms.model_dump(), **changes})
+    except ValidationError as error:
+        raise _unreadable(str(error.errors()[0]["msg"])) from None
+
+
+def _unlimited(field: str) -> Any:  # noqa: ANN401 - a default of Terms
+    if field == "redistribution_forbidden":
+        return False
+    return Terms.model_fields[field].get_default()
+
+
+def _unreadable(what: str) -> BadAnswerError:
+    return BadAnswerError(
+        ko=f"--term {what}: 읽을 수 없는 값입니다. 예: {_EXAMPLES}",
+        en=f"--term {what}: cannot be read. Examples: {_EXAMPLES}",
+    )

@@ -1,0 +1,177 @@
+"""The ODRL test suite of SolidLab: what our closed profile can say of it, and what it does then.
+
+A case says whether a rule is active for a request in a state of the world. Ours is a closed
+profile, so two things are scored: a policy as it stands permits nothing here, and a policy
+that the profile can say exactly is said in it and decided by our evaluator. A policy that
+it cannot say cannot be published, which is a denial. What is counted stands in docs/policies.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from connector.policy.entitlement import compile_policy
+from connector.policy.evaluate import Act, evaluate
+from schemas.ids import ParticipantId
+from schemas.price import PricePlan, Usage
+from schemas.terms import Mode, Terms, UnknownTermError, from_policy, to_policy
+from schemas.wire import parse_time
+from tests.support.shared import shared
+from tests.support.turtle import Graph, read_turtle
+
+LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+SUITE: Final = ("standards", "odrl-test-suite", "data")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case of the suite, as plain values."""
+
+    name: str
+    rules: list[dict[str, Any]]  # of the policy; ``kind`` says permission, prohibition or duty
+    asked: dict[str, Any]
+    now: datetime
+    is_permitted: bool
+
+
+def of_type(graph: Graph, kind: str) -> str:
+    [found] = [subject for subject, said in graph.items() if kind in said.get("a", ())]
+    return found
+
+
+def one(said: dict[str, list[str]], predicate: str) -> str | None:
+    values = said.get(predicate, [])
+    assert len(values) <= 1, values
+    return values[0] if values else None
+
+
+def rules_of(graph: Graph, subject: str) -> list[dict[str, Any]]:
+    found = []
+    for kind in ("permission", "prohibition", "obligation"):
+        for rule in graph[subject].get(f"odrl:{kind}", ()):
+            said = graph.get(rule, {})
+            values: dict[str, Any] = {
+                name: one(said, f"odrl:{name}") for name in ("assignee", "action", "target")
+            }
+            constraints = [graph[c] for c in said.get("odrl:constraint", ())]
+            values |= {"kind": kind, "constraints": constraints, "has_duty": "odrl:duty" in said}
+            for name in ("assignee", "target"):
+                types = graph.get(values[name] or "", {}).get("a", [])
+                values[f"{name}_is_many"] = any("Collection" in t for t in types)
+            found.append(values)
+    return found
+
+
+def load() -> list[Case]:
+    folder = shared(*SUITE)
+    policies = {of_type(g, "odrl:Set"): g for g in map(read_turtle, folder.glob("policies/*.ttl"))}
+    requests = {
+        of_type(g, "odrl:Request"): g for g in map(read_turtle, folder.glob("requests/*.ttl"))
+    }
+    worlds = {of_type(g, "ex:Sotw"): g for g in map(read_turtle, folder.glob("sotw/*.ttl"))}
+    cases = []
+    for path in sorted(folder.glob("test_cases/*.ttl")):
+        graph = read_turtle(path)
+        said = graph[of_type(graph, "ex:TestCase")]
+        policy, request, world = (str(one(said, f"ex:{n}")) for n in ("policy", "request", "sotw"))
+        [asked] = rules_of(requests[request], request)
+        now = one(worlds[world]["temp:currentTime"], "dct:issued")
+        reports = [r for r in graph.values() if "report:PermissionReport" in r.get("a", ())]
+        active = any("report:Active" in r["report:activationState"] for r in reports)
+        cases.append(
+            Case(
+                path.stem,
+                rules_of(policies[policy], policy),
+                asked,
+                parse_time(str(now)),
+                is_permitted=active,
+            )
+        )
+    return cases
+
+
+def said_in_profile(rules: list[dict[str, Any]]) -> Terms | str:
+    """Return a policy in our profile, or why it cannot be said."""
+    permissions = [rule for rule in rules if rule["kind"] == "permission"]
+    if len(rules) != len(permissions):
+        return "a prohibition of use: what is not permitted needs none"
+    [rule] = permissions
+    if rule["assignee_is_many"] or rule["target_is_many"]:
+        return "a collection of parties or assets"
+    if rule["has_duty"]:
+        return "a duty that may be fulfilled later"
+    values: dict[str, Any] = {"modes": (Mode.QUERY, Mode.READ)}
+    if rule["action"] == "odrl:read":
+        values["modes"] = (Mode.READ,)
+    if rule["assignee"]:
+        values["recipients"] = (rule["assignee"],)
+    for said in rule["constraints"]:
+        atom = (one(said, "odrl:leftOperand"), one(said, "odrl:operator"))
+        if atom[0] is None:
+            return "and, or"
+        if atom != ("odrl:dateTime", "odrl:lteq"):
+            return f"{str(atom[0])[5:]} {str(atom[1])[5:]}"
+        values["valid_until"] = parse_time(str(one(said, "odrl:rightOperand")))
+    return Terms(redistribution_forbidden=False, **values)
+
+
+def decide(case: Case, terms: Terms) -> bool:
+    """Decide as the connector would: the requester holds an agreement with these terms."""
+    [rule] = case.rules
+    is_about_it = rule["target"] in {None, case.asked["target"]}
+    if case.asked["action"] != "odrl:read" or not is_about_it:
+        return False  # no such act, or another dataset: there is no agreement to act under
+    consumer = ParticipantId(str(case.asked["assignee"]))
+    policy = to_policy(terms, PricePlan())
+    entitlement = compile_policy(policy, consumer_id=consumer, agreed_at=LONG_AGO)
+    return evaluate(entitlement, Act(Mode.READ, consumer), Usage(), case.now).is_allowed
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    found = load()
+    assert len(found) == 68
+    return found
+
+
+def test_no_policy_of_the_suite_permits_anything_as_it_stands(cases: list[Case]) -> None:
+    for case in cases:
+        policy = {"@type": "Set", "permission": [dict(rule) for rule in case.rules]}
+        with pytest.raises(UnknownTermError):
+            from_policy(policy)
+
+
+def test_the_score_is_the_published_one(cases: list[Case]) -> None:
+    score: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for case in cases:
+        terms = said_in_profile(case.rules)
+        is_said = isinstance(terms, Terms)
+        is_allowed = isinstance(terms, Terms) and decide(case, terms)
+        assert not (is_allowed and not case.is_permitted), case.name  # never more than the suite
+        outcome = "agrees" if is_allowed == case.is_permitted else "denies more"
+        score[f"{'said' if is_said else 'not said'}, {outcome}"] += 1
+        if outcome == "denies more":
+            reasons[str(terms) if not is_said else f"action {case.asked['action']}"] += 1
+    assert dict(score) == {
+        "said, agrees": 20,
+        "said, denies more": 2,
+        "not said, agrees": 31,
+        "not said, denies more": 15,
+    }
+    assert dict(reasons) == {
+        "action odrl:write": 2,
+        "dateTime eq": 1,
+        "dateTime neq": 2,
+        "dateTime lt": 1,
+        "dateTime gt": 1,
+        "dateTime gteq": 2,
+        "and, or": 2,
+        "a collection of parties or assets": 4,
+        "a duty that may be fulfilled later": 2,
+    }
