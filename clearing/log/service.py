@@ -56,6 +56,11 @@ class Log:
         """The log's name."""
         return self.key.name
 
+    @property
+    def signed_size(self) -> int:
+        """How many leaves the checkpoint signed last has."""
+        return 0 if self._signed is None else self._signed.size
+
     def open(self, uow: UnitOfWork) -> None:
         """Compare the tree with what was signed last; adding is refused if it is another.
 
@@ -284,11 +289,10 @@ class Publisher:
         self._thread.join()
 
     def _run(self) -> None:
-        published = -1
         while True:
             is_last = self._stop.wait(self._seconds)
             try:
-                published = self._publish(published)
+                self._publish()
             except LogBrokenError:
                 return  # it has been said
             except Exception as error:  # noqa: BLE001 - the database may be back in a second
@@ -296,9 +300,7 @@ class Publisher:
             if is_last:
                 return
 
-    def _publish(self, published: int) -> int:
+    def _publish(self) -> None:
         with self._database.unit_of_work() as uow:
-            size = store.size_of(uow)
-            if size != published:
+            if store.size_of(uow) != self._log.signed_size:
                 self._log.publish(uow, now=self._clock())
-        return size

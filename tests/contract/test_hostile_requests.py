@@ -104,7 +104,8 @@ def _app(service: str, folder: Path, port: int, caller: Company) -> FastAPI:
         case "catalog":
             return create_catalog(CatalogSettings(**elsewhere))
         case "clearing":
-            return create_clearing(ClearingSettings(**elsewhere), lookup=lookup)
+            quiet = ClearingSettings(**elsewhere, checkpoint_seconds=3600)  # only requests write
+            return create_clearing(quiet, lookup=lookup)
         case _:
             urls: dict[str, Any] = {"catalog_url": NOBODY, "clearing_url": NOBODY}
             settings = ConnectorSettings(**elsewhere, **urls, identity=IdentityCheck.REGISTRY)
