@@ -116,7 +116,8 @@ def on_request(
         assert known is not None
         return known
     note(uow, negotiation.pid, received)
-    uow.after_commit(partial(runtime.processes.tell, negotiation.pid, negotiation))
+    told = partial(runtime.processes.tell, negotiation.pid, negotiation)
+    uow.after_commit(told, about=negotiation.pid)
     _answer(uow, runtime, negotiation, earlier_offer=offer)
     return negotiation
 
@@ -415,7 +416,8 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
 
 def _save(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation) -> None:
     store.put(uow, negotiation)
-    uow.after_commit(partial(runtime.processes.tell, negotiation.pid, negotiation))
+    told = partial(runtime.processes.tell, negotiation.pid, negotiation)
+    uow.after_commit(told, about=negotiation.pid)
 
 
 def _send(

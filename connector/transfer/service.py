@@ -130,7 +130,8 @@ def on_request(
         assert known is not None
         return known
     note(uow, process.pid, received)
-    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
+    told = partial(runtime.processes.tell, process.pid, process)
+    uow.after_commit(told, about=process.pid)
     _answer(uow, runtime, process)
     return process
 
@@ -380,7 +381,8 @@ def _pids(process: TransferProcess) -> dict[str, Any]:
 
 def _save(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
     store.put(uow, process)
-    uow.after_commit(partial(runtime.processes.tell, process.pid, process))
+    told = partial(runtime.processes.tell, process.pid, process)
+    uow.after_commit(told, about=process.pid)
 
 
 def _send(

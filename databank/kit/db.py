@@ -48,7 +48,7 @@ class UnitOfWork:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._after: list[Callable[[], None]] = []
+        self._after: dict[object, Callable[[], None]] = {}
         self._connection: Connection | None = None
         self._session: Session | None = None
 
@@ -59,9 +59,12 @@ class UnitOfWork:
             self._session = Session(self._begun(), expire_on_commit=False)
         return self._session
 
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """Run ``action`` once the transaction is durable; never if it rolls back."""
-        self._after.append(action)
+    def after_commit(self, action: Callable[[], None], *, about: object = None) -> None:
+        """Run ``action`` once the transaction is durable; never if it rolls back.
+
+        Of several actions ``about`` the same thing only the last is run.
+        """
+        self._after[object() if about is None else about] = action
 
     def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:  # noqa: ANN401
         """Run a statement beside the ORM, which costs five times as much: for hot paths.
@@ -137,7 +140,7 @@ class Database:
                 uow._commit()  # noqa: SLF001 - nobody else may
             finally:
                 uow._close()  # noqa: SLF001
-        for action in uow._after:  # noqa: SLF001 - the same module's own queue
+        for action in uow._after.values():  # noqa: SLF001 - the same module's own queue
             action()
 
     @contextmanager

@@ -110,3 +110,18 @@ def test_what_follows_a_commit_sees_it(make_database_url: Callable[[], str]) -> 
         uow.after_commit(lambda: seen.append(use(database, claims())))
     assert seen == [False]
     database.close()
+
+
+def test_of_several_actions_about_one_thing_only_the_last_follows(database: Database) -> None:
+    """Who waits for a process must not see a state that only its transaction knew."""
+    followed: list[str] = []
+    with database.unit_of_work() as uow:
+        for about, said in (
+            ("a", "first"),
+            ("b", "other"),
+            ("a", "last"),
+            (None, "1"),
+            (None, "2"),
+        ):
+            uow.after_commit(lambda said=said: followed.append(said), about=about)  # type: ignore[misc]
+    assert sorted(followed) == ["1", "2", "last", "other"]
