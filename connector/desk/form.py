@@ -147,6 +147,12 @@ def _read_amount(text: str) -> int:
     return amount
 
 
+_NO_PRICE: Final = Text(
+    ko="요금이 모두 비었습니다. 무료로 하려면 한 칸에 0을 적으세요.",
+    en="All prices are empty. To ask for nothing, write 0 in one of them.",
+)
+
+
 def _read_plan(
     form: CounterForm, blank: CounterForm, shown: PricePlan
 ) -> tuple[PricePlan | None, CounterForm]:
@@ -170,6 +176,8 @@ def _read_plan(
         if amount:
             amounts[PriceKind(field.key)] = amount
     form = replace(form, prices=tuple(fields))
+    if not amounts and not any(field.text for field in fields):  # a slip would give data away
+        form = replace(form, error=_NO_PRICE)
     if form.is_faulty:
         return None, form
     order = list(dict.fromkeys([c.kind for c in shown.components] + list(PriceKind)))

@@ -137,3 +137,7 @@ def test_prices_keep_their_order_and_new_ones_follow() -> None:
     free, _ = read(Proposal(terms=Terms(), plan=plan), price__per_row=[""], price__one_off=["0"])
     assert free is not None
     assert free.plan.is_free
+    emptied = {"price__per_row": [""], "price__one_off": [""]}
+    nothing, shown = read(Proposal(terms=Terms(), plan=plan), **emptied)
+    assert nothing is None  # a slip would give data away
+    assert shown.error is not None
