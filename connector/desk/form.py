@@ -314,7 +314,7 @@ def _read_terms(
         except ValidationError as error:
             errors, whole = _faults(error)
     fields = tuple(replace(field, error=errors.get(field.key)) for field in form.terms)
-    return terms, replace(form, terms=fields, error=whole)
+    return terms, replace(form, terms=fields, error=form.error or whole)
 
 
 def _faults(error: ValidationError) -> tuple[dict[str, Text], Text | None]:
