@@ -26,6 +26,8 @@ LONG: Final = bool(os.environ.get("DATABANK_LONG_TESTS"))
 REPLAYED: Final = os.environ.get("DATABANK_SIMULATION", "transfer:1")
 KINDS: Final = ("negotiation", "transfer")
 CHUNK: Final = 100 if LONG else 30
+# Found, understood and not repaired; a repair turns the test below red until they are taken out.
+NOT_YET: Final = {("transfer", 323), ("transfer", 402)}
 CHUNKS: Final = 26 if LONG else 1
 SUPPLIER, BUYER = Side.PROVIDER, Side.CONSUMER
 
@@ -63,10 +65,19 @@ def test_both_sides_hold_the_same_once_the_faults_stop(
     template: Template, tmp_path: Path, kind: str, chunk: int
 ) -> None:
     seen: Counter[str] = Counter()
-    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+    seeds = {(kind, seed) for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK)} - NOT_YET
+    for _, seed in sorted(seeds):
         seen += run_one(kind, seed, template, tmp_path / str(seed))
     ends = {"negotiation": ("FINALIZED",), "transfer": ("STARTED", "SUSPENDED", "COMPLETED")}
     assert all(seen[state] for state in ("TERMINATED", "killed", *ends[kind])), seen
+
+
+@pytest.mark.parametrize(("kind", "seed"), sorted(NOT_YET))
+@pytest.mark.xfail(strict=True, reason="both sides pause and resume at once: see decision 0024")
+def test_pauses_that_cross_more_than_once_do_not_converge_yet(
+    template: Template, tmp_path: Path, kind: str, seed: int
+) -> None:
+    run_one(kind, seed, template, tmp_path / "run")
 
 
 def test_one_run_alone(
