@@ -188,14 +188,21 @@ def hear(
         moved = replace(moved, data_address=_address_in(edge, received))
     elif message in {Message.SUSPEND, Message.TERMINATE}:
         moved = replace(moved, reason=_said(received), reason_code=code_in(received))
-    if state in FINAL:
-        outbox.drop(uow, process.pid)  # nothing more is said
+    _void(uow, moved, message)
     _save(uow, runtime, moved)
     if message is Message.START and moved.side is Side.PROVIDER:
         # The consumer resumed and needs an address, since the old secret was cleared. Peers
         # for whom a start in STARTED is illegal may refuse it without ending the process.
         moved = _open(uow, runtime, moved, kind=Kind.FRESH_ADDRESS)
     _answer(uow, runtime, moved)
+
+
+def _void(uow: UnitOfWork, moved: TransferProcess, heard: Message) -> None:
+    """Take back what we have not said yet and what is not true any more."""
+    if moved.state in FINAL:
+        outbox.drop(uow, moved.pid)
+    elif heard is Message.SUSPEND and moved.side is Side.PROVIDER:
+        outbox.drop_all(uow, moved.pid, Message.START.value)  # its address opens nothing now
 
 
 def _overtaken(uow: UnitOfWork, process: TransferProcess, message: Message) -> State | None:
