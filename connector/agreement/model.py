@@ -12,7 +12,6 @@ from schemas.canonical import digest
 from schemas.dataset import Dataset
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.price import PricePlan
-from schemas.refusal import RefusalCode
 from schemas.terms import Terms, UnknownTermError, from_policy
 
 
@@ -30,7 +29,7 @@ class KnownDataset:
 class End:
     """Who ended an agreement, and why; ``code`` is a ``RefusalCode`` or a foreign word.
 
-    With ``EXPIRED`` nobody has: its time was up.
+    ``at`` the agreement's own end nobody has: its time was up.
     """
 
     by: ParticipantId
@@ -61,7 +60,7 @@ class Agreement:
     @property
     def is_terminated(self) -> bool:
         """Whether one side has ended it before its time."""
-        return self.end is not None and self.end.code != RefusalCode.EXPIRED
+        return self.end is not None and (self.ends_at is None or self.end.at < self.ends_at)
 
     @property
     def counterparty_id(self) -> ParticipantId:

@@ -71,9 +71,8 @@ def expire(uow: UnitOfWork, runtime: Runtime, agreement: Agreement) -> None:
 
 def _end(uow: UnitOfWork, runtime: Runtime, agreement: Agreement, said: End) -> None:
     store.put_end(uow, agreement.id, said)
-    is_expiry = said.code == RefusalCode.EXPIRED
-    if is_expiry and agreement.side is Side.CONSUMER:
-        return  # the supplier ends its transfer processes, and clocks differ
+    if said.at == agreement.ends_at and agreement.side is Side.CONSUMER:
+        return  # its time is up: the supplier ends its transfer processes, and clocks differ
     for process in transfers.running(uow, agreement.id):
         move = Move(Message.TERMINATE, said.reason, said.code)
         transferring.act(uow, runtime, process, move)

@@ -87,6 +87,16 @@ def test_an_ended_agreement_is_refused_at_the_supplier_even_if_the_buyer_has_not
     assert held.decisions(sides.buyer)[0]["code"] == "agreement_terminated"
 
 
+def test_an_end_that_calls_itself_expired_counts_like_any_other(sides: Sides) -> None:
+    """The code is the ender's word; only the agreement's own time makes an expiry."""
+    held = contract(sides.buyer, sides.supplier, put_file(sides.supplier))
+    assert held.read(Range="bytes=0-99").status_code == 206
+    sides.supplier.app.state.dispatcher.stop()  # the buyer hears nothing
+    end(sides.supplier, held.agreement_id, code="expired", reason="끝")
+    assert held.read(Range="bytes=0-99").status_code == 403
+    assert held.decisions(sides.buyer)[0]["code"] == "agreement_terminated"
+
+
 def test_only_a_party_ends_an_agreement(sides: Sides, tmp_path: Path) -> None:
     held = contract(sides.buyer, sides.supplier, put_file(sides.supplier))
     registry = Registry(sides.supplier.runtime.directory._lookup.__self__.participants)  # type: ignore[attr-defined]
