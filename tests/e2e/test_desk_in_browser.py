@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from connector.offering.model import Published
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.terms import Terms
-from tests.support.browser import NARROW, WIDE, chromium, is_too_wide, keep_picture, tab
+from tests.support.browser import NARROW, WIDE, chromium, click, is_too_wide, keep_picture, tab
 from tests.support.connectors import Registry, Running, connector, publish
 from tests.support.contracts import wait
 from tests.support.haggling import ask, wait_for_turn
@@ -66,8 +66,8 @@ class Seat:
         self.page.goto(f"{self.running.url}/desk{query}")
         self.check("sign-in")
         self.page.get_by_label(label).fill(self.running.app.state.context.admin_token)
-        self.page.get_by_role("button", name=button).click()
-        self.page.wait_for_url(f"{self.running.url}/desk")
+        self.press(button)
+        assert self.page.url == f"{self.running.url}/desk"
 
     def check(self, name: str) -> None:
         """Look at the page: nothing sticks out of the window."""
@@ -75,10 +75,10 @@ class Seat:
         keep_picture(self.page, f"desk-{name}-{self.width}")
 
     def follow(self, name: str) -> None:
-        self.page.get_by_role("link", name=name).first.click()
+        click(self.page.get_by_role("link", name=name).first)
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name).click()
+        click(self.page.get_by_role("button", name=name))
 
     def reads(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()

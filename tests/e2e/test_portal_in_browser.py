@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import NARROW, WIDE, chromium, is_too_wide, keep_picture, tab
+from tests.support.browser import NARROW, WIDE, chromium, click, is_too_wide, keep_picture, tab
 from tests.support.listings import FREE, make_listing
 from tests.support.portal import portal_with
 
@@ -52,11 +52,10 @@ def test_a_reader_searches_opens_a_dataset_and_changes_the_language(
     page.wait_for_url("**/?q=*")
     assert page.locator("article.card").count() == 1
     assert page.locator("#total").inner_text() == "‘압연’ 1건"
-    page.get_by_role("link", name="압연 전력").click()
-    page.wait_for_url("**/d/**")
+    click(page.get_by_role("link", name="압연 전력"))
     for heading in ("이용 조건", "요금", "이용 방법"):
         assert page.get_by_role("heading", name=heading, exact=True).is_visible()
-    page.get_by_role("link", name="English").click()
+    click(page.get_by_role("link", name="English"))
     assert page.get_by_role("heading", name="Terms of use").is_visible()
     assert page.locator("html").get_attribute("lang") == "en"
     page.goto(portal)
@@ -66,10 +65,10 @@ def test_a_reader_searches_opens_a_dataset_and_changes_the_language(
 
 def test_a_facet_narrows_and_can_be_cleared(page: Page, portal: str) -> None:
     page.goto(portal)
-    page.locator(".facets").get_by_role("link", name="무료").click()
+    click(page.locator(".facets").get_by_role("link", name="무료"))
     assert page.locator("article.card").count() == 1
     assert page.get_by_role("link", name="압연 전력").is_visible()
-    page.get_by_role("link", name="조건 모두 지우기").click()
+    click(page.get_by_role("link", name="조건 모두 지우기"))
     assert page.locator("article.card").count() == 3
 
 
@@ -95,8 +94,7 @@ def test_pages_fit_the_window_and_the_keyboard_reaches_the_content(
     assert not is_too_wide(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    page.get_by_role("link", name="알루미늄 탄소").click()
-    page.wait_for_url("**/d/**")
+    click(page.get_by_role("link", name="알루미늄 탄소"))
     assert not is_too_wide(page)
     assert page.get_by_role("heading", name="승인 방식").is_visible()
     keep_picture(page, f"dataset-{width}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.support.needs import missing
 
@@ -49,6 +49,12 @@ def tab(browser: Browser, complaints: list[str], *, width: int = WIDE) -> Iterat
     )
     yield page
     context.close()
+
+
+def click(target: Locator) -> None:
+    """Click what leads to another page, and wait until that page is there."""
+    with target.page.expect_navigation():
+        target.click()
 
 
 def is_too_wide(page: Page) -> bool:
