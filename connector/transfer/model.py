@@ -17,10 +17,10 @@ class TransferProcess:
     """One transfer process.
 
     The provider keeps ``secret_sha256`` of the access secret while the process is started;
-    the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` says whose pauses
-    hold it up; it is empty where a counterparty that has suspended it does not take our pause.
-    ``has_resumed``: we have resumed it since we suspended it last. ``peer_url`` is the
-    counterparty's DSP base.
+    the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` says whose
+    pauses hold it up; it is empty where both have suspended at once and the counterparty has
+    refused our pause. ``has_resumed``: we have resumed it since we suspended it last.
+    ``peer_url`` is the counterparty's DSP base.
     """
 
     side: Side

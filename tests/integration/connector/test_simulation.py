@@ -17,7 +17,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.negotiation.decide import Move
+from connector.outbox import store as outbox
+from connector.outbox.model import Refused
 from connector.side import Side
+from connector.transfer.delivery import TransferDelivery
 from tests.support.simchecks import check_end
 from tests.support.simcompany import END, Change, Deal, change, negotiate, say, transfer
 from tests.support.simulation import NO_FAULTS, Template, World, world
@@ -219,6 +222,26 @@ def test_what_both_have_suspended_runs_once_both_have_resumed(calm: World, who: 
     changed(calm, who, Change.START)
     assert ended(calm, "transfer") == ("SUSPENDED", "SUSPENDED")
     assert change(calm.nodes[who], pid(calm, who, "transfer"), Change.START) is None
+    changed(calm, who.other, Change.START)
+    assert ended(calm, "transfer") == ("STARTED", "STARTED")
+
+
+@pytest.mark.parametrize("who", [SUPPLIER, BUYER])
+def test_a_pause_that_is_refused_on_top_of_another_does_not_count(calm: World, who: Side) -> None:
+    """Counterparties that take the figure to the letter refuse to suspend what they suspended."""
+    started(calm)
+    for side in Side:
+        changed(calm, side, Change.SUSPEND)
+    calm.send(who.other)
+    node = calm.nodes[who]
+    [ours] = node.due()
+    refused = Refused("suspended already", "SUSPENDED", is_last=False)
+    with node.runtime.database.unit_of_work() as uow:
+        TransferDelivery().refused(uow, node.runtime, ours.message, refused)
+        outbox.remove(uow, ours)
+    [row] = node.rows("connector_transfer")
+    assert (row["state"], row["suspended_by"]) == ("SUSPENDED", who.other)
+    assert change(node, pid(calm, who, "transfer"), Change.START) is None
     changed(calm, who.other, Change.START)
     assert ended(calm, "transfer") == ("STARTED", "STARTED")
 
