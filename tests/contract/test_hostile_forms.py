@@ -20,7 +20,7 @@ from schemas.terms import Terms
 from tests.support.connectors import Registry, connector, publish
 from tests.support.desk import Form, Person, signed_in
 from tests.support.haggling import ask, inbox_of, wait_for_turn
-from tests.support.hostile import check_refusal
+from tests.support.hostile import check_refusal, tally
 
 EXAMPLES: Final = 1000 if os.environ.get("DATABANK_LONG_TESTS") else 40
 ANSWERS: Final = ("counter", "refusal")
@@ -74,7 +74,9 @@ def test_whatever_stands_in_a_form_is_answered_with_a_page(waiting: Waiting, nam
         sent = {**form.values, **typed, "rounds_count": [seen]}
         answer = waiting.person.send(form.action, sent).answer
         check_refusal(answer)
+        answers[answer.status_code] += 1
         assert answer.status_code in {409, 422}, answer.text
         assert answer.headers["content-type"].startswith("text/html")
 
-    attack()
+    with tally(f"form {name}") as answers:
+        attack()

@@ -5,7 +5,7 @@ from alembic import op
 
 import databank.kit.db
 
-revision = "0004"
+revision = "0009"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
