@@ -105,30 +105,30 @@ def decide(
     queries: int = 0,
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
-    now = runtime.clock()
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
-    act = _act(uow, access, mode, rows=rows, bytes_=bytes_, queries=queries)
-    used = meter.total(uow, access.agreement.id).usage
-    decision = evaluate(access.entitlement, act, used, now)
-    taken = decisions.Taken(
-        runtime.make_id(), act_id, access.agreement.id, act, decision, decided_at=now
+    taken = weigh(
+        uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
     )
     decisions.put(uow, taken)
-    return decision
+    return taken.decision
 
 
-def _act(
+def weigh(
     uow: UnitOfWork,
+    runtime: Runtime,
     access: Access,
     mode: Mode,
     *,
-    rows: int | None,
-    bytes_: int | None,
-    queries: int,
-) -> Act:
+    act_id: str,
+    rows: int | None = None,
+    bytes_: int | None = None,
+    queries: int = 0,
+) -> decisions.Taken:
+    """Decide on an act as things stand; who calls stores the decision, now or with the act."""
+    now = runtime.clock()
     process = transfers.get(uow, access.pid)
     agreement = agreements.get(uow, access.agreement.id)
-    return Act(
+    act = Act(
         mode=mode,
         consumer_id=access.agreement.consumer_id,
         queries=queries,
@@ -137,6 +137,11 @@ def _act(
         is_other_statistics=_is_other_statistics(uow, access),
         is_agreement_terminated=agreement is None or agreement.is_terminated,
         is_process_started=process is not None and process.state is State.STARTED,
+    )
+    used = meter.total(uow, access.agreement.id).usage
+    decision = evaluate(access.entitlement, act, used, now)
+    return decisions.Taken(
+        runtime.make_id(), act_id, access.agreement.id, act, decision, decided_at=now
     )
 
 

@@ -154,9 +154,9 @@ def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
     )
     reader = database.sql(sql).to_arrow_reader(BATCH_ROWS)
     schema = reader.schema.with_metadata({REQUEST_KEY: asked}) if asked else reader.schema
-    write_frame(sink, Kind.SCHEMA, schema.serialize())
+    write_frame(sink, Kind.SCHEMA, schema.serialize(), is_last=False)
     for batch in reader:
-        write_frame(sink, Kind.BATCH, batch.serialize())
+        write_frame(sink, Kind.BATCH, batch.serialize(), is_last=False)
     write_frame(sink, Kind.END)
 
 
