@@ -15,6 +15,7 @@ from connector.dataplane.client import SupplierRefusedError, on_supplier_refused
 from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
+from connector.dataplane.visit import TokensInUse
 from connector.deadlines import Deadlines
 from connector.desk.routes import add_desk
 from connector.dsp.edge import DspError, on_dsp_error
@@ -148,6 +149,7 @@ def create_courier(runtime: Runtime) -> Courier:
 
 
 ROUTERS: Final = (
+    data_router,  # asked most, and found in order
     registry_router,
     identity_router,
     offering_router,
@@ -157,7 +159,6 @@ ROUTERS: Final = (
     publish_router,
     management_router,
     use_router,
-    data_router,
     witness_router,
     witness_view_router,
 )
@@ -216,6 +217,7 @@ def create_app(
     app.state.runtime = runtime
     app.state.dispatcher = dispatcher
     app.state.query_pool = query_pool
+    app.state.tokens_in_use = TokensInUse()
     app.add_exception_handler(DspError, on_dsp_error)
     app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
     for router in ROUTERS:

@@ -17,12 +17,12 @@ from connector.dataplane import service
 from connector.dataplane.access import Access, load
 from connector.dataplane.pool import QueryPool
 from connector.dataplane.ranges import UnsatisfiableRangeError, parse_range
+from connector.dataplane.visit import TokensInUse, Visit
 from connector.metering.store import Stored
 from connector.policy import store as decisions
 from connector.publish.arrow_file import FileIndex, read_index
 from connector.runtime import Runtime, get_runtime
-from databank.kit.app import Caller, CallerDep, consume_token, get_context, identify
-from databank.kit.db import UnitOfWork
+from databank.kit.app import CallerDep, get_context, identify
 from schemas.management import DecisionView, QueryRequest, Quote
 from schemas.problem import ProblemError
 from schemas.usage import MEDIA_TYPE as STREAM_TYPE
@@ -65,22 +65,17 @@ async def get_pool(request: Request) -> QueryPool:
 PoolDep = Annotated[QueryPool, Depends(get_pool)]
 
 
+def get_tokens_in_use(request: Request) -> TokensInUse:
+    """Return the tokens under which this connector is at work."""
+    tokens: TokensInUse = request.app.state.tokens_in_use
+    return tokens
+
+
 def get_access(pid: str, request: Request) -> Access:
     """Authenticate the consumer at its data address; the transaction ends before the work."""
-    opened = _opener(pid, request)
+    visit = Visit(pid, *identify(request))
     with get_context(request).database.unit_of_work() as uow:
-        return opened(uow)
-
-
-def _opener(pid: str, request: Request) -> service.Opener:
-    """Verify who is calling; return what uses its token up and finds what stands behind."""
-    participant, claims = identify(request)
-
-    def opened(uow: UnitOfWork) -> Access:
-        consume_token(uow, claims)
-        return load(uow, pid, Caller(participant, uow, claims.access_token))
-
-    return opened
+        return visit.open(uow)
 
 
 AccessDep = Annotated[Access, Depends(get_access)]
@@ -104,8 +99,9 @@ def query(
     pid: str, request: Request, asked: QueryRequest, runtime: RuntimeDep, pool: PoolDep
 ) -> Response:
     """Run SQL in place; the answer is an Arrow IPC stream."""
-    opened = _opener(pid, request)
-    answer = service.query(runtime, pool, opened, query_id=asked.query_id, sql=asked.sql)
+    visit = Visit(pid, *identify(request))
+    with get_tokens_in_use(request).held(visit.claims):
+        answer = service.query(runtime, pool, visit, query_id=asked.query_id, sql=asked.sql)
     pieces, length = answer.result.pieces, sum(map(len, answer.result.pieces))
     headers = {
         **charge_headers(answer.stored),

@@ -7,20 +7,29 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from fastapi.concurrency import run_in_threadpool
 
 from connector.dataplane import statistics
-from connector.dataplane.access import Access, PolicyDeniedError, decide, denied, is_open
+from connector.dataplane.access import (
+    Access,
+    PolicyDeniedError,
+    decide,
+    denied,
+    is_open,
+    weigh,
+)
 from connector.dataplane.pool import QueryPool, Result
+from connector.dataplane.visit import Visit
 from connector.metering import service as metering
 from connector.metering import store as meter
 from connector.metering.service import NeedsGrant, Use
 from connector.metering.store import Stored
+from connector.policy import store as decisions
 from connector.policy.evaluate import Decision
 from connector.publish.arrow_file import FileIndex
 from connector.runtime import Runtime
@@ -32,7 +41,6 @@ from schemas.usage import Act
 from schemas.wire import Text
 
 SLICE_BYTES: Final = 2**18  # what a socket takes at once; the event loop copies what it does not
-Opener: TypeAlias = Callable[[UnitOfWork], Access]
 CHECK_SECONDS: Final = 0.2  # how long is streamed before the agreement is looked at again
 
 
@@ -56,27 +64,23 @@ def path_of(runtime: Runtime, access: Access) -> Path:
     return runtime.data_folder / access.licensed.file_name
 
 
-def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, sql: str) -> Answer:
+def query(runtime: Runtime, pool: QueryPool, visit: Visit, *, query_id: str, sql: str) -> Answer:
     """Run SQL in place and record it; the same id again is delivered, not charged.
 
-    ``opened`` is called in the transaction in which the query is admitted.
-
     Raises:
+        NotAuthenticatedError: The visitor's token was used before.
         PolicyDeniedError: The terms do not permit it.
         QueryIdTakenError: The id stands for something else.
         ProblemError: As of the pool and of ``metering.with_grant``.
     """
     sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
-    access, known = _admit(runtime, opened, query_id, sql_sha256)
-    raw = _run(runtime, pool, access, sql)
-    if known is not None:
-        with runtime.database.unit_of_work() as uow:
-            return _again(_released(uow, access, raw).result, known)
+    admitted = _admit(runtime, visit, query_id, sql_sha256)
+    access = admitted.access
     answers: list[Answer] = []
 
     def attempt() -> Stored | NeedsGrant:
         with runtime.database.unit_of_work() as uow:
-            meter.stream(uow)
+            admitted.enter(uow)
             found = _released(uow, access, raw)
             same = meter.find(uow, access.agreement.id, query_id)
             if same is not None:
@@ -104,8 +108,30 @@ def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, s
                 return stored
         raise denied(decision)
 
-    metering.with_grant(runtime, access.agreement, attempt)
+    try:
+        raw = _run(runtime, pool, access, sql)
+        metering.with_grant(runtime, access.agreement, attempt)
+    except Exception:
+        with runtime.database.unit_of_work() as uow:
+            admitted.enter(uow)
+        raise
     return answers[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A visit that may go to work; that it may is stored with what comes of it."""
+
+    visit: Visit
+    access: Access
+    taken: decisions.Taken
+
+    def enter(self, uow: UnitOfWork) -> None:
+        """Use the token up and store the decision, unless a transaction of this visit did."""
+        meter.stream(uow)  # the lock that all acts take first
+        if not self.visit.is_entered:
+            self.visit.enter(uow)
+            decisions.put(uow, self.taken)
 
 
 def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
@@ -147,17 +173,15 @@ def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
     )
 
 
-def _admit(
-    runtime: Runtime, opened: Opener, query_id: str, sql_sha256: str
-) -> tuple[Access, Stored | None]:
-    """Decide before anything runs; return the record too if this query was answered before."""
+def _admit(runtime: Runtime, visit: Visit, query_id: str, sql_sha256: str) -> _Admitted:
+    """Decide before anything runs; only a refusal is written down at once."""
     with runtime.database.unit_of_work() as uow:
-        access = opened(uow)
+        access = visit.look(uow)
         known = meter.find(uow, access.agreement.id, query_id)
         is_new = known is None
-        decision = None
+        taken = None
         if known is None or known.sql_sha256 == sql_sha256:
-            decision = decide(
+            taken = weigh(
                 uow,
                 runtime,
                 access,
@@ -167,20 +191,25 @@ def _admit(
                 bytes_=None if is_new else 0,
                 queries=int(is_new),
             )
-    if known is not None:  # only now, so that the token is used up
-        _check_same(known, sql_sha256)
-    assert decision is not None
-    if not decision.is_allowed:
-        raise denied(decision)
-    return access, known
+            if taken.decision.is_allowed:
+                return _Admitted(visit, access, taken)
+            decisions.put(uow, taken)
+        visit.enter(uow)
+    if taken is not None:
+        raise denied(taken.decision)
+    raise _taken()
 
 
 def _check_same(known: Stored, sql_sha256: str) -> None:
     if known.sql_sha256 != sql_sha256:
-        raise QueryIdTakenError(
-            ko="이 query_id는 다른 질의에 쓰였습니다. 새 번호로 보내세요.",
-            en="This query_id was used for another query. Use a new one.",
-        )
+        raise _taken()
+
+
+def _taken() -> QueryIdTakenError:
+    return QueryIdTakenError(
+        ko="이 query_id는 다른 질의에 쓰였습니다. 새 번호로 보내세요.",
+        en="This query_id was used for another query. Use a new one.",
+    )
 
 
 def _again(result: Result, known: Stored) -> Answer:
