@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from connector.agreement import store as agreements
@@ -14,7 +14,7 @@ from connector.offering import store as offerings
 from connector.offering.model import Published
 from connector.policy import store as decisions
 from connector.policy.entitlement import Entitlement, compile_policy
-from connector.policy.evaluate import Act, Decision, evaluate
+from connector.policy.evaluate import Act, Decision, Epsilon, evaluate
 from connector.relation import store as relations
 from connector.relation.model import Relation
 from connector.relation.store import Licensed
@@ -103,11 +103,13 @@ def decide(
     rows: int | None = None,
     bytes_: int | None = None,
     queries: int = 0,
+    epsilon: Epsilon | None = None,
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
     now = runtime.clock()
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
     act = _act(uow, access, mode, rows=rows, bytes_=bytes_, queries=queries)
+    act = replace(act, epsilon=epsilon)
     used = meter.total(uow, access.agreement.id).usage
     decision = evaluate(access.entitlement, act, used, now)
     taken = decisions.Taken(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.ids import COLUMN_NAME, ParticipantId
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.terms import (
+    Bound,
     Mask,
     MaskMethod,
     Mode,
@@ -81,6 +82,22 @@ STATISTICS = st.fixed_dictionaries(
         "columns": st.just(()),
     }
 )
+PRIVATE = st.fixed_dictionaries(
+    {
+        "statistics_entity": st.just("company"),
+        "statistics_groups": st.sampled_from([(), ("region",)]),
+        "epsilon_milli": st.integers(1, 1000),
+        "epsilon_budget_milli": st.integers(1000, 1_000_000),
+        "epsilon_agreement_milli": st.none() | st.just(1000),
+        "bounds": st.sampled_from(
+            [(), (Bound(column="kwh", lower="-0.5", upper="1000"),)],
+        ),
+        "entity_rows_max": st.integers(1, 10**9),
+        "entity_cells_max": st.none() | st.integers(1, 1000),
+        "modes": st.just((Mode.QUERY,)),
+        "columns": st.just(()),
+    }
+)
 TERMS = st.builds(
     lambda terms, methods, derived, statistics: _with_masks(
         terms.model_copy(update={**derived, **statistics}), methods
@@ -88,7 +105,7 @@ TERMS = st.builds(
     PLAIN,
     st.lists(METHODS, max_size=3),
     DERIVED,
-    st.just({}) | STATISTICS,
+    st.just({}) | STATISTICS | PRIVATE,
 )
 PLANS = st.builds(
     PricePlan,
@@ -191,7 +208,16 @@ def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
         remainder_percent_min=10,
         derivation_forbidden=True,
     )
-    said = field_sentences(full) | field_sentences(statistics)
+    private = Terms(
+        statistics_entity="company",
+        epsilon_milli=500,
+        epsilon_budget_milli=5000,
+        epsilon_agreement_milli=1000,
+        bounds=(Bound(column="kwh", lower="0", upper="1000"),),
+        entity_rows_max=12,
+        entity_cells_max=2,
+    )
+    said = field_sentences(full) | field_sentences(statistics) | field_sentences(private)
     assert set(said) == set(Terms.model_fields)
     for name, sentence in said.items():
         assert title_of(name).ko
