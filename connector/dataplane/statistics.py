@@ -141,8 +141,8 @@ def _public(access: Access) -> Public:
 
 def _refused(error: GateError) -> QueryRefusedError:
     return QueryRefusedError(
-        ko=f"잡음 통계로 답할 수 없는 질의입니다: {error.construct}. 나누는 열의 값을 모두 적으세요: "
-        "WHERE 열 IN (값, 값) GROUP BY 열.",
+        ko=f"잡음 통계로 답할 수 없는 질의입니다: {error.construct}. 나누는 열의 값을 모두 "
+        "적으세요: WHERE 열 IN (값, 값) GROUP BY 열.",
         en=f"Noisy statistics cannot answer this: {error.construct}. List the values of each "
         "column that groups: WHERE column IN (value, value) GROUP BY column.",
         construct=error.construct,

@@ -44,6 +44,7 @@ class Entitlement:
     modes: frozenset[Mode]
     recipients: frozenset[ParticipantId]
     starts_at: datetime
+    use_from: datetime | None = None  # by the supplier's clock alone
     ends_at: datetime | None = None
     queries_max: int | None = None
     rows_max: int | None = None
@@ -75,6 +76,7 @@ def _compile(policy: str, consumer_id: ParticipantId, agreed_at: datetime) -> En
         modes=frozenset(terms.modes),
         recipients=frozenset({consumer_id} if is_listed else ()),
         starts_at=agreed_at,
+        use_from=terms.valid_from,
         ends_at=ends_at,
         queries_max=terms.queries_max,
         rows_max=terms.rows_max,

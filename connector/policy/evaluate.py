@@ -160,6 +160,13 @@ def _check_time(entitlement: Entitlement, now: datetime) -> Decision | None:
             ko=f"합의는 {starts}부터 유효합니다. 시계를 확인하세요.",
             en=f"The agreement is valid from {starts}. Check the clocks.",
         )
+    if entitlement.use_from is not None and now < entitlement.use_from:
+        starts = format_time(entitlement.use_from)
+        return _deny(
+            Code.NOT_YET_VALID,
+            ko=f"{starts}부터 쓸 수 있습니다. 그때 다시 시도하세요.",
+            en=f"Use is permitted from {starts}. Try again then.",
+        )
     if entitlement.ends_at is not None and now > entitlement.ends_at:
         ended = format_time(entitlement.ends_at)
         return _deny(
@@ -202,7 +209,7 @@ def _check_epsilon(entitlement: Entitlement, act: Act) -> Decision | None:
         return _deny(
             Code.MISSING_CONTEXT,
             ko="이 답에 드는 ε을 알 수 없어 허용하지 않습니다. 공급기업에 문의하세요.",
-            en="What this answer spends of epsilon is not known, so it is denied. Ask the supplier.",
+            en="What this answer spends of epsilon is not known: denied. Ask the supplier.",
         )
     most = entitlement.epsilon_agreement_milli
     lefts = [(budget - epsilon.spent_milli, "데이터셋의 예산", "the dataset's budget")]

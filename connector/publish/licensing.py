@@ -140,8 +140,8 @@ def check_history(uow: UnitOfWork, dataset_id: DatasetId, terms: Terms) -> None:
         return
     if statistics_basis(terms) != known:
         raise TermsDoNotFitError(
-            ko="이 데이터셋은 다른 열, 행, 구분, 방식으로 낸 통계가 이미 나갔습니다. 두 통계를 견주면 "
-            "한 곳의 값이 드러날 수 있습니다. 그때의 범위로 내거나 통계 없이 내세요.",
+            ko="이 데이터셋은 다른 열, 행, 구분, 방식으로 낸 통계가 이미 나갔습니다. 두 통계를 "
+            "견주면 한 곳의 값이 드러날 수 있습니다. 그때의 범위로 내거나 통계 없이 내세요.",
             en="Statistics by other columns, rows, groups or in another way were answered of this "
             "dataset. Comparing both could show one's value. Keep to those, or offer none.",
         )

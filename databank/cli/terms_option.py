@@ -73,6 +73,11 @@ def _thousandths(text: str) -> int:
     return int(Decimal(text) * 1000)
 
 
+def _from(text: str) -> datetime:
+    """Read a moment, or a day, which begins with its first second in Korea."""
+    return parse_time(f"{text}T00:00:00+09:00" if _DAY.match(text) else text)
+
+
 def _until(text: str) -> datetime:
     """Read a moment, or a day, which ends with its last second in Korea."""
     if _DAY.match(text):
@@ -83,6 +88,7 @@ def _until(text: str) -> datetime:
 # name on the command line: field of Terms, how its value is read
 READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "modes": ("modes", _modes),
+    "from": ("valid_from", _from),
     "until": ("valid_until", _until),
     "days": ("valid_days", int),
     "recipients": ("recipients", _list),

@@ -47,6 +47,7 @@ class Terms(OwnWire):
     """
 
     modes: tuple[Mode, ...] = Field(default=(Mode.QUERY,), min_length=1)
+    valid_from: Time | None = None
     valid_until: Time | None = None
     valid_days: int | None = Field(default=None, ge=1, le=36_500)
     recipients: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)
@@ -75,6 +76,8 @@ class Terms(OwnWire):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.valid_from and self.valid_until and self.valid_from >= self.valid_until:
+            raise ValueError("use would end before it begins")
         _check_unique(self.columns, "columns")
         _check_unique((mask.column for mask in self.masks), "masks")
         if self.columns and (hidden := {m.column for m in self.masks} - set(self.columns)):

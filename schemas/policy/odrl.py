@@ -27,7 +27,7 @@ class Operand(StrEnum):
     """The left operands of the profile; ODRL's own where it has one."""
 
     MODE = "urn:idb:policy:1:mode"
-    VALID_UNTIL = "dateTime"
+    VALID_FROM = VALID_UNTIL = "dateTime"
     VALID_FOR = "elapsedTime"
     RECIPIENT = "recipient"
     PURPOSE = "purpose"
@@ -113,6 +113,7 @@ _DURATION: Final = _Form(
 # The constraints of the permission by the field of Terms, in the order in which they are written.
 _FORMS: Final[dict[str, _Form]] = {
     "modes": _Form(Operand.MODE, "isAnyOf", lambda modes: [mode.value for mode in modes], _texts),
+    "valid_from": _Form(Operand.VALID_FROM, "gteq", format_time, _moment),
     "valid_until": _Form(Operand.VALID_UNTIL, "lteq", format_time, _moment),
     "valid_days": _DURATION,
     "recipients": _list(Operand.RECIPIENT),

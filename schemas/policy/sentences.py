@@ -115,6 +115,14 @@ def _moment(time: datetime) -> str:
 # Every field of Terms stands here, enforced ones first: a term without a sentence cannot be.
 _FIELDS: Final[dict[str, _Field]] = {
     "modes": _field("이용 방법", "ways of use", lambda modes: _MODE_WORDS[frozenset(modes)]),
+    "valid_from": _field(
+        "시작일",
+        "start",
+        lambda start: (
+            f"{_moment(start)} (한국 시각)부터 쓸 수 있습니다",
+            f"Valid from {_moment(start)} KST",
+        ),
+    ),
     "valid_until": _field(
         "종료일",
         "end",

@@ -58,6 +58,7 @@ def _with_masks(terms: Terms, methods: list[tuple[str, str | None]]) -> Terms:
 PLAIN = st.builds(
     Terms,
     modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
+    valid_from=st.none() | st.just(datetime(2019, 12, 31, tzinfo=UTC)),
     valid_until=st.none() | TIMES,
     valid_days=st.none() | st.integers(1, 36_500),
     recipients=st.lists(TEXTS, max_size=3).map(tuple),
@@ -187,6 +188,7 @@ def test_extra_rules_and_constraints_are_refused(terms: Terms, plan: PricePlan) 
 def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
     full = Terms(
         modes=(Mode.QUERY, Mode.READ),
+        valid_from=datetime(2026, 12, 1, tzinfo=UTC),
         valid_until=datetime(2027, 1, 1, tzinfo=UTC),
         valid_days=30,
         recipients=(ParticipantId("did:web:buyer.example"),),

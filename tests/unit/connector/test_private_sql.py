@@ -18,7 +18,7 @@ def held(rows: str) -> list[tuple[object, ...]]:
     connection = duckdb.connect()
     connection.execute(f"CREATE TABLE d AS SELECT * FROM (VALUES {rows}) t(company, region, kwh)")
     found = connection.execute(atoms_sql(SCOPE, "d")).fetchall()
-    return sorted((e, t, n, some, int(units)) for _, t, e, n, some, units in found)  # type: ignore[type-var]  # texts may be null
+    return sorted((e, t, n, some, int(units)) for _, t, e, n, some, units in found)
 
 
 def test_nulls_and_what_is_no_number_count_as_rows_only_and_nothing_overflows() -> None:

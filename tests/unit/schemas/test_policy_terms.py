@@ -35,6 +35,7 @@ PRIVATE: Final = Terms(
 # field: the terms before, and its value after
 EXAMPLES: Final[dict[str, tuple[Terms, Any]]] = {
     "modes": (Terms(), (Mode.READ,)),
+    "valid_from": (Terms(), NOW),
     "valid_until": (Terms(), NOW),
     "valid_days": (Terms(), 1),
     "recipients": (Terms(), (ParticipantId("did:web:other.example"),)),
