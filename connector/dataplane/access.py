@@ -14,7 +14,7 @@ from connector.offering import store as offerings
 from connector.offering.model import Published
 from connector.policy import store as decisions
 from connector.policy.entitlement import Entitlement, compile_policy
-from connector.policy.evaluate import Act, Decision, evaluate
+from connector.policy.evaluate import Act, Decision, Epsilon, evaluate
 from connector.relation import store as relations
 from connector.relation.model import Relation
 from connector.relation.store import Licensed
@@ -107,6 +107,7 @@ def decide(
     rows: int | None = None,
     bytes_: int | None = None,
     queries: int = 0,
+    epsilon: Epsilon | None = None,
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
@@ -116,7 +117,15 @@ def decide(
         raise _no_such_address()
     access = replace(access, process=process, agreement=agreement)
     taken = weigh(
-        uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+        uow,
+        runtime,
+        access,
+        mode,
+        act_id=act_id,
+        rows=rows,
+        bytes_=bytes_,
+        queries=queries,
+        epsilon=epsilon,
     )
     decisions.put(uow, taken)
     return taken.decision
@@ -132,6 +141,7 @@ def weigh(
     rows: int | None = None,
     bytes_: int | None = None,
     queries: int = 0,
+    epsilon: Epsilon | None = None,
 ) -> decisions.Taken:
     """Decide on an act under ``access`` as it was loaded in this transaction, store nothing."""
     now = runtime.clock()
@@ -144,6 +154,7 @@ def weigh(
         is_other_statistics=_is_other_statistics(uow, access),
         is_agreement_terminated=access.agreement.is_terminated,
         is_process_started=access.process.state is State.STARTED,
+        epsilon=epsilon,
     )
     used = meter.total(uow, access.agreement.id).usage
     decision = evaluate(access.entitlement, act, used, now)

@@ -30,7 +30,7 @@ from connector.metering import store as meter
 from connector.metering.service import NeedsGrant, Use
 from connector.metering.store import Stored
 from connector.policy import store as decisions
-from connector.policy.evaluate import Decision
+from connector.policy.evaluate import Decision, Epsilon
 from connector.publish.arrow_file import FileIndex
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
@@ -97,6 +97,7 @@ def query(runtime: Runtime, pool: QueryPool, visit: Visit, *, query_id: str, sql
                 rows=use.rows_count,
                 bytes_=use.bytes_count,
                 queries=1,
+                epsilon=found.epsilon,
             )
             if decision.is_allowed:
                 stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
@@ -152,6 +153,7 @@ class _AsItIs:
     """A result that may leave as the engine made it."""
 
     result: Result
+    epsilon: None = None
 
 
 def _released(uow: UnitOfWork, access: Access, raw: Result) -> _AsItIs | statistics.Release:
@@ -233,18 +235,21 @@ def quote(
     act_id = runtime.make_id()
     is_query = sql is not None
     mode = Mode.QUERY if is_query else Mode.READ
-    queries = int(is_query)
+    queries, epsilon = int(is_query), None
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
         raw = _run(runtime, pool, access, sql)
         with runtime.database.unit_of_work() as uow:
-            result = _released(uow, access, raw).result
-        rows, bytes_ = result.rows_count, result.bytes_count
+            released = _released(uow, access, raw)
+        rows, bytes_ = released.result.rows_count, released.result.bytes_count
+        epsilon = released.epsilon
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))
         rows = sum(index.batches[n].rows_count for n in left)
         bytes_ = sum(index.batches[n].body_bytes for n in left)
-    _require(runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries)
+    _require(
+        runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries, epsilon=epsilon
+    )
     use = Use(
         act_id,
         Act.QUERY if is_query else Act.READ,
@@ -275,10 +280,19 @@ def _require(
     rows: int | None,
     bytes_: int | None,
     queries: int,
+    epsilon: Epsilon | None = None,
 ) -> None:
     with runtime.database.unit_of_work() as uow:
         decision = decide(
-            uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+            uow,
+            runtime,
+            access,
+            mode,
+            act_id=act_id,
+            rows=rows,
+            bytes_=bytes_,
+            queries=queries,
+            epsilon=epsilon,
         )
     if not decision.is_allowed:
         raise denied(decision)

@@ -49,6 +49,7 @@ EXAMPLES: Final[dict[str, str]] = {
     "recipients": "did:web:nuri.example",
     "columns": "plant",
     "masks": "price round 10",
+    "bounds": "kwh 0 1000",
     "row_filter": 'plant isAnyOf ["A", "B"]',
 }
 SAID: Final[dict[str, Text]] = {

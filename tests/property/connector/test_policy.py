@@ -36,6 +36,8 @@ TIGHT = st.builds(
     Terms,
     modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
     valid_days=st.none() | st.integers(1, 10),
+    valid_from=st.none()
+    | st.integers(-400, 400).map(lambda hours: AGREED + timedelta(hours=hours)),
     recipients=st.sampled_from([(), (BUYER,), (ParticipantId("did:web:other.example"),)]),
     queries_max=st.none() | st.integers(1, 50),
     rows_max=st.none() | st.integers(1, 50),
@@ -62,6 +64,7 @@ def test_what_is_allowed_keeps_every_term(
         and (not terms.recipients or BUYER in terms.recipients)
         and act.mode in terms.modes
         and now >= AGREED - SKEW
+        and (terms.valid_from is None or now >= terms.valid_from)
         and (terms.valid_days is None or now <= AGREED + timedelta(days=terms.valid_days))
         and (
             terms.queries_max is None
