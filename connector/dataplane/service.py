@@ -226,7 +226,8 @@ def quote(
         result_sha256="",
     )
     with runtime.database.unit_of_work() as uow:
-        total = meter.total(uow, access.agreement.id)
+        by_month = access.entitlement.plan.counts_by_month
+        total = meter.total(uow, access.agreement.id, by_month=by_month)
     cost = metering.price(access.entitlement, use, total, runtime.clock())
     return Quote(
         agreement_id=access.agreement.id,

@@ -16,7 +16,7 @@ from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
 from schemas.ids import ProcessId
 from schemas.money import vat_on
-from schemas.price import rate
+from schemas.price import Run, rate
 from schemas.problem import RemoteUnavailableError
 from schemas.usage import Act, UsageRecord
 
@@ -46,11 +46,12 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an act costs, and the totals after it."""
+    """What an act costs, the totals after it, and the month in Seoul that it falls into."""
 
     charge_micro: int
     vat_micro: int
     after: Total
+    month: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +63,20 @@ class NeedsGrant:
 
 def price(entitlement: Entitlement, use: Use, total: Total, now: datetime) -> Price:
     """Return what an act costs after ``total``."""
-    month = f"{now.astimezone(SEOUL):%Y-%m}"
-    after = total.usage.plus(
-        queries=use.queries_count,
-        rows=use.rows_count,
-        bytes_=use.bytes_count,
-        new_month=month > total.last_month,
+    run = Run(
+        f"{now.astimezone(SEOUL):%Y-%m}", 1, use.queries_count, use.rows_count, use.bytes_count
     )
+    is_new_month = run.month > total.last_month
+    if entitlement.plan.counts_by_month:
+        is_new_month = not total.usage.has_month(run.month)
+    after = total.usage.plus(run, is_new_month=is_new_month)
     charged = rate(entitlement.plan, total.usage)
     charge = rate(entitlement.plan, after) - charged
     return Price(
         charge_micro=charge,
         vat_micro=vat_on(charged + charge) - vat_on(charged),
-        after=Total(after, max(month, total.last_month)),
+        after=Total(after, max(run.month, total.last_month)),
+        month=run.month,
     )
 
 
@@ -83,7 +85,8 @@ def record(
 ) -> Stored | NeedsGrant:
     """Append the record of an act; the caller has decided on it in the same transaction."""
     position = store.stream(uow)  # first of all locks: acts are recorded one at a time
-    total = store.total(uow, use.agreement.id)
+    by_month = entitlement.plan.counts_by_month
+    total = store.total(uow, use.agreement.id, by_month=by_month)
     cost = price(entitlement, use, total, now)
     is_covered = cost.charge_micro == 0 or grants.spend(
         uow, runtime, use.agreement.id, cost.charge_micro
@@ -111,6 +114,8 @@ def record(
     )
     store.append(uow, stored)
     store.put_total(uow, use.agreement.id, cost.after)
+    if by_month:
+        store.put_month(uow, use.agreement.id, cost.after, cost.month)
     if use.batches:
         store.cover(uow, use.process_id, use.batches, position.next_seq)
     uow.after_commit(runtime.usage.give)
