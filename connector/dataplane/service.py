@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -56,7 +56,15 @@ def path_of(runtime: Runtime, access: Access) -> Path:
     return runtime.data_folder / access.licensed.file_name
 
 
-def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, sql: str) -> Answer:
+def query(
+    runtime: Runtime,
+    pool: QueryPool,
+    opened: Opener,
+    *,
+    query_id: str,
+    sql: str,
+    total_max_micro: int | None = None,
+) -> Answer:
     """Run SQL in place and record it; the same id again is delivered, not charged.
 
     ``opened`` is called in the transaction in which the query is admitted.
@@ -83,7 +91,7 @@ def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, s
                 _check_same(same, sql_sha256)
                 answers.append(_again(found.result, same))
                 return same
-            use = _query_use(access, query_id, found.result, sql_sha256)
+            use = _query_use(access, query_id, found.result, sql_sha256, total_max_micro)
             decision = decide(
                 uow,
                 runtime,
@@ -108,7 +116,9 @@ def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, s
     return answers[-1]
 
 
-def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
+def _query_use(
+    access: Access, query_id: str, result: Result, sql_sha256: str, total_max_micro: int | None
+) -> Use:
     return Use(
         act_id=query_id,
         act=Act.QUERY,
@@ -118,6 +128,7 @@ def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -
         bytes_count=result.bytes_count,
         result_sha256=result.sha256,
         sql_sha256=sql_sha256,
+        total_max_micro=total_max_micro,
     )
 
 
@@ -263,7 +274,13 @@ def _uncovered(runtime: Runtime, access: Access, batches: list[int]) -> list[int
 
 
 def admit_read(
-    runtime: Runtime, access: Access, index: FileIndex, *, start: int, end: int
+    runtime: Runtime,
+    access: Access,
+    index: FileIndex,
+    *,
+    start: int,
+    end: int,
+    total_max_micro: int | None = None,
 ) -> Stored | None:
     """Decide on a range and record the record batches that it newly touches.
 
@@ -282,6 +299,7 @@ def admit_read(
             meter.stream(uow)
             paid = meter.covered(uow, access.pid)
             use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
+            use = replace(use, total_max_micro=total_max_micro)
             decision: Decision = decide(
                 uow,
                 runtime,
