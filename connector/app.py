@@ -36,6 +36,7 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.spending.routes import router as spending_router
 from connector.transfer import store as transfers
 from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
@@ -161,6 +162,7 @@ ROUTERS: Final = (
     use_router,
     witness_router,
     witness_view_router,
+    spending_router,
 )
 
 

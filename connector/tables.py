@@ -10,6 +10,7 @@ from connector.outbox import store as outbox_store
 from connector.policy import store as policy_store
 from connector.publish import store as publish_store
 from connector.relation import store as relation_store
+from connector.spending import store as spending_store
 from connector.statistics import store as statistics_store
 from connector.transfer import store as transfer_store
 from connector.witness import store as witness_store
@@ -27,6 +28,7 @@ __all__ = [
     "policy_store",
     "publish_store",
     "relation_store",
+    "spending_store",
     "statistics_store",
     "transfer_store",
     "witness_store",

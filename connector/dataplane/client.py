@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
 
 import httpx
 from fastapi import Request, Response
@@ -17,6 +18,7 @@ from connector.egress import check_url
 from connector.management import transfers as starting
 from connector.runtime import Runtime
 from connector.side import Side
+from connector.spending import service as spending
 from connector.transfer import store as transfers
 from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
@@ -42,6 +44,13 @@ class SupplierRefusedError(ProblemError):
         super().__init__(ko=detail, en=str(problem.get("detail_en") or detail))
         self.remote_status = remote_status
         self.problem = problem
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the supplier has neither delivered nor metered: it decided, and did not fail."""
+        return self.remote_status < HTTPStatus.INTERNAL_SERVER_ERROR or bool(
+            self.problem.get("retryable")
+        )
 
     @property
     def type(self) -> str:
@@ -179,6 +188,34 @@ def _opened(
         yield response
 
 
+Streamed: TypeAlias = tuple[httpx.Response, Iterator[bytes]]
+
+
+def spend(
+    runtime: Runtime,
+    agreement_id: AgreementId,
+    act_id: str,
+    wanted_micro: int | None,
+    send: Callable[[int | None], Streamed],
+) -> Streamed:
+    """Send an act within our spending limit: ``send`` is given the most that it may cost.
+
+    Raises:
+        SpendingLimitError: Nothing is left of the limit, or all is set aside: see `reserve`.
+        SupplierRefusedError: The supplier's own problem.
+    """
+    open_address(runtime, agreement_id)  # what fails here was not sent
+    most = spending.reserve(runtime, agreement_id, act_id, wanted_micro)
+    try:
+        response, pieces = send(most)
+    except SupplierRefusedError as refusal:
+        if refusal.is_certain:
+            spending.release(runtime, agreement_id, act_id)
+        raise
+    spending.settle(runtime, agreement_id, act_id, response.headers)
+    return response, pieces
+
+
 def stream(
     runtime: Runtime,
     agreement_id: AgreementId,
@@ -187,7 +224,7 @@ def stream(
     *,
     body: Any = None,  # noqa: ANN401 - any JSON value
     headers: dict[str, str] | None = None,
-) -> tuple[httpx.Response, Iterator[bytes]]:
+) -> Streamed:
     """Open a stream at the supplier; its head is there, its body follows piece by piece.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +64,15 @@ def path_of(runtime: Runtime, access: Access) -> Path:
     return runtime.data_folder / access.licensed.file_name
 
 
-def query(runtime: Runtime, pool: QueryPool, visit: Visit, *, query_id: str, sql: str) -> Answer:
+def query(
+    runtime: Runtime,
+    pool: QueryPool,
+    visit: Visit,
+    *,
+    query_id: str,
+    sql: str,
+    total_max_micro: int | None = None,
+) -> Answer:
     """Run SQL in place and record it; the same id again is delivered, not charged.
 
     Raises:
@@ -87,7 +95,7 @@ def query(runtime: Runtime, pool: QueryPool, visit: Visit, *, query_id: str, sql
                 _check_same(same, sql_sha256)
                 answers.append(_again(found.result, same))
                 return same
-            use = _query_use(access, query_id, found.result, sql_sha256)
+            use = _query_use(access, query_id, found.result, sql_sha256, total_max_micro)
             decision = decide(
                 uow,
                 runtime,
@@ -135,7 +143,9 @@ class _Admitted:
             decisions.put(uow, self.taken)
 
 
-def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
+def _query_use(
+    access: Access, query_id: str, result: Result, sql_sha256: str, total_max_micro: int | None
+) -> Use:
     return Use(
         act_id=query_id,
         act=Act.QUERY,
@@ -145,6 +155,7 @@ def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -
         bytes_count=result.bytes_count,
         result_sha256=result.sha256,
         sql_sha256=sql_sha256,
+        total_max_micro=total_max_micro,
     )
 
 
@@ -260,7 +271,8 @@ def quote(
         result_sha256="",
     )
     with runtime.database.unit_of_work() as uow:
-        total = meter.total(uow, access.agreement.id)
+        by_month = access.entitlement.plan.counts_by_month
+        total = meter.total(uow, access.agreement.id, by_month=by_month)
     cost = metering.price(access.entitlement, use, total, runtime.clock())
     return Quote(
         agreement_id=access.agreement.id,
@@ -305,7 +317,13 @@ def _uncovered(runtime: Runtime, access: Access, batches: list[int]) -> list[int
 
 
 def admit_read(
-    runtime: Runtime, access: Access, index: FileIndex, *, start: int, end: int
+    runtime: Runtime,
+    access: Access,
+    index: FileIndex,
+    *,
+    start: int,
+    end: int,
+    total_max_micro: int | None = None,
 ) -> Stored | None:
     """Decide on a range and record the record batches that it newly touches.
 
@@ -324,6 +342,7 @@ def admit_read(
             meter.stream(uow)
             paid = meter.covered(uow, access.pid)
             use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
+            use = replace(use, total_max_micro=total_max_micro)
             decision: Decision = decide(
                 uow,
                 runtime,

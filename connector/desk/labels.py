@@ -32,6 +32,8 @@ PRICES: Final[dict[str, Text]] = {
     PriceKind.PER_QUERY: _text("질의 1건당", "Per query"),
     PriceKind.PER_ROW: _text("1행당", "Per row"),
     PriceKind.PER_MEGABYTE: _text("1MB당", "Per megabyte"),
+    "monthly_minimum_micro": _text("이용한 달 최소", "At least, in a month with use"),
+    "monthly_cap_micro": _text("한 달 최대", "At most a month"),
 }
 OPTIONS: Final[dict[str, Text]] = {
     Mode.QUERY: _text("질의하기", "run queries"),
@@ -178,8 +180,12 @@ WORDS: Final[dict[str, Text]] = {
         "Filled in with what is on the table. Change what you want to change.",
     ),
     "price_hint": _text(
-        "원, 부가세 별도. 모두 비우면 무료입니다.",
-        "In won, without VAT. All empty: free of charge.",
+        "원, 부가세 별도. 무료로 하려면 한 칸에 0을 적으세요. 금액 뒤에 붙일 수 있는 것: "
+        "/free:1000 처음 1,000까지 무료, /over:10000:0.3 초과분의 값(/volume도 쓰면 전체의 값), "
+        "/block:100 묶음당, /monthly 달마다 새로 셈.",
+        "In won, without VAT; for no charge write 0 in one. After an amount may stand: /free:1000 "
+        "the first 1,000 free, /over:10000:0.3 the amount above (with /volume: for all), "
+        "/block:100 for each started block, /monthly counted anew each month.",
     ),
     "send_counter": _text("역제안 보내기", "Send the counter-offer"),
     "refuse": _text("거절하고 협상 끝내기", "Refuse and end the negotiation"),
