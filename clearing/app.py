@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 import clearing.agreements.routes
 import clearing.bundle.routes
+import clearing.closing.routes
 import clearing.grants.routes
 import clearing.ledger.routes
 import clearing.log.routes
@@ -140,6 +141,7 @@ def _add_routes(app: FastAPI) -> None:
         clearing.ledger.routes,
         clearing.log.routes,
         clearing.settlement.routes,
+        clearing.closing.routes,
         clearing.notices,
     ):
         app.include_router(module.router)

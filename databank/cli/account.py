@@ -184,7 +184,7 @@ def show_statement(document: Statement, surface: Surface) -> None:
             say("공급가액", "supply"),
             say("세액", "VAT"),
             say("수수료", "fee"),
-            say("실금액", "net"),
+            say("실금액", "net amount"),
         ),
         rows,
         numbers=(3, 4, 5, 6, 7, 8),
