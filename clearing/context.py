@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from clearing.log.service import Log
 from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
+from schemas.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Clearing:
     broker_did: ParticipantId
     fee_bps: int
     grant_life: timedelta
+    issuer: Issuer
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -136,7 +136,12 @@ def _show_positions(period: str, number: int, step: StepDone, surface: Surface) 
     say = surface.say
     surface.table(
         step.netting.to_json(),
-        (say("상대", "counterparty"), say("매입", "bought"), say("매출", "sold"), say("순액", "net")),
+        (
+            say("상대", "counterparty"),
+            say("매입", "bought"),
+            say("매출", "sold"),
+            say("순액", "net"),
+        ),
         [
             (p.participant_name, f"₩{p.purchases_won:,}", f"₩{p.sales_won:,}", f"₩{p.net_won:,}")
             for p in step.netting.positions
