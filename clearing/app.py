@@ -13,6 +13,8 @@ from fastapi import FastAPI
 
 import clearing.agreements.routes
 import clearing.bundle.routes
+import clearing.closing.routes
+import clearing.documents.routes
 import clearing.grants.routes
 import clearing.ledger.routes
 import clearing.log.routes
@@ -33,6 +35,7 @@ from databank.kit.directory import Directory, Lookup, broker_lookup
 from databank.kit.http import Identity, ServiceClient
 from databank.kit.keys import load_or_make_admin_token, load_or_make_key
 from schemas.ids import did_web
+from schemas.issuer import Issuer
 from schemas.participant import JoinRequest, Jwk, Role
 from schemas.seal import log_origin
 from schemas.signature import SigningKey
@@ -103,6 +106,7 @@ def create_app(
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
+        issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
     )
     _add_routes(app)
     return app
@@ -155,6 +159,8 @@ def _add_routes(app: FastAPI) -> None:
         clearing.ledger.routes,
         clearing.log.routes,
         clearing.settlement.routes,
+        clearing.closing.routes,
+        clearing.documents.routes,
         clearing.notices,
     ):
         app.include_router(module.router)

@@ -12,6 +12,7 @@ from clearing.log.service import Log
 from clearing.log.witnessing import Witnesses
 from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
+from schemas.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Clearing:
     broker_did: ParticipantId
     fee_bps: int
     grant_life: timedelta
+    issuer: Issuer
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -35,6 +35,8 @@ RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 WaitDep = Annotated[float, Query(ge=0, le=60, description="Wait so long for a final state.")]
 Shown = dict[str, Any]
 NEGOTIATE_BYTES_MAX = 4 * 2**20  # it carries the columns of a whole dataset
+PassbookForm = Literal["csv", "pdf"]
+PASSBOOK_TYPES: Final = {"csv": "text/csv", "pdf": "application/pdf"}
 
 
 @router.post("/join", status_code=201, response_model_exclude_none=True)
@@ -184,3 +186,24 @@ def bundle(
     params = {} if number is None else {"number": str(number)}
     content = ask_clearing_for_bytes(runtime, f"/statements/{period}/bundle", params)
     return Response(content, media_type=BUNDLE_TYPE)
+
+
+@router.get("/statements/{period}/pdf")
+def statement_pdf(
+    period: str, runtime: RuntimeDep, number: Annotated[int | None, Query(ge=1, le=2**31)] = None
+) -> Response:
+    """Return our statement as PDF, as clearing printed it."""
+    check_period(period)
+    params = {} if number is None else {"number": str(number)}
+    content = ask_clearing_for_bytes(runtime, f"/statements/{period}/pdf", params)
+    return Response(content, media_type="application/pdf")
+
+
+@router.get("/passbook/{form}")
+def passbook_file(form: PassbookForm, runtime: RuntimeDep, period: str | None = None) -> Response:
+    """Return our passbook as a file, all of it or one month."""
+    if period is not None:
+        check_period(period)
+    params = {} if period is None else {"period": period}
+    content = ask_clearing_for_bytes(runtime, f"/passbook/{form}", params)
+    return Response(content, media_type=PASSBOOK_TYPES[form])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import httpx
 
@@ -276,6 +276,18 @@ class Session:
         """Return 증빙 자료: our statement with all that it follows from (`schemas.bundle`)."""
         params = {} if number is None else {"number": str(number)}
         path = f"/management/statements/{period}/bundle"
+        return self._file(path, params)
+
+    def statement_pdf(self, period: str, *, number: int | None = None) -> bytes:
+        """Return our 명세서 of a month as PDF."""
+        params = {} if number is None else {"number": str(number)}
+        return self._file(f"/management/statements/{period}/pdf", params)
+
+    def passbook_file(self, form: Literal["csv", "pdf"], *, period: str | None = None) -> bytes:
+        """Return our 통장 as a file, all of it or one month."""
+        return self._file(f"/management/passbook/{form}", {"period": period} if period else {})
+
+    def _file(self, path: str, params: dict[str, str]) -> bytes:
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
 
     def witness(self) -> WitnessView:
