@@ -50,6 +50,11 @@ class TransferDelivery:
         process = store.get(uow, ProcessId(message.process_key))
         if process is None:
             return False
+        if process.provider_pid is None and not (refused.is_its_word or refused.is_last):
+            # it may have begun one there: said until it is answered, so that its end can be told
+            if process.state is not State.TERMINATED:
+                service.give_up(uow, runtime, process, reason=refused.reason)
+            return True
         kind = Message(message.body["@type"])
         shown = State(refused.shown) if refused.shown in set(State) else None
         remedy = remedy_for(process.state, kind, shown, is_last=refused.is_last)

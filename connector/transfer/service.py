@@ -222,11 +222,23 @@ def end(
 ) -> None:
     """End a process that the counterparty does not go on with; ``is_told``: tell it so."""
     outbox.drop(uow, process.pid)
+    ended = _end(uow, runtime, process, state, reason)
+    if is_told and ended.provider_pid is not None:
+        _tell(uow, runtime, ended, Move(Message.TERMINATE, ended.reason or ""))
+
+
+def give_up(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, *, reason: str) -> None:
+    """End a process whose request goes on being said, so that its end can be told then."""
+    _end(uow, runtime, process, State.TERMINATED, reason)
+
+
+def _end(
+    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, state: State, reason: str
+) -> TransferProcess:
     moved = _moved(runtime, process, state, NO_PAUSE)
     ended = replace(moved, reason=reason[:REASON_CHARS_MAX])
     _save(uow, runtime, ended)
-    if is_told and ended.provider_pid is not None:
-        _tell(uow, runtime, ended, Move(Message.TERMINATE, ended.reason or ""))
+    return ended
 
 
 def learn_provider_pid(

@@ -10,6 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from structlog.testing import capture_logs
 
 from connector.negotiation.decide import Move
 from connector.outbox import store as outbox
-from connector.outbox.model import Refused
+from connector.outbox.model import BELIEVED_AFTER, Refused
 from connector.side import Side
 from connector.transfer.delivery import TransferDelivery
 from tests.support.simchecks import check_end
@@ -293,6 +294,31 @@ def test_who_gives_up_tells_the_other_side(calm: World) -> None:
     calm.part_for_hours(8)
     assert state(calm, BUYER, "negotiation") == "TERMINATED"
     assert ended(calm, "negotiation") == ("TERMINATED", "TERMINATED")
+
+
+@pytest.mark.parametrize("is_ended_before", [True, False])
+@pytest.mark.parametrize("table", ["negotiation", "transfer"])
+def test_a_request_that_is_given_up_is_said_until_its_end_can_be_told(
+    calm: World, table: str, *, is_ended_before: bool
+) -> None:
+    """The request was taken, its answer lost, and then something between refused it for good."""
+    if table == "negotiation":
+        negotiate(calm.nodes[BUYER], calm.nodes[SUPPLIER], calm.published)
+    else:
+        transfer(calm.nodes[BUYER], calm.nodes[SUPPLIER])
+    calm.lose_next_answer()
+    calm.send(BUYER)
+    assert state(calm, SUPPLIER, table) == "REQUESTED"
+    if is_ended_before and table == "negotiation":
+        said(calm, BUYER, Deal.TERMINATE)
+    elif is_ended_before:
+        changed(calm, BUYER, Change.TERMINATE)
+    for _ in range(BELIEVED_AFTER):
+        calm.now += timedelta(minutes=1)
+        calm.refuse_next(409, is_delivered=False)
+        calm.send(BUYER)
+    assert state(calm, BUYER, table) == "TERMINATED"
+    assert ended(calm, table) == ("TERMINATED", "TERMINATED")
 
 
 def test_nobody_says_anything_after_it_has_heard_the_end(calm: World) -> None:
