@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from connector.agreement.routes import router as agreement_router
 from connector.dataplane.client import SupplierRefusedError, on_supplier_refused
+from connector.dataplane.copying import CopyKeeper
 from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
@@ -196,7 +197,13 @@ def create_app(
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = Dispatcher(runtime, create_courier(runtime))
     query_pool = QueryPool(query_limits(settings))
-    threads = (dispatcher, Shipper(runtime), Keeper(runtime), Deadlines(runtime))
+    threads = (
+        dispatcher,
+        Shipper(runtime),
+        Keeper(runtime),
+        Deadlines(runtime),
+        CopyKeeper(runtime),
+    )
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:

@@ -15,13 +15,16 @@ import resource
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, Final
 
 import duckdb
 import pyarrow as pa
 
+from connector.dataplane.copy import attach, show
 from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.gate import SQL_BYTES_MAX, GateError, check
+from connector.dataplane.scan import reads_every_row_once
 from connector.statistics.request import REQUEST_KEY, Scope, atoms_sql, read_request
 
 OPEN_FILES_MAX: Final = 64
@@ -110,9 +113,10 @@ class _Query:
 
 
 class _Databases:
-    """At most two: that of the transfer process served last, and an empty one for another.
+    """Those of the transfer process served last, and an empty one for another.
 
-    What was prepared for a transfer process goes with its database.
+    Of the former there are two where the published file has an engine copy. What was prepared
+    for a transfer process goes with its databases.
     """
 
     def __init__(self, limits: dict[str, Any]) -> None:
@@ -120,18 +124,23 @@ class _Databases:
         self._key: tuple[str, ...] = ()
         self._used: duckdb.DuckDBPyConnection | None = None
         self._empty: duckdb.DuckDBPyConnection | None = None
+        self._copied: duckdb.DuckDBPyConnection | None = None
+        self._is_without_copy = False
         self._prepared: dict[tuple[str, ...], _Query] = {}
 
     def empty(self) -> duckdb.DuckDBPyConnection:
         """Return a locked database without data, which has served nobody."""
         if self._empty is None:
             self._empty = duckdb.connect()
-            _lock(
-                self._empty,
-                memory_bytes=int(self._limits["memory_bytes"]),
-                seconds=float(self._limits["seconds"]),
-            )
+            self._lock(self._empty)
         return self._empty
+
+    def _lock(self, connection: duckdb.DuckDBPyConnection) -> None:
+        _lock(
+            connection,
+            memory_bytes=int(self._limits["memory_bytes"]),
+            seconds=float(self._limits["seconds"]),
+        )
 
     def of(self, *, process_id: str, dataset: str, file: str) -> duckdb.DuckDBPyConnection:
         """Return the database of a transfer process, with its dataset."""
@@ -142,6 +151,22 @@ class _Databases:
             self._key, self._used, self._empty = key, self._empty, None
         assert self._used is not None
         return self._used
+
+    def of_copy(
+        self, *, process_id: str, dataset: str, file: str
+    ) -> duckdb.DuckDBPyConnection | None:
+        """Return the database over the file's engine copy; None where there is none."""
+        self.of(process_id=process_id, dataset=dataset, file=file)
+        if self._copied is None and not self._is_without_copy:
+            engine = duckdb.connect()
+            if attach(engine, Path(file)):
+                show(engine, dataset)
+                self._lock(engine)
+                self._copied = engine
+            else:
+                engine.close()
+                self._is_without_copy = True
+        return self._copied
 
     def prepared(self, key: tuple[str, ...], asked: tuple[str, ...]) -> _Query | None:
         """Return a statement that the transfer process served last has sent before."""
@@ -159,9 +184,11 @@ class _Databases:
         """Close the database of the transfer process served last."""
         self._prepared.clear()
         self._key = ()
-        if self._used is not None:
-            self._used.close()
-        self._used = None
+        for database in (self._used, self._copied):
+            if database is not None:
+                database.close()
+        self._used = self._copied = None
+        self._is_without_copy = False
 
 
 @lru_cache(maxsize=FILES_MAPPED)
@@ -194,9 +221,10 @@ def _prepare(job: dict[str, Any], databases: _Databases) -> _Query:
     if job.get("statistics"):  # the text is read and never run: what runs is our own
         scope = Scope.from_json(job["statistics"])
         request, sql = read_request(tree, scope).to_json().encode(), atoms_sql(scope, dataset)
-    database = databases.of(
-        process_id=str(job["process_id"]), dataset=dataset, file=str(job["file"])
-    )
+    place = {"process_id": str(job["process_id"]), "dataset": dataset, "file": str(job["file"])}
+    database = None if reads_every_row_once(tree) else databases.of_copy(**place)
+    if database is None:
+        database = databases.of(**place)
     return _Query(database.sql(sql), request)
 
 
