@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from fastapi import Request, Response
@@ -15,6 +15,7 @@ from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
 from connector.egress import check_url
 from connector.management import transfers as starting
+from connector.policy.evaluate import Code
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.transfer import store as transfers
@@ -22,12 +23,13 @@ from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
 from databank.kit.http import expect_json
 from schemas.dsp.transfer import DataAddress
-from schemas.ids import AgreementId
+from schemas.ids import AgreementId, ParticipantId
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
 PIECE_BYTES: Final = 2**18  # each passes through a thread on its way
+T = TypeVar("T")
 
 
 class SupplierRefusedError(ProblemError):
@@ -144,15 +146,36 @@ def ask(
         SupplierRefusedError: Its own problem.
     """
     address = open_address(runtime, agreement_id)
-    response = runtime.client.call(
-        method,
-        address.endpoint + path,
-        audience=address.audience,
-        json=body,
-        access_token=address.secret,
-    )
-    _raise_refusal(response)
-    return expect_json(response)
+
+    def asked() -> dict[str, Any]:
+        response = runtime.client.call(
+            method,
+            address.endpoint + path,
+            audience=address.audience,
+            json=body,
+            access_token=address.secret,
+        )
+        _raise_refusal(response)
+        return expect_json(response)
+
+    return _shown_again(runtime, address, asked)
+
+
+def _shown_again(runtime: Runtime, address: Address, attempt: Callable[[], T]) -> T:
+    """Repeat what was denied because the supplier has to see our credential again.
+
+    Data routes take no credential: any call of the protocol makes the supplier ask for it.
+    """
+    try:
+        return attempt()
+    except SupplierRefusedError as error:
+        if error.problem.get("code") != Code.RECIPIENT_UNVERIFIED.value:
+            raise
+    supplier = runtime.directory.find(ParticipantId(address.audience))
+    if supplier is not None:
+        pid = address.endpoint.rsplit("/", 1)[-1]
+        runtime.client.call("GET", f"{supplier.dsp_url}/transfers/{pid}", audience=supplier.id)
+    return attempt()
 
 
 @contextmanager
@@ -194,11 +217,15 @@ def stream(
         SupplierRefusedError: Its own problem.
     """
     address = open_address(runtime, agreement_id)
-    with ExitStack() as stack:
-        response = stack.enter_context(
-            _opened(runtime, address, method, path, body=body, headers=headers or {})
-        )
-        opened = stack.pop_all()
+
+    def opening() -> tuple[httpx.Response, ExitStack]:
+        with ExitStack() as stack:
+            response = stack.enter_context(
+                _opened(runtime, address, method, path, body=body, headers=headers or {})
+            )
+            return response, stack.pop_all()
+
+    response, opened = _shown_again(runtime, address, opening)
 
     def pieces() -> Iterator[bytes]:
         with opened:

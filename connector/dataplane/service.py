@@ -350,7 +350,7 @@ async def stream_file(
 
 def _require_open(runtime: Runtime, access: Access) -> None:
     with runtime.database.unit_of_work() as uow:
-        if not is_open(uow, access, runtime.clock()):
+        if not is_open(uow, runtime, access):
             raise PolicyDeniedError(
                 ko="전송 중에 합의나 전송이 끝났습니다.", en="The right to read has ended."
             )

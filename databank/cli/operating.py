@@ -26,7 +26,9 @@ Who = Annotated[str, typer.Argument(help="참여자 이름이나 id (handle or i
 
 
 @dataclass(frozen=True, slots=True)
-class _Where:
+class Where:
+    """On whose behalf a command runs, and where the admin tokens are."""
+
     surface: Surface
     data_dir: Path
 
@@ -43,10 +45,17 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
+    from databank.cli.attesting import attest
+
     commands: list[tuple[str, Callable[..., None], str]] = [
         ("participants", participants, say("참여자를 봅니다", "List participants")),
         ("approve", approve, say("참여를 승인합니다", "Approve a participant")),
         ("revoke", revoke, say("참여를 정지합니다 (즉시)", "Revoke a participant, at once")),
+        (
+            "attest",
+            attest,
+            say("참여자의 묶음과 자격을 증명합니다", "Attest a participant's groups and claims"),
+        ),
         ("deposit", deposit, say("입금을 적습니다", "Book a deposit")),
         (
             "reverse-deposit",
@@ -62,7 +71,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
 
 
 @contextmanager
-def _service(where: _Where, service: str) -> Iterator[Api]:
+def open_service(where: Where, service: str) -> Iterator[Api]:
     """Open a service's admin API with the token from environment or data folder."""
     from databank.cli.bad_answer import BadAnswerError
     from databank.client.api import Api, open_http
@@ -86,15 +95,20 @@ def _service(where: _Where, service: str) -> Iterator[Api]:
         yield Api(url, token, http)
 
 
-def _all_participants(where: _Where) -> list[Participant]:
+def _all_participants(where: Where) -> list[Participant]:
     from schemas.participant import ParticipantList
 
-    with _service(where, "broker") as broker:
+    with open_service(where, "broker") as broker:
         answer = broker.get("/participants")
     return list(ParticipantList.model_validate(answer).participants)
 
 
-def _find(where: _Where, who: str) -> Participant:
+def find_participant(where: Where, who: str) -> Participant:
+    """Return the participant with this handle, id or name.
+
+    Raises:
+        NotFoundError: There is none.
+    """
     from schemas.problem import NotFoundError
 
     for participant in _all_participants(where):
@@ -135,7 +149,7 @@ def _show(found: list[Participant], surface: Surface) -> None:
 def participants(context: typer.Context, data_dir: DataDir = Var) -> None:
     """Print who is registered."""
     surface = surface_of(context)
-    _show(_all_participants(_Where(surface, data_dir)), surface)
+    _show(_all_participants(Where(surface, data_dir)), surface)
 
 
 def approve(
@@ -145,7 +159,7 @@ def approve(
     data_dir: DataDir = Var,
 ) -> None:
     """Make a participant active."""
-    _change(_Where(surface_of(context), data_dir), who, "approval", reason)
+    _change(Where(surface_of(context), data_dir), who, "approval", reason)
 
 
 def revoke(
@@ -155,15 +169,15 @@ def revoke(
     data_dir: DataDir = Var,
 ) -> None:
     """Refuse a participant from now on."""
-    _change(_Where(surface_of(context), data_dir), who, "revocation", reason)
+    _change(Where(surface_of(context), data_dir), who, "revocation", reason)
 
 
-def _change(where: _Where, who: str, change: str, reason: str) -> None:
+def _change(where: Where, who: str, change: str, reason: str) -> None:
     from schemas.participant import Participant
 
-    participant = _find(where, who)
+    participant = find_participant(where, who)
     body = {"participant_id": participant.id, "reason": reason}
-    with _service(where, "broker") as broker:
+    with open_service(where, "broker") as broker:
         answer = broker.post(f"/participants/{change}", body)
     _show([Participant.model_validate(answer)], where.surface)
 
@@ -182,14 +196,14 @@ def deposit(  # noqa: PLR0917 - options, all by name
     from databank.cli.account import show_balance
     from schemas.bank import Balance, DepositRequest
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     request = DepositRequest(
         deposit_id=reference,
-        participant_id=_find(where, who).id,
+        participant_id=find_participant(where, who).id,
         amount_won=amount_won,
         memo=memo,
     )
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", "/deposits", json=request.to_json())
     show_balance(Balance.model_validate(answer), where.surface)
 
@@ -206,9 +220,9 @@ def reverse_deposit(
     from databank.cli.account import show_balance
     from schemas.bank import Balance, DepositReversal
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     request = DepositReversal(deposit_id=reference, reason=reason)
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", "/deposits/reversals", json=request.to_json())
     show_balance(Balance.model_validate(answer), where.surface)
 
@@ -221,7 +235,7 @@ def statements(context: typer.Context, period: str, data_dir: DataDir = Var) -> 
     from databank.kit.clock import system_clock
     from schemas.bank import StatementList
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     if not re.fullmatch(r"\d{4}-\d{2}", period):
         raise BadAnswerError(
             ko=f"{period!r}: 2026-11처럼 적으세요.", en=f"{period!r}: write it as 2026-11."
@@ -233,7 +247,7 @@ def statements(context: typer.Context, period: str, data_dir: DataDir = Var) -> 
                 f"Note: {period} is not over. Later usage goes into a supplement.",
             )
         )
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", f"/periods/{period}/statements")
     if where.surface.is_json:
         where.surface.result(answer, "")
@@ -247,9 +261,9 @@ def trial_balance(context: typer.Context, data_dir: DataDir = Var) -> None:
     from schemas.bank import TrialBalance
     from schemas.money import format_won
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     say = where.surface.say
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         books = TrialBalance.model_validate(clearing.get("/trial-balance"))
     where.surface.table(
         books.to_json(),
