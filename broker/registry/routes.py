@@ -160,7 +160,7 @@ def revoke(request: Request, body: StatusChange, uow: UowDep) -> Participant:
     return revoked
 
 
-@router.put("/participants/attestation", summary="Attest", dependencies=[AdminDep])
+@router.post("/participants/attestation", summary="Attest", dependencies=[AdminDep])
 def attest(request: Request, body: Attestation, uow: UowDep) -> Attestation:
     """Attest groups and claims of a participant, instead of those before; tell every process."""
     context, parts = get_context(request), get_parts(request)

@@ -44,7 +44,7 @@ def attest(  # noqa: PLR0917 - options, all by name
                     en="Not a group or claim. Example: --group safety-board --claim "
                     f"industry=C24 ({error.errors()[0]['msg']})",
                 ) from None
-            answer = broker.repeat("PUT", "/participants/attestation", json=wanted.to_json())
+            answer = broker.repeat("POST", "/participants/attestation", json=wanted.to_json())
         else:
             answer = broker.get("/participants/attestation", id=participant.id)
     found = Attestation.model_validate(answer)

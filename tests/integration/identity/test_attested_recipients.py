@@ -39,7 +39,7 @@ def attested(running: Running) -> Attested | None:
 def attest(broker: str, who: Running, groups: list[str], claims: list[str]) -> None:
     """Let the operator attest this, and wait until the company holds the new credential."""
     body = {"participant_id": who.runtime.did, "groups": groups, "claims": claims}
-    answer = httpx.put(f"{broker}/participants/attestation", json=body, headers=ADMIN)
+    answer = httpx.post(f"{broker}/participants/attestation", json=body, headers=ADMIN)
     assert answer.status_code == 200, answer.text
     wanted = Attested(frozenset(groups), frozenset(claims))
     wait_until(lambda: attested(who) == wanted, "the new credential")
@@ -150,10 +150,10 @@ def test_what_is_no_group_or_claim_is_not_attested(
 ) -> None:
     body = {"participant_id": buyer.runtime.did, **said}
     url = f"{broker}/participants/attestation"
-    assert httpx.put(url, json=body, headers=ADMIN).status_code in {400, 422}
-    assert httpx.put(url, json=body).status_code in {401, 403}
+    assert httpx.post(url, json=body, headers=ADMIN).status_code in {400, 422}
+    assert httpx.post(url, json=body).status_code in {401, 403}
     nobody = {"participant_id": "did:web:nobody.example"}
-    assert httpx.put(url, json=nobody, headers=ADMIN).status_code == 404
+    assert httpx.post(url, json=nobody, headers=ADMIN).status_code == 404
     found = httpx.get(url, params={"id": buyer.runtime.did}, headers=ADMIN).json()
     assert (found["groups"], found["claims"]) == ([], [])
 
