@@ -115,6 +115,29 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
     return Address(endpoint, address.value("authorization") or "", process.counterparty_id)
 
 
+def past_decisions(runtime: Runtime, agreement: Agreement) -> dict[str, Any]:
+    """Return the supplier's decisions under an agreement that is over.
+
+    Its data address is gone; what was decided at it can be read without its secret.
+
+    Raises:
+        NotFoundError: There was no transfer process under it, or the supplier is unknown.
+        SupplierRefusedError: The supplier's own problem.
+    """
+    with runtime.database.unit_of_work() as uow:
+        process = transfers.latest(uow, agreement.id)
+    supplier = runtime.directory.find(agreement.provider_id)
+    if process is None or process.provider_pid is None or supplier is None:
+        raise NotFoundError(
+            ko="끝난 합의이고, 그동안 데이터를 쓴 적이 없어 결정이 없습니다.",
+            en="The agreement is over, and no data was used under it: there are no decisions.",
+        )
+    url = f"{supplier.connector_url.rstrip('/')}/data/{process.provider_pid}/decisions"
+    response = runtime.client.call("GET", url, audience=supplier.id)
+    _raise_refusal(response)
+    return expect_json(response)
+
+
 def agreement_of(runtime: Runtime, agreement_id: AgreementId) -> Agreement:
     """Return one of our agreements, whatever our side.
 

@@ -113,6 +113,7 @@ def build(surface: Surface) -> typer.Typer:
     from databank.cli import (
         account,
         buying,
+        deciding,
         negotiating,
         operating,
         proving,
@@ -142,6 +143,7 @@ def build(surface: Surface) -> typer.Typer:
         serving,
         publishing,
         buying,
+        deciding,
         negotiating,
         account,
         proving,
