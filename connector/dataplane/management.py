@@ -92,6 +92,8 @@ def list_decisions(agreement_id: AgreementId, runtime: RuntimeDep) -> DecisionLi
     """Return the policy decisions: our own as supplier, the supplier's as buyer."""
     agreement = client.agreement_of(runtime, agreement_id)
     if not client.is_supplier(agreement):
+        if agreement.is_over(runtime.clock()):
+            return DecisionList.model_validate(client.past_decisions(runtime, agreement))
         answer: dict[str, Any] = client.ask(runtime, agreement_id, "GET", "/decisions")
         return DecisionList.model_validate(answer)
     with runtime.database.unit_of_work() as uow:

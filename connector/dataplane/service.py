@@ -81,50 +81,69 @@ def query(
         QueryIdTakenError: The id stands for something else.
         ProblemError: As of the pool and of ``metering.with_grant``.
     """
-    sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
-    admitted = _admit(runtime, visit, query_id, sql_sha256)
-    access = admitted.access
+    asked = _Asked(query_id, hashlib.sha256(sql.encode()).hexdigest(), total_max_micro)
+    admitted = _admit(runtime, visit, query_id, asked.sql_sha256)
     answers: list[Answer] = []
 
     def attempt() -> Stored | NeedsGrant:
         with runtime.database.unit_of_work() as uow:
             admitted.enter(uow)
-            found = _released(uow, access, raw)
-            same = meter.find(uow, access.agreement.id, query_id)
-            if same is not None:
-                _check_same(same, sql_sha256)
-                answers.append(_again(found.result, same))
-                return same
-            use = _query_use(access, query_id, found.result, sql_sha256, total_max_micro)
-            decision = decide(
-                uow,
-                runtime,
-                access,
-                Mode.QUERY,
-                act_id=query_id,
-                rows=use.rows_count,
-                bytes_=use.bytes_count,
-                queries=1,
-                epsilon=found.epsilon,
-            )
-            if decision.is_allowed:
-                stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
-                if isinstance(stored, NeedsGrant):
-                    return stored
-                if isinstance(found, statistics.Release):
-                    statistics.remember(uow, runtime, access, found, act_id=query_id)
-                answers.append(Answer(found.result, stored))
-                return stored
-        raise denied(decision)
+            done = _deliver(uow, runtime, admitted.access, asked, raw)
+            if isinstance(done, Answer):
+                answers.append(done)
+                return done.stored
+            if isinstance(done, NeedsGrant):
+                return done
+        raise denied(done)
 
     try:
-        raw = _run(runtime, pool, access, sql)
-        metering.with_grant(runtime, access.agreement, attempt)
+        raw = _run(runtime, pool, admitted.access, sql)
+        metering.with_grant(runtime, admitted.access.agreement, attempt)
     except Exception:
         with runtime.database.unit_of_work() as uow:
             admitted.enter(uow)
         raise
     return answers[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for under one query id, and what it may cost at most."""
+
+    query_id: str
+    sql_sha256: str
+    total_max_micro: int | None
+
+
+def _deliver(
+    uow: UnitOfWork, runtime: Runtime, access: Access, asked: _Asked, raw: Result
+) -> Answer | NeedsGrant | Decision:
+    """Decide on what would leave and record it; a decision is returned if it is a denial."""
+    found = _released(uow, access, raw)
+    same = meter.find(uow, access.agreement.id, asked.query_id)
+    if same is not None:
+        _check_same(same, asked.sql_sha256)
+        return _again(found.result, same)
+    use = _query_use(access, asked, found.result)
+    decision = decide(
+        uow,
+        runtime,
+        access,
+        Mode.QUERY,
+        act_id=asked.query_id,
+        rows=use.rows_count,
+        bytes_=use.bytes_count,
+        queries=1,
+        epsilon=found.epsilon,
+    )
+    if not decision.is_allowed:
+        return decision
+    stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+    if isinstance(stored, NeedsGrant):
+        return stored
+    if isinstance(found, statistics.Release):
+        statistics.remember(uow, runtime, access, found, act_id=asked.query_id)
+    return Answer(found.result, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +162,17 @@ class _Admitted:
             decisions.put(uow, self.taken)
 
 
-def _query_use(
-    access: Access, query_id: str, result: Result, sql_sha256: str, total_max_micro: int | None
-) -> Use:
+def _query_use(access: Access, asked: _Asked, result: Result) -> Use:
     return Use(
-        act_id=query_id,
+        act_id=asked.query_id,
         act=Act.QUERY,
         agreement=access.agreement,
         process_id=access.pid,
         rows_count=result.rows_count,
         bytes_count=result.bytes_count,
         result_sha256=result.sha256,
-        sql_sha256=sql_sha256,
-        total_max_micro=total_max_micro,
+        sql_sha256=asked.sql_sha256,
+        total_max_micro=asked.total_max_micro,
     )
 
 
@@ -398,7 +415,7 @@ async def stream_file(
 
 def _require_open(runtime: Runtime, access: Access) -> None:
     with runtime.database.unit_of_work() as uow:
-        if not is_open(uow, access, runtime.clock()):
+        if not is_open(uow, runtime, access):
             raise PolicyDeniedError(
                 ko="전송 중에 합의나 전송이 끝났습니다.", en="The right to read has ended."
             )

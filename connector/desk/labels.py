@@ -188,8 +188,8 @@ WORDS: Final[dict[str, Text]] = {
         "원, 부가세 별도. 무료로 하려면 한 칸에 0을 적으세요. 금액 뒤에 붙일 수 있는 것: "
         "/free:1000 처음 1,000까지 무료, /over:10000:0.3 초과분의 값(/volume도 쓰면 전체의 값), "
         "/block:100 묶음당, /monthly 달마다 새로 셈.",
-        "In won, without VAT; to ask for nothing, write 0 in one of them. After an amount may stand: /free:1000 "
-        "the first 1,000 free, /over:10000:0.3 the amount above (with /volume: for all), "
+        "In won, without VAT; to ask for nothing, write 0 in one of them. After an amount may "
+        "stand: /free:1000 the first 1,000 free, /over:10000:0.3 the amount above (with /volume: for all), "
         "/block:100 for each started block, /monthly counted anew each month.",
     ),
     "send_counter": _text("역제안 보내기", "Send the counter-offer"),

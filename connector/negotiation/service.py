@@ -122,7 +122,10 @@ def on_request(
         offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
         updated_at=now,
-        rounds=(*_listing_round(published, consumer.id, now), Round(Side.CONSUMER, offer, now)),
+        rounds=(
+            *_listing_round(runtime, published, consumer.id, now),
+            Round(Side.CONSUMER, offer, now),
+        ),
     )
     if not store.add(uow, negotiation):  # the same request came at the same moment
         known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
@@ -136,9 +139,10 @@ def on_request(
 
 
 def _listing_round(
-    published: Published | None, consumer_id: ParticipantId, now: datetime
+    runtime: Runtime, published: Published | None, consumer_id: ParticipantId, now: datetime
 ) -> tuple[Round, ...]:
-    if published is None or not published.is_visible_to(consumer_id):
+    attested = runtime.verifier.attested(consumer_id)
+    if published is None or not published.is_visible_to(consumer_id, attested):
         return ()
     offer = _as_offer(published.offer(), published.dataset.id)
     return (Round(Side.PROVIDER, offer, now),)
@@ -358,6 +362,7 @@ def _answer(
         published=offerings.get(uow, heard.dataset_id) if is_provider else None,
         earlier_offer=earlier_offer,
         now=runtime.clock(),
+        attested=runtime.verifier.attested(heard.counterparty_id) if is_provider else None,
     )
     move = runtime.deciders.negotiation.next_move(heard, situation)
     if move is not None:

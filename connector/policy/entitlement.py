@@ -44,6 +44,8 @@ class Entitlement:
     modes: frozenset[Mode]
     recipients: frozenset[ParticipantId]
     starts_at: datetime
+    recipient_groups: frozenset[str] = frozenset()  # one of them must be attested
+    recipient_claims: frozenset[str] = frozenset()  # all of them must be
     use_from: datetime | None = None  # by the supplier's clock alone
     ends_at: datetime | None = None
     queries_max: int | None = None
@@ -55,6 +57,11 @@ class Entitlement:
     epsilon_agreement_milli: int | None = None
     plan: PricePlan = field(default_factory=PricePlan)
     unknown_term: str | None = None
+
+
+def needs_attested(entitlement: Entitlement) -> bool:
+    """Whether a decision needs to know what the operator attests of the consumer."""
+    return bool(entitlement.recipient_groups or entitlement.recipient_claims)
 
 
 def compile_policy(
@@ -76,6 +83,8 @@ def _compile(policy: str, consumer_id: ParticipantId, agreed_at: datetime) -> En
         modes=frozenset(terms.modes),
         recipients=frozenset({consumer_id} if is_listed else ()),
         starts_at=agreed_at,
+        recipient_groups=frozenset(terms.recipient_groups),
+        recipient_claims=frozenset(terms.recipient_claims),
         use_from=terms.valid_from,
         ends_at=ends_at,
         queries_max=terms.queries_max,

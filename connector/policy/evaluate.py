@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from connector.policy.entitlement import Entitlement
+from connector.policy.entitlement import Entitlement, needs_attested
+from schemas.attested import Attested
 from schemas.ids import ParticipantId
 from schemas.price import Usage
 from schemas.terms import Mode, thousandths
@@ -28,6 +29,7 @@ class Code(StrEnum):
     AGREEMENT_TERMINATED = "agreement_terminated"
     PROCESS_NOT_STARTED = "process_not_started"
     RECIPIENT = "recipient"
+    RECIPIENT_UNVERIFIED = "recipient_unverified"
     MODE_NOT_ALLOWED = "mode_not_allowed"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
@@ -61,6 +63,7 @@ class Act:
     is_process_started: bool = True
     is_other_statistics: bool = False  # the dataset's statistics have been made otherwise before
     epsilon: Epsilon | None = None
+    attested: Attested | None = None  # of the consumer's credential; None: not verified now
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
             ko="합의가 정한 참여자가 아닙니다.",
             en="Not a participant that the agreement names.",
         )
+    if needs_attested(entitlement) and (denial := check_attested(entitlement, act.attested)):
+        return denial
     if act.mode not in entitlement.modes:
         return _deny(
             Code.MODE_NOT_ALLOWED,
@@ -148,6 +153,33 @@ def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
             Code.OTHER_STATISTICS,
             ko="이 데이터셋의 통계는 다른 범위로 이미 나갔습니다. 공급기업에 문의하세요.",
             en="Other statistics of this dataset were answered before. Ask the supplier.",
+        )
+    return None
+
+
+def check_attested(entitlement: Entitlement, attested: Attested | None) -> Decision | None:
+    """Return why the consumer is not one of the recipients that the terms describe."""
+    if attested is None:
+        return _deny(
+            Code.RECIPIENT_UNVERIFIED,
+            ko="이용 자격을 증명서로 확인하지 못했습니다. 커넥터가 증명서를 다시 보여야 합니다.",
+            en="The recipient is not verified by a credential now. Its connector has to show its "
+            "membership credential again.",
+        )
+    groups, claims = entitlement.recipient_groups, entitlement.recipient_claims
+    if groups and not groups & attested.groups:
+        said = ", ".join(sorted(groups))
+        return _deny(
+            Code.RECIPIENT,
+            ko=f"운영기관이 이 묶음의 참여자라고 증명하지 않습니다: {said}.",
+            en=f"The operator does not attest membership in any of these groups: {said}.",
+        )
+    if lacking := claims - attested.claims:
+        said = ", ".join(sorted(lacking))
+        return _deny(
+            Code.RECIPIENT,
+            ko=f"운영기관이 이 자격을 증명하지 않습니다: {said}.",
+            en=f"The operator does not attest: {said}.",
         )
     return None
 

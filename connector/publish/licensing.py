@@ -56,6 +56,19 @@ def _check_columns(terms: Terms, schema: DatasetSchema) -> None:
         check_bounds(licensed, terms.statistics_entity, terms.bounds)
 
 
+def _check_recipients(runtime: Runtime, terms: Terms) -> None:
+    """Refuse groups and claims where no credential is asked for: nobody could ever show them."""
+    if runtime.settings.shows_credentials:
+        return
+    if terms.recipient_groups or terms.recipient_claims:
+        raise TermsDoNotFitError(
+            ko="이 커넥터는 증명서를 확인하지 않으므로(설정 identity=registry) 이용 대상을 "
+            "묶음이나 자격으로 정할 수 없습니다. 참여자 id로 정하거나 identity=dcp로 바꾸세요.",
+            en="This connector checks no credentials (setting identity=registry), so recipients "
+            "cannot be groups or claims. Name participants, or set identity=dcp.",
+        )
+
+
 def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> Licensed:
     """Return what terms license of a dataset, with its file on the disk.
 
@@ -63,6 +76,7 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
         TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
     """
     relation = Relation.of(terms)
+    _check_recipients(runtime, terms)
     _check_columns(terms, whole.dataset.schema_)
     if relation.is_whole:
         return _without_rows(whole) if terms.statistics_entity else whole
@@ -97,6 +111,7 @@ def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None
     Raises:
         TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
     """
+    _check_recipients(runtime, terms)
     with runtime.database.unit_of_work() as uow:
         check_history(uow, dataset_id, terms)
         published = offerings.get(uow, dataset_id)

@@ -130,17 +130,15 @@ def _canonical(name: str, text: str, public: Public) -> str:
     """Return a constant as the engine writes a value of the column."""
     try:
         match public.types[name]:
-            case ColumnType.INTEGER if abs(int(text)) <= INT64_MAX:
-                return str(int(text))
             case ColumnType.INTEGER:
-                raise ValueError(text)
+                return str(pa.scalar(int(text), pa.int64()).as_py())
             case ColumnType.DATE:
                 return date.fromisoformat(text).isoformat()
             case ColumnType.BOOLEAN:
                 return {"true": "true", "false": "false"}[text.casefold()]
             case _:
                 return text
-    except (ValueError, KeyError):
+    except (ValueError, OverflowError, KeyError):
         raise GateError(f"statistics: a value that is not of the type of {name}"[:150]) from None
 
 

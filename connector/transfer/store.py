@@ -142,6 +142,17 @@ def running(uow: UnitOfWork, agreement_id: AgreementId) -> list[TransferProcess]
     return [_from_row(row) for row in uow.run(_RUNNING, agreement=agreement_id)]
 
 
+def latest(uow: UnitOfWork, agreement_id: AgreementId) -> TransferProcess | None:
+    """Return the process of an agreement that changed last, ended or not."""
+    query = (
+        select(TransferRow)
+        .where(col(TransferRow.agreement_id) == agreement_id)
+        .order_by(col(TransferRow.updated_at).desc(), col(TransferRow.pid).desc())
+    )
+    row = uow.session.exec(query.limit(1)).first()
+    return None if row is None else _from_row(row)
+
+
 def has_open_queries(uow: UnitOfWork) -> bool:
     """Return whether a consumer has an address of ours where it may ask with SQL."""
     return uow.run(_OPEN, format=FORMAT_QUERY).first() is not None

@@ -35,10 +35,17 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
+    from databank.cli.attesting import attest
+
     commands: list[tuple[str, Callable[..., None], str]] = [
         ("participants", participants, say("참여자를 봅니다", "List participants")),
         ("approve", approve, say("참여를 승인합니다", "Approve a participant")),
         ("revoke", revoke, say("참여를 정지합니다 (즉시)", "Revoke a participant, at once")),
+        (
+            "attest",
+            attest,
+            say("참여자의 묶음과 자격을 증명합니다", "Attest a participant's groups and claims"),
+        ),
         ("deposit", deposit, say("입금을 적습니다", "Book a deposit")),
         (
             "reverse-deposit",

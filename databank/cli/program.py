@@ -113,6 +113,7 @@ def build(surface: Surface) -> typer.Typer:
     from databank.cli import (
         account,
         buying,
+        deciding,
         limiting,
         negotiating,
         operating,
@@ -143,6 +144,7 @@ def build(surface: Surface) -> typer.Typer:
         serving,
         publishing,
         buying,
+        deciding,
         limiting,
         negotiating,
         account,

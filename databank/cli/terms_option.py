@@ -92,6 +92,8 @@ READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "until": ("valid_until", _until),
     "days": ("valid_days", int),
     "recipients": ("recipients", _list),
+    "recipient-groups": ("recipient_groups", _list),
+    "recipient-claims": ("recipient_claims", _list),
     "columns": ("columns", _list),
     "mask": ("masks", _masks),
     "where": ("row_filter", _conditions),

@@ -21,6 +21,7 @@ from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView, NegotiationView
 from schemas.money import MICRO_PER_WON
+from schemas.problem import NotFoundError
 from schemas.proposal import Proposal
 from schemas.spending import Spending, SpendingLimit
 from schemas.witness import WitnessView
@@ -245,12 +246,29 @@ class Session:
         path = f"/management/agreements/{self._agreement_for(ref)}/spending-limit"
         return Spending.model_validate(self.management.repeat("PUT", path, json=wish.to_json()))
 
-    def decisions(self, ref: str) -> tuple[DecisionView, ...]:
-        """Return the supplier's policy decisions about our acts, newest first."""
-        agreement_id = self._suppliers.dataset(Ref.parse(ref)).agreement_id
-        path = f"/management/agreements/{agreement_id}/decisions"
-        answer = self.management.get(path)
-        return tuple(DecisionView.model_validate(decision) for decision in answer["decisions"])
+    def decisions(self, name: str) -> tuple[DecisionView, ...]:
+        """Return what a supplier's policy decided, newest first.
+
+        Args:
+            name: ``handle.name`` of a dataset, another's or our own: decisions under all
+                agreements on it that we are a side of. Or an agreement's id or the end of it.
+
+        Raises:
+            NotFoundError: We have no such agreement.
+        """
+        found = self.haggling.agreements_on(name)
+        if not found:
+            raise NotFoundError(
+                ko=f"{name}에 대한 합의가 없습니다. `databank agreements`로 확인하세요.",
+                en=f"There is no agreement on {name}. See `databank agreements`.",
+            )
+        decided: list[DecisionView] = []
+        for agreement in found:
+            answer = self.management.get(
+                f"/management/agreements/{agreement.agreement_id}/decisions"
+            )
+            decided += map(DecisionView.model_validate, answer["decisions"])
+        return tuple(sorted(decided, key=lambda one: one.decision_id, reverse=True))
 
     def balance(self) -> Balance:
         """Return our 잔액."""

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from schemas.attested import CLAIMS_MAX, GROUPS_MAX, ClaimText, GroupName
 from schemas.ids import ParticipantId
 from schemas.policy.relation import Bound, ColumnName, Mask, RowCondition
 from schemas.wire import OwnWire, Time
@@ -16,7 +17,7 @@ from schemas.wire import OwnWire, Time
 PROFILE: Final = "urn:idb:policy:1"
 COLUMNS_MAX: Final = 512
 CONDITIONS_MAX: Final = 20
-GROUPS_MAX: Final = 8
+STATISTICS_GROUPS_MAX: Final = 8
 ENTITIES_MIN: Final = 3  # with two, each knows the other's value
 EPSILON_MILLI_MAX: Final = 10_000  # beyond 10, noise hides nothing worth the name
 BUDGET_MILLI_MAX: Final = 1_000_000
@@ -36,6 +37,7 @@ class UnknownTermError(ValueError):
 class Terms(OwnWire):
     """The terms of one offer or agreement; ``None`` or empty means not limited.
 
+    Of ``recipient_groups`` the operator must attest one, of ``recipient_claims`` all.
     ``valid_days`` counts from the agreement's timestamp, ``deletion_days`` from its end.
     ``columns``, ``masks`` and ``row_filter`` make the licensed relation: what queries see and
     files hold. ``bytes_max`` counts Arrow bytes, as the meter does. With ``statistics_entity``,
@@ -51,11 +53,13 @@ class Terms(OwnWire):
     valid_until: Time | None = None
     valid_days: int | None = Field(default=None, ge=1, le=36_500)
     recipients: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)
+    recipient_groups: tuple[GroupName, ...] = Field(default=(), max_length=GROUPS_MAX)
+    recipient_claims: tuple[ClaimText, ...] = Field(default=(), max_length=CLAIMS_MAX)
     columns: tuple[ColumnName, ...] = Field(default=(), max_length=COLUMNS_MAX)
     masks: tuple[Mask, ...] = Field(default=(), max_length=COLUMNS_MAX)
     row_filter: tuple[RowCondition, ...] = Field(default=(), max_length=CONDITIONS_MAX)
     statistics_entity: ColumnName | None = None
-    statistics_groups: tuple[ColumnName, ...] = Field(default=(), max_length=GROUPS_MAX)
+    statistics_groups: tuple[ColumnName, ...] = Field(default=(), max_length=STATISTICS_GROUPS_MAX)
     entities_min: int | None = Field(default=None, ge=ENTITIES_MIN, le=1000)
     dominance_percent_max: int | None = Field(default=None, ge=1, le=99)
     remainder_percent_min: int | None = Field(default=None, ge=1, le=99)

@@ -31,6 +31,8 @@ class Operand(StrEnum):
     VALID_FROM = VALID_UNTIL = "dateTime"
     VALID_FOR = "elapsedTime"
     RECIPIENT = "recipient"
+    RECIPIENT_GROUP = "urn:idb:policy:1:recipientGroup"
+    RECIPIENT_CLAIM = "urn:idb:policy:1:recipientClaim"
     PURPOSE = "purpose"
     QUERIES = "count"
     ROWS = "urn:idb:policy:1:rows"
@@ -118,6 +120,8 @@ _FORMS: Final[dict[str, _Form]] = {
     "valid_until": _Form(Operand.VALID_UNTIL, "lteq", format_time, _moment),
     "valid_days": _DURATION,
     "recipients": _list(Operand.RECIPIENT),
+    "recipient_groups": _list(Operand.RECIPIENT_GROUP),
+    "recipient_claims": _list(Operand.RECIPIENT_CLAIM, "isAllOf"),
     "purposes": _list(Operand.PURPOSE),
     "queries_max": _limit(Operand.QUERIES),
     "rows_max": _limit(Operand.ROWS),

@@ -139,6 +139,22 @@ _FIELDS: Final[dict[str, _Field]] = {
         "recipients",
         lambda who: (f"지정된 참여자만: {', '.join(who)}", f"Only for: {', '.join(who)}"),
     ),
+    "recipient_groups": _field(
+        "이용 대상 묶음",
+        "groups of recipients",
+        lambda names: (
+            f"운영기관이 증명하는 이 묶음의 참여자만: {', '.join(names)}",
+            f"Only for participants in groups that the operator attests: {', '.join(names)}",
+        ),
+    ),
+    "recipient_claims": _field(
+        "이용 대상 자격",
+        "claims of recipients",
+        lambda claims: (
+            f"운영기관이 모두 증명하는 참여자만: {', '.join(claims)}",
+            f"Only for participants of whom the operator attests all of: {', '.join(claims)}",
+        ),
+    ),
     "columns": _field(
         "이용할 열",
         "columns",

@@ -118,7 +118,7 @@ def said_in_profile(rules: list[dict[str, Any]]) -> Terms | str:
         atom = (one(said, "odrl:leftOperand"), one(said, "odrl:operator"))
         if atom[0] is None:
             return "and, or"
-        field = _TIMES.get(atom)
+        field = _TIMES.get((str(atom[0]), str(atom[1])))
         if field is None:
             return f"{str(atom[0])[5:]} {str(atom[1])[5:]}"
         values[field] = parse_time(str(one(said, "odrl:rightOperand")))

@@ -112,7 +112,7 @@ def test_the_budget_is_one_for_all_buyers_and_its_end_is_told_and_stored(
     for one in made:
         quoted, refused = one.quote(more), one.query(more)
         assert refusal(quoted) == refusal(refused) == "epsilon_budget"
-        assert "ε=1" in refused.json()["detail"]["ko"]
+        assert "ε=1" in refused.json()["detail"]
         [newest, *_] = decisions(one)
         assert (newest["is_allowed"], newest["code"]) == (False, "epsilon_budget")
         assert "epsilon 1; 0 of the dataset's budget is left" in newest["reason"]["en"]

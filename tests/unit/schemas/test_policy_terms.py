@@ -39,6 +39,8 @@ EXAMPLES: Final[dict[str, tuple[Terms, Any]]] = {
     "valid_until": (Terms(), NOW),
     "valid_days": (Terms(), 1),
     "recipients": (Terms(), (ParticipantId("did:web:other.example"),)),
+    "recipient_groups": (Terms(), ("안전협의회",)),
+    "recipient_claims": (Terms(), ("industry=C24",)),
     "columns": (Terms(), ("kwh",)),
     "masks": (Terms(), (Mask(column="kwh", method=MaskMethod.BLANK),)),
     "row_filter": (Terms(), (RowCondition(column="n", operator=Operator.EQ, values=("1",)),)),
