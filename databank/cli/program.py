@@ -119,6 +119,7 @@ def build(surface: Surface) -> typer.Typer:
         publishing,
         serving,
         telling,
+        witnessing,
     )
 
     say = surface.say
@@ -144,6 +145,7 @@ def build(surface: Surface) -> typer.Typer:
         negotiating,
         account,
         proving,
+        witnessing,
         operating,
         telling,
     ):
