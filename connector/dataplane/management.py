@@ -15,6 +15,7 @@ from connector.metering import store as meter
 from connector.policy import store as decisions
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep, UowDep
+from schemas.dataset import Dataset
 from schemas.ids import AgreementId
 from schemas.management import QueryRequest, Quote
 from schemas.wire import OwnWire
@@ -74,6 +75,12 @@ def data(
     headers = {"Range": range_, "If-Range": if_range}
     given = {name: value for name, value in headers.items() if value is not None}
     return _passed_on(client.stream(runtime, agreement_id, "GET", "", headers=given))
+
+
+@router.get("/agreements/{agreement_id}/dataset")
+def show_dataset(agreement_id: AgreementId, runtime: RuntimeDep) -> Dataset:
+    """Return what we bought: the licensed relation as the supplier told it first."""
+    return client.agreed_dataset(runtime, agreement_id)
 
 
 @router.get("/agreements/{agreement_id}/decisions")
