@@ -23,6 +23,7 @@ from connector.policy import store as decisions
 from connector.publish.arrow_file import FileIndex, read_index
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import CallerDep, get_context, identify
+from schemas.dataset import Dataset
 from schemas.management import DecisionView, QueryRequest, Quote
 from schemas.problem import ProblemError
 from schemas.spending import TOTAL_MAX_HEADER, TotalMax
@@ -149,6 +150,17 @@ def list_decisions(pid: str, caller: CallerDep) -> DecisionList:
     access = load(caller.uow, pid, caller)
     found = decisions.newest(caller.uow, access.agreement.id, limit=DECISIONS_MAX)
     return DecisionList(decisions=tuple(found))
+
+
+@router.get("/{pid}/dataset")
+def show_dataset(pid: str, caller: CallerDep) -> Dataset:
+    """Return what the agreement is about: the columns, rows and file of its licensed relation."""
+    return without_sample(load(caller.uow, pid, caller).licensed.dataset)
+
+
+def without_sample(dataset: Dataset) -> Dataset:
+    """Return a dataset without the rows that are shown to everybody."""
+    return dataset.model_copy(update={"sample": (), "sample_columns": ()})
 
 
 @router.get("/{pid}", response_class=Response)

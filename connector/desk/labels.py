@@ -189,7 +189,8 @@ WORDS: Final[dict[str, Text]] = {
         "/free:1000 처음 1,000까지 무료, /over:10000:0.3 초과분의 값(/volume도 쓰면 전체의 값), "
         "/block:100 묶음당, /monthly 달마다 새로 셈.",
         "In won, without VAT; to ask for nothing, write 0 in one of them. After an amount may "
-        "stand: /free:1000 the first 1,000 free, /over:10000:0.3 the amount above (with /volume: for all), "
+        "stand: /free:1000 the first 1,000 free, /over:10000:0.3 the amount above (with /volume: "
+        "for all), "
         "/block:100 for each started block, /monthly counted anew each month.",
     ),
     "send_counter": _text("역제안 보내기", "Send the counter-offer"),
