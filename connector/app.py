@@ -39,6 +39,8 @@ from connector.spending.routes import router as spending_router
 from connector.transfer import store as transfers
 from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
+from connector.witness.routes import management_router as witness_view_router
+from connector.witness.routes import router as witness_router
 from databank.kit.app import CallerDep, Context, create_base_app
 from databank.kit.clock import Clock, new_secret, new_urn, system_clock
 from databank.kit.db import Database
@@ -158,6 +160,8 @@ ROUTERS: Final = (
     use_router,
     spending_router,
     data_router,
+    witness_router,
+    witness_view_router,
 )
 
 

@@ -13,6 +13,7 @@ from connector.relation import store as relation_store
 from connector.spending import store as spending_store
 from connector.statistics import store as statistics_store
 from connector.transfer import store as transfer_store
+from connector.witness import store as witness_store
 from databank.kit import store as kit_store
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "spending_store",
     "statistics_store",
     "transfer_store",
+    "witness_store",
 ]

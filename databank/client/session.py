@@ -23,6 +23,7 @@ from schemas.management import AgreementView, DecisionView, NegotiationView
 from schemas.money import MICRO_PER_WON
 from schemas.proposal import Proposal
 from schemas.spending import Spending, SpendingLimit
+from schemas.witness import WitnessView
 
 if TYPE_CHECKING:
     from databank.client.answer import Answer
@@ -276,6 +277,10 @@ class Session:
         params = {} if number is None else {"number": str(number)}
         path = f"/management/statements/{period}/bundle"
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
+
+    def witness(self) -> WitnessView:
+        """Return what our connector has seen of clearing's log."""
+        return WitnessView.model_validate(self.management.get("/management/witness"))
 
     def _agreement_for(self, ref: str) -> AgreementId:
         parsed = Ref.parse(ref)

@@ -213,11 +213,11 @@ class Bank:
 
 
 @contextmanager
-def open_bank(folder: Path, database_url: str, *, port: int = 0) -> Iterator[Bank]:
+def open_bank(folder: Path, database_url: str, *, port: int = 0, **settings: Any) -> Iterator[Bank]:
     """Run a clearing service whose registry is a dictionary."""
     clock = FrozenClock()
     registry: dict[ParticipantId, Participant] = {}
-    make = _maker(folder, database_url, clock, registry)
+    make = _maker(folder, database_url, clock, registry, settings)
     with serve(make, port=port) as url, httpx.Client(timeout=30) as http:
         yield Bank(url, clock, http, registry)
 
@@ -227,6 +227,7 @@ def _maker(
     database_url: str,
     clock: FrozenClock,
     registry: dict[ParticipantId, Participant],
+    further: dict[str, Any] | None = None,
 ) -> Callable[[int], Any]:
     def make(port: int) -> Any:
         settings = ClearingSettings(
@@ -236,6 +237,7 @@ def _maker(
             admin_token=ADMIN,
             broker_url=BROKER_URL,
             registry_max_age_seconds=0,
+            **(further or {}),
         )
         return create_app(settings, clock=clock, lookup=registry.get)
 

@@ -243,6 +243,10 @@ def test_sdk_and_command_line_set_the_limit_and_budgets_are_hard(
     assert "of a limit of ₩5,000" in capsys.readouterr().out
     assert run(("limit", ref, "none", "--forget-unsettled", "--json"), environment) == 0
     assert "limit_micro" not in json.loads(capsys.readouterr().out)
-    for bad in (("limit", ref, "5.5"), ("limit", ref, "많이"), ("limit", ref, "--forget-unsettled")):
+    for bad in (
+        ("limit", ref, "5.5"),
+        ("limit", ref, "많이"),
+        ("limit", ref, "--forget-unsettled"),
+    ):
         assert run(bad, environment) != 0
         assert "오류" in capsys.readouterr().err
