@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.attestation.routes
 import clearing.bundle.routes
 import clearing.grants.routes
 import clearing.ledger.routes
@@ -103,6 +104,7 @@ def create_app(
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
+        silence=timedelta(hours=settings.silence_hours),
     )
     _add_routes(app)
     return app
@@ -149,6 +151,7 @@ def _open_log(
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
+        clearing.attestation.routes,
         clearing.bundle.routes,
         clearing.grants.routes,
         clearing.metering.routes,

@@ -24,6 +24,7 @@ class Clearing:
     broker_did: ParticipantId
     fee_bps: int
     grant_life: timedelta
+    silence: timedelta
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -23,7 +23,7 @@ from connector.identity.keeper import Keeper
 from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
-from connector.metering.ship import Shipper
+from connector.metering.ship import Shipper, received
 from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
 from connector.offering.routes import router as offering_router
@@ -195,7 +195,8 @@ def create_app(
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = Dispatcher(runtime, create_courier(runtime))
     query_pool = QueryPool(query_limits(settings))
-    threads = (dispatcher, Shipper(runtime), Keeper(runtime), Deadlines(runtime))
+    shippers = (Shipper(runtime), Shipper(runtime, received(runtime)))
+    threads = (dispatcher, *shippers, Keeper(runtime), Deadlines(runtime))
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:

@@ -113,6 +113,7 @@ def build(surface: Surface) -> typer.Typer:
     from databank.cli import (
         account,
         buying,
+        comparing,
         limiting,
         negotiating,
         operating,
@@ -144,6 +145,7 @@ def build(surface: Surface) -> typer.Typer:
         publishing,
         buying,
         limiting,
+        comparing,
         negotiating,
         account,
         proving,
