@@ -14,6 +14,7 @@ from fastapi import FastAPI
 import clearing.agreements.routes
 import clearing.attestation.routes
 import clearing.bundle.routes
+import clearing.credit.routes
 import clearing.grants.routes
 import clearing.ledger.routes
 import clearing.log.routes
@@ -153,6 +154,7 @@ def _add_routes(app: FastAPI) -> None:
         clearing.agreements.routes,
         clearing.attestation.routes,
         clearing.bundle.routes,
+        clearing.credit.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,

@@ -2,6 +2,7 @@
 
 from clearing.agreements import store as agreements_store
 from clearing.attestation import store as attestation_store
+from clearing.credit import store as credit_store
 from clearing.grants import store as grants_store
 from clearing.ledger import store as ledger_store
 from clearing.log import store as log_store
@@ -14,6 +15,7 @@ from databank.kit import store as kit_store
 __all__ = [
     "agreements_store",
     "attestation_store",
+    "credit_store",
     "grants_store",
     "kit_store",
     "ledger_store",

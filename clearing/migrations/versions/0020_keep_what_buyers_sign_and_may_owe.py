@@ -1,4 +1,4 @@
-"""Keep what buyers sign of what they received."""
+"""Keep what buyers sign of what they received, and the credit that they have."""
 
 import sqlalchemy as sa
 import sqlmodel
@@ -60,6 +60,25 @@ def upgrade() -> None:
             batch_op.f("ix_clearing_ack_agreement_agreement_id"), ["agreement_id"], unique=False
         )
     _refuse_changes()
+    op.create_table(
+        "clearing_credit_line",
+        sa.Column("participant_id", text(), nullable=False),
+        sa.Column("limit_micro", sa.BigInteger(), nullable=False),
+        sa.Column("term_days", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("participant_id"),
+    )
+    op.create_table(
+        "clearing_credit_grant",
+        sa.Column("grant_id", text(), nullable=False),
+        sa.Column("participant_id", text(), nullable=False),
+        sa.Column("amount_micro", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("grant_id"),
+    )
+    with op.batch_alter_table("clearing_credit_grant", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_clearing_credit_grant_participant_id"), ["participant_id"], unique=False
+        )
 
 
 def _refuse_changes() -> None:
@@ -79,6 +98,8 @@ def _refuse_changes() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("clearing_credit_grant")
+    op.drop_table("clearing_credit_line")
     op.drop_table("clearing_ack_agreement")
     op.drop_table("clearing_ack_batch")
     op.drop_table("clearing_ack_stream")
