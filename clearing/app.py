@@ -12,8 +12,10 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.attestation.routes
 import clearing.bundle.routes
 import clearing.closing.routes
+import clearing.credit.routes
 import clearing.documents.routes
 import clearing.grants.routes
 import clearing.ledger.routes
@@ -107,6 +109,7 @@ def create_app(
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
+        silence=timedelta(hours=settings.silence_hours),
     )
     _add_routes(app)
     return app
@@ -153,7 +156,9 @@ def _open_log(
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
+        clearing.attestation.routes,
         clearing.bundle.routes,
+        clearing.credit.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,

@@ -26,6 +26,7 @@ class Clearing:
     fee_bps: int
     grant_life: timedelta
     issuer: Issuer
+    silence: timedelta
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -1,7 +1,9 @@
 """All tables of this service, imported so that alembic sees them."""
 
 from clearing.agreements import store as agreements_store
+from clearing.attestation import store as attestation_store
 from clearing.closing import store as closing_store
+from clearing.credit import store as credit_store
 from clearing.grants import store as grants_store
 from clearing.ledger import store as ledger_store
 from clearing.log import store as log_store
@@ -13,7 +15,9 @@ from databank.kit import store as kit_store
 
 __all__ = [
     "agreements_store",
+    "attestation_store",
     "closing_store",
+    "credit_store",
     "grants_store",
     "kit_store",
     "ledger_store",

@@ -25,7 +25,7 @@ from connector.identity.keeper import Keeper
 from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
-from connector.metering.ship import Shipper
+from connector.metering.ship import Shipper, received
 from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
 from connector.offering.routes import router as offering_router
@@ -200,6 +200,7 @@ def create_app(
     threads = (
         dispatcher,
         Shipper(runtime),
+        Shipper(runtime, received(runtime)),
         Keeper(runtime),
         Deadlines(runtime),
         CopyKeeper(runtime),

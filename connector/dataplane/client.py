@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx
+import structlog
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
@@ -18,6 +19,7 @@ from connector.dataplane import store
 from connector.egress import check_url
 from connector.management import transfers as starting
 from connector.policy.evaluate import Code
+from connector.receiving import service as receiving
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.spending import service as spending
@@ -25,15 +27,17 @@ from connector.transfer import store as transfers
 from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
 from databank.kit.http import expect_json
+from schemas.arrow_count import ArrowCount, Received
 from schemas.dataset import Dataset
 from schemas.dsp.transfer import DataAddress
-from schemas.ids import AgreementId, ParticipantId
+from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
 PIECE_BYTES: Final = 2**18  # each passes through a thread on its way
 T = TypeVar("T")
+log = structlog.get_logger()
 
 
 class SupplierRefusedError(ProblemError):
@@ -303,8 +307,11 @@ def stream(
     *,
     body: Any = None,  # noqa: ANN401 - any JSON value
     headers: dict[str, str] | None = None,
+    query_id: str | None = None,
 ) -> Streamed:
     """Open a stream at the supplier; its head is there, its body follows piece by piece.
+
+    Of a query's answer we count what comes: what arrived whole is acknowledged.
 
     Raises:
         SupplierRefusedError: Its own problem.
@@ -321,10 +328,27 @@ def stream(
     response, opened = _shown_again(runtime, address, opening)
 
     def pieces() -> Iterator[bytes]:
+        count = ArrowCount()
         with opened:
-            yield from response.iter_raw(PIECE_BYTES)
+            for piece in response.iter_raw(PIECE_BYTES):
+                if query_id is not None:
+                    count.feed(piece)
+                yield piece
+        if query_id is not None and count.received is not None:
+            _acknowledge(runtime, agreement_id, address, query_id, count.received)
 
     return response, pieces()
+
+
+def _acknowledge(
+    runtime: Runtime, agreement_id: AgreementId, address: Address, query_id: str, what: Received
+) -> None:
+    """Note what came; whoever asked has it already, whatever becomes of the note."""
+    process_id = ProcessId(address.endpoint.rsplit("/", 1)[-1])
+    try:
+        receiving.note_query(runtime, agreement_id, process_id, query_id, what)
+    except Exception as error:  # noqa: BLE001 - the answer is not taken back
+        log.warning("answer_not_acknowledged", error=type(error).__name__, query_id=query_id)
 
 
 def _read_error(response: httpx.Response) -> None:

@@ -55,7 +55,8 @@ def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep)
 
     def send(most: int | None) -> client.Streamed:
         body = request.model_copy(update={"total_max_micro": most}).to_json()
-        return client.stream(runtime, agreement_id, "POST", "/query", body=body)
+        query_id = request.query_id
+        return client.stream(runtime, agreement_id, "POST", "/query", body=body, query_id=query_id)
 
     wanted = request.total_max_micro
     return _passed_on(client.spend(runtime, agreement_id, request.query_id, wanted, send))

@@ -113,6 +113,7 @@ def build(surface: Surface) -> typer.Typer:
     from databank.cli import (
         account,
         buying,
+        comparing,
         deciding,
         limiting,
         negotiating,
@@ -146,6 +147,7 @@ def build(surface: Surface) -> typer.Typer:
         buying,
         deciding,
         limiting,
+        comparing,
         negotiating,
         account,
         proving,

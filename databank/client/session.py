@@ -17,6 +17,7 @@ from databank.client.profile import Profile, find_profile
 from databank.client.ref import Ref
 from databank.client.suppliers import RANGE_BYTES, Dataset, Suppliers
 from databank.kit.clock import new_urn
+from schemas.attestation import Comparison
 from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView, NegotiationView
@@ -307,6 +308,17 @@ class Session:
 
     def _file(self, path: str, params: dict[str, str]) -> bytes:
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
+
+    def comparison(self, name: str, period: str) -> Comparison:
+        """Return a month of an agreement as supplier and buyer have each signed it.
+
+        Args:
+            name: ``handle.name`` of a dataset that we use, or the id of any agreement of ours.
+            period: The month in Seoul, such as ``2026-11``.
+        """
+        id_ = AgreementId(name) if name.startswith("urn:") else self._agreement_for(name)
+        path = f"/management/agreements/{id_}/comparison"
+        return Comparison.model_validate(self.management.get(path, period=period))
 
     def witness(self) -> WitnessView:
         """Return what our connector has seen of clearing's log."""
