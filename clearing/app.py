@@ -12,10 +12,12 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.billing.routes
 import clearing.bundle.routes
 import clearing.closing.routes
 import clearing.documents.routes
 import clearing.grants.routes
+import clearing.invoices.routes
 import clearing.ledger.routes
 import clearing.log.routes
 import clearing.metering.routes
@@ -102,6 +104,7 @@ def create_app(
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
+        invoice_issuing=settings.invoice_issuing,
     )
     _add_routes(app)
     return app
@@ -146,6 +149,8 @@ def _add_routes(app: FastAPI) -> None:
         clearing.settlement.routes,
         clearing.closing.routes,
         clearing.documents.routes,
+        clearing.billing.routes,
+        clearing.invoices.routes,
         clearing.notices,
     ):
         app.include_router(module.router)

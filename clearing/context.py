@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from clearing.log.service import Log
 from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
+from schemas.invoice import Issuing
 from schemas.issuer import Issuer
 
 
@@ -24,6 +25,7 @@ class Clearing:
     fee_bps: int
     grant_life: timedelta
     issuer: Issuer
+    invoice_issuing: Issuing
 
 
 def get_clearing(request: Request) -> Clearing:

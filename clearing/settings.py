@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from databank.kit.settings import ServiceSettings
+from schemas.invoice import Issuing
 
 
 class ClearingSettings(ServiceSettings):
@@ -43,6 +44,11 @@ class ClearingSettings(ServiceSettings):
     )
     brn: str = Field(
         default="1000000009", description="사업자등록번호 of the operator, ten digits."
+    )
+    invoice_issuing: Issuing = Field(
+        default=Issuing.PRINCIPAL,
+        description="Who issues tax invoices for data: `principal` (the seller) or `agent` "
+        "(the operator in the seller's name, 위수탁).",
     )
     operator_secret: SecretStr = Field(
         default=SecretStr(""),

@@ -1,6 +1,7 @@
 """All tables of this service, imported so that alembic sees them."""
 
 from clearing.agreements import store as agreements_store
+from clearing.billing import store as billing_store
 from clearing.closing import store as closing_store
 from clearing.grants import store as grants_store
 from clearing.ledger import store as ledger_store
@@ -13,6 +14,7 @@ from databank.kit import store as kit_store
 
 __all__ = [
     "agreements_store",
+    "billing_store",
     "closing_store",
     "grants_store",
     "kit_store",

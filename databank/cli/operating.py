@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from databank.cli.billing import operator_billing
 from databank.cli.closing import check_period, close
 from databank.cli.operator_api import (
     DataDir,
@@ -44,6 +45,11 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
             "reverse-deposit",
             reverse_deposit,
             say("잘못 적은 입금을 취소합니다", "Take back a deposit booked by mistake"),
+        ),
+        (
+            "billing",
+            operator_billing,
+            say("청구 정보를 보거나 바꿉니다", "Billing data of anybody"),
         ),
         ("close", close, say("한 달을 마감합니다", "Close a month")),
         ("statements", statements, say("명세서를 냅니다", "Issue a month's statements")),

@@ -112,6 +112,7 @@ def build(surface: Surface) -> typer.Typer:
     """Return the application with its help in the surface's language."""
     from databank.cli import (
         account,
+        billing,
         buying,
         negotiating,
         operating,
@@ -143,6 +144,7 @@ def build(surface: Surface) -> typer.Typer:
         buying,
         negotiating,
         account,
+        billing,
         proving,
         operating,
         telling,
