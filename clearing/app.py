@@ -12,6 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.bank.routes
 import clearing.billing.routes
 import clearing.bundle.routes
 import clearing.closing.routes
@@ -22,6 +23,7 @@ import clearing.ledger.routes
 import clearing.log.routes
 import clearing.metering.routes
 import clearing.notices
+import clearing.payout.routes
 import clearing.settlement.routes
 from clearing.context import Clearing
 from clearing.log.service import Log, Publisher
@@ -105,6 +107,7 @@ def create_app(
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
         invoice_issuing=settings.invoice_issuing,
+        officers=settings.officers,
     )
     _add_routes(app)
     return app
@@ -151,6 +154,8 @@ def _add_routes(app: FastAPI) -> None:
         clearing.documents.routes,
         clearing.billing.routes,
         clearing.invoices.routes,
+        clearing.payout.routes,
+        clearing.bank.routes,
         clearing.notices,
     ):
         app.include_router(module.router)

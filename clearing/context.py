@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -26,6 +27,7 @@ class Clearing:
     grant_life: timedelta
     issuer: Issuer
     invoice_issuing: Issuing
+    officers: Mapping[str, str]  # name and public key of who may approve payouts
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from databank.kit.settings import ServiceSettings
 from schemas.invoice import Issuing
+
+OfficerKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class ClearingSettings(ServiceSettings):
@@ -50,6 +53,11 @@ class ClearingSettings(ServiceSettings):
         description="Who issues tax invoices for data: `principal` (the seller) or `agent` "
         "(the operator in the seller's name, 위수탁).",
     )
+    officers: dict[str, OfficerKey] = Field(
+        default={},
+        description="Who may approve payouts: JSON of name and Ed25519 public key, as `databank "
+        "operator officer-key` prints it. Two of them must approve each payout.",
+    )
     operator_secret: SecretStr = Field(
         default=SecretStr(""),
         description="The broker's operator secret, which registers this service as `operator`.",
@@ -63,6 +71,13 @@ class ClearingSettings(ServiceSettings):
         description="First pause before registering at the broker is tried again, seconds; "
         "doubles up to 30.",
     )
+
+    @field_validator("officers")
+    @classmethod
+    def _no_key_twice(cls, officers: dict[str, str]) -> dict[str, str]:
+        if len(set(officers.values())) != len(officers):
+            raise ValueError("two officers have the same key: one person could approve twice")
+        return officers
 
     def read_operator_secret(self) -> str:
         """Return the operator secret from the file or the setting."""
