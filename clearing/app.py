@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +26,9 @@ import clearing.notices
 import clearing.payout.routes
 import clearing.settlement.routes
 from clearing.context import Clearing
+from clearing.log.quorum import Quorum
 from clearing.log.service import Log, Publisher
+from clearing.log.witnessing import Asking, Witnesses
 from clearing.metering.commit import Committer
 from clearing.registration import Registration, registering
 from clearing.settings import ClearingSettings
@@ -82,8 +84,10 @@ def create_app(
         max_age_seconds=settings.registry_max_age_seconds,
         grace_seconds=settings.registry_grace_seconds,
     )
-    log = _open_log(settings, key, database, make_nonce=make_id)
+    log = _open_log(settings, key, database, clock=clock, make_nonce=make_id)
     publisher = Publisher(log, database, clock=clock, seconds=settings.checkpoint_seconds)
+    asking = Asking(log, database, directory, outside.client, clock)
+    witnesses = Witnesses(asking, settings.witnesses, seconds=settings.checkpoint_seconds)
     context = Context(
         did=settings.did,
         key=key.public,
@@ -97,10 +101,11 @@ def create_app(
         "Clearing",
         context,
         body_bytes_max=settings.body_bytes_max,
-        lifespan=_lifespan(outside, publisher, database),
+        lifespan=_lifespan(outside, (publisher, witnesses), database),
     )
     app.state.clearing = Clearing(
         log=log,
+        witnesses=witnesses,
         committer=Committer(database, log, clock=clock),
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
@@ -114,15 +119,17 @@ def create_app(
 
 
 def _lifespan(
-    outside: _Outside, publisher: Publisher, database: Database
+    outside: _Outside, threads: Sequence[Publisher | Witnesses], database: Database
 ) -> Callable[[], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         if outside.registration is not None:
             outside.registration.start()
-        publisher.start()
+        for thread in threads:
+            thread.start()
         yield
-        publisher.stop()
+        for thread in reversed(threads):
+            thread.stop()
         if outside.registration is not None:
             outside.registration.stop()
         outside.http.close()
@@ -132,10 +139,18 @@ def _lifespan(
 
 
 def _open_log(
-    settings: ClearingSettings, key: SigningKey, database: Database, *, make_nonce: IdMaker
+    settings: ClearingSettings,
+    key: SigningKey,
+    database: Database,
+    *,
+    clock: Clock,
+    make_nonce: IdMaker,
 ) -> Log:
     origin, memory = log_origin(settings.url), settings.data_dir / MEMORY
-    log = Log(key, origin=origin, memory=memory, make_nonce=make_nonce)
+    quorum = Quorum(
+        settings.witness_quorum, grace_seconds=settings.witness_grace_seconds, clock=clock
+    )
+    log = Log(key, origin=origin, memory=memory, make_nonce=make_nonce, quorum=quorum)
     with database.unit_of_work() as uow:
         log.open(uow)
     return log

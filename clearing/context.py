@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from clearing.log.service import Log
+from clearing.log.witnessing import Witnesses
 from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
 from schemas.invoice import Issuing
@@ -21,6 +22,7 @@ class Clearing:
     """The service's log and terms; stands in ``app.state.clearing``."""
 
     log: Log
+    witnesses: Witnesses
     committer: Committer
     broker_did: ParticipantId
     fee_bps: int

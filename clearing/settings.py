@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from databank.kit.settings import ServiceSettings
@@ -38,6 +38,24 @@ class ClearingSettings(ServiceSettings):
         gt=0,
         le=3600,
         description="How often a checkpoint of the log is signed if leaves were added, seconds.",
+    )
+    witnesses: tuple[str, ...] = Field(
+        default=(),
+        max_length=31,
+        description="URLs of connectors that are asked to cosign the log's checkpoints, as a JSON "
+        "list.",
+    )
+    witness_quorum: int = Field(
+        default=0,
+        ge=0,
+        le=31,
+        description="How many witnesses have to cosign; fewer since the start, or too late, and "
+        "nothing is added to the log. 0: nothing waits for witnesses.",
+    )
+    witness_grace_seconds: float = Field(
+        default=14_400.0,
+        gt=0,
+        description="How long the log goes on without the quorum's cosignatures, seconds.",
     )
     name: str = Field(
         default="산업데이터은행 청산소",
@@ -78,6 +96,15 @@ class ClearingSettings(ServiceSettings):
         if len(set(officers.values())) != len(officers):
             raise ValueError("two officers have the same key: one person could approve twice")
         return officers
+
+    @model_validator(mode="after")
+    def _enough_witnesses(self) -> Self:
+        if self.witness_quorum > len(self.witnesses):
+            raise ValueError(
+                f"witness_quorum is {self.witness_quorum}, but there are "
+                f"{len(self.witnesses)} witnesses"
+            )
+        return self
 
     def read_operator_secret(self) -> str:
         """Return the operator secret from the file or the setting."""

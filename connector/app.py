@@ -38,6 +38,8 @@ from connector.settings import ConnectorSettings
 from connector.transfer import store as transfers
 from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
+from connector.witness.routes import management_router as witness_view_router
+from connector.witness.routes import router as witness_router
 from databank.kit.app import CallerDep, Context, create_base_app
 from databank.kit.clock import Clock, new_secret, new_urn, system_clock
 from databank.kit.db import Database
@@ -156,6 +158,8 @@ ROUTERS: Final = (
     management_router,
     use_router,
     data_router,
+    witness_router,
+    witness_view_router,
 )
 
 

@@ -12,6 +12,7 @@ from connector.publish import store as publish_store
 from connector.relation import store as relation_store
 from connector.statistics import store as statistics_store
 from connector.transfer import store as transfer_store
+from connector.witness import store as witness_store
 from databank.kit import store as kit_store
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "relation_store",
     "statistics_store",
     "transfer_store",
+    "witness_store",
 ]

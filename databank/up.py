@@ -221,6 +221,10 @@ class Bank:
             "data_dir": self._folder / name,
             "broker_url": urls["broker"],
         }
+        if service == "clearing":
+            overrides["witnesses"] = tuple(
+                url for other, url in urls.items() if self._names[other] == "connector"
+            )
         if service == "connector":
             overrides |= {"catalog_url": urls["catalog"], "clearing_url": urls["clearing"]}
         settings = load_settings(service, {**overrides, **self._overrides.get(service, {})})

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints
 
 from schemas.bank import Statement
 from schemas.merkle import PROOF_HASHES_MAX
+from schemas.note import SIGNATURES_MAX
 from schemas.participant import Jwk
 from schemas.seal import SealedAgreement
 from schemas.wire import OwnWire, Sha256
@@ -64,10 +65,15 @@ class Bundle(OwnWire):
     """A statement, the last of ``statements``, with all that it follows from.
 
     ``log_key`` is the log's vkey; only who knows it from elsewhere knows whose log it is.
+    ``witness_keys`` are the vkeys of those who cosigned the checkpoint, in the order of their
+    signatures after the log's.
     """
 
     log_key: str
     checkpoint: str
+    witness_keys: tuple[str, ...] | None = Field(
+        default=None, min_length=1, max_length=SIGNATURES_MAX - 1
+    )
     statements: tuple[ProvenStatement, ...] = Field(min_length=1)
     agreements: tuple[ProvenAgreement, ...]
     slices: tuple[ProvenSlice, ...]

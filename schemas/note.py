@@ -26,6 +26,7 @@ COSIGNATURE: Final = 4
 _KEY_ID_BYTES: Final = 4
 _SIGNATURE_BYTES: Final = 64
 _TIME_BYTES: Final = 8
+_SIZE_DIGITS_MAX: Final = 19  # 2^63 - 1 has so many
 
 
 class BadNoteError(ValueError):
@@ -98,7 +99,7 @@ class Checkpoint:
         if len(lines) != 4:  # noqa: PLR2004 - three lines and what follows the last newline
             raise BadNoteError("not a checkpoint")
         origin, size, root = lines[:3]
-        if not size.isascii() or not size.isdecimal():
+        if not size.isascii() or not size.isdecimal() or len(size) > _SIZE_DIGITS_MAX:
             raise BadNoteError("not the size of a tree")
         checkpoint = cls(origin, int(size), _bytes(root))
         if checkpoint.text != text or len(checkpoint.root) != HASH_BYTES or not _is_name(origin):

@@ -11,6 +11,7 @@ from typing import Final
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
 from clearing.log.service import Log, path_reader
+from clearing.log.store import witnessed as witnessed_checkpoint
 from clearing.metering.store import StoredBatch, batches_of
 from clearing.settlement.service import document_of
 from clearing.settlement.store import Document, documents_of
@@ -56,10 +57,14 @@ class _Booked:
 
 
 class _Binder:
-    """Makes leaves under one checkpoint."""
+    """Makes leaves under one checkpoint, a witnessed one if that holds leaf ``place``."""
 
-    def __init__(self, uow: UnitOfWork, log: Log, *, now: datetime) -> None:
-        self.checkpoint = log.publish(uow, now=now)
+    def __init__(self, uow: UnitOfWork, log: Log, place: int, *, now: datetime) -> None:
+        witnessed = witnessed_checkpoint(uow, log.quorum.needed)
+        if witnessed is not None and witnessed.size > place:
+            self.checkpoint, self.witness_keys = witnessed.text, witnessed.keys
+        else:
+            self.checkpoint, self.witness_keys = log.publish(uow, now=now), ()
         self.log_key = str(log.key)
         self._size = open_checkpoint(self.checkpoint, log.key).size
         self._node = path_reader(uow)
@@ -104,11 +109,12 @@ def make(
     target = document_of(uow, period, participant_id, number=number)
     place = log_index(target.seal)
     ids = _agreements_in(target)
-    binder = _Binder(uow, log, now=now)
+    binder = _Binder(uow, log, place, now=now)
     agreements = find_agreements(uow, ids)
     bundle = Bundle(
         log_key=binder.log_key,
         checkpoint=binder.checkpoint,
+        witness_keys=binder.witness_keys or None,
         statements=tuple(
             _statement(binder, document)
             for document in _up_to(uow, participant_id, place, set(ids))

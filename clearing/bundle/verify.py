@@ -1,7 +1,8 @@
 """Checking a bundle with nothing but itself and, at best, the log's key from elsewhere.
 
 1. The bytes are the one way to write the bundle.
-2. The checkpoint is signed by the log's key; if a key was given, it is that one.
+2. The checkpoint is signed by the log's key and by each witness that the bundle names, and by
+   nobody else; keys that were given are among them.
 3. Every statement, agreement and receipt is signed by clearing and in the log where it says.
 4. Every slice is what the supplier signed, under the key that the receipt names.
 5. Records run in the order of their numbers, belong to their agreement, and none is told twice.
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
@@ -27,7 +29,14 @@ from schemas.bundle import BUNDLE_BYTES_MAX, Bundle, Leaf, ProvenSlice, ProvenSt
 from schemas.canonical import canonical_bytes, digest
 from schemas.ids import AgreementId
 from schemas.merkle import BadProofError, check_inclusion, leaf_hash
-from schemas.note import BadNoteError, Checkpoint, NoteKey, open_checkpoint, split_note
+from schemas.note import (
+    BadNoteError,
+    Checkpoint,
+    NoteKey,
+    cosigned_at,
+    open_checkpoint,
+    split_note,
+)
 from schemas.seal import Seal, SealKind, log_entry, verify_seal
 from schemas.signature import BadSignatureError, PublicKey, peek_header
 from schemas.slices import records_in
@@ -55,6 +64,18 @@ class BadBundleError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Cosigned:
+    """A witness that cosigned the checkpoint.
+
+    ``key`` is its vkey; ``is_key_given`` tells whether that came from elsewhere than the bundle.
+    """
+
+    key: str
+    at: datetime
+    is_key_given: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Proven:
     """What a good bundle proves.
 
@@ -66,6 +87,7 @@ class Proven:
     checkpoint: Checkpoint
     log_key: str
     is_key_given: bool
+    witnesses: tuple[Cosigned, ...]
     batches_count: int
     records_count: int
 
@@ -78,12 +100,15 @@ class _Evidence:
     records: list[UsageRecord]
 
 
-def verify_bundle(content: bytes, *, log_key: str | None = None) -> Proven:
+def verify_bundle(
+    content: bytes, *, log_key: str | None = None, witness_keys: Collection[str] = ()
+) -> Proven:
     """Check a bundle and the statement that it is about.
 
     Args:
         content: The bundle's bytes.
         log_key: The log's vkey, if it is known from elsewhere.
+        witness_keys: Witnesses' vkeys, known from elsewhere: each has to have cosigned.
 
     Raises:
         BadBundleError: The statement does not follow from the bundle.
@@ -91,6 +116,7 @@ def verify_bundle(content: bytes, *, log_key: str | None = None) -> Proven:
     bundle = _read(content)
     try:
         reader = _Reader(bundle, log_key)
+        witnesses = _cosigned(bundle, {key.strip() for key in witness_keys})
     except _FAULTS as error:
         raise BadBundleError(
             f"체크포인트나 그 열쇠가 맞지 않습니다: {error}",
@@ -107,6 +133,7 @@ def verify_bundle(content: bytes, *, log_key: str | None = None) -> Proven:
         checkpoint=reader.checkpoint,
         log_key=bundle.log_key,
         is_key_given=log_key is not None,
+        witnesses=witnesses,
         batches_count=len({item.log_index for items in evidence.values() for item in items}),
         records_count=sum(len(i.records) for items in evidence.values() for i in items),
     )
@@ -128,6 +155,24 @@ def _read(content: bytes) -> Bundle:
     return bundle
 
 
+def _cosigned(bundle: Bundle, given: set[str]) -> tuple[Cosigned, ...]:
+    """Check the witnesses' part of step 2: every signature has its key, and every key its own."""
+    keys = [NoteKey.parse(text) for text in bundle.witness_keys or ()]
+    names = [name for name, _ in split_note(bundle.checkpoint)[1][1:]]
+    if names != [key.name for key in keys] or len({key.id for key in keys}) != len(keys):
+        raise BadNoteError("signatures that nobody can check")
+    if missing := given - {str(key) for key in keys}:
+        raise BadNoteError(f"not cosigned by {', '.join(sorted(missing))}")
+    found = []
+    for key in keys:
+        seconds = cosigned_at(bundle.checkpoint, key)
+        if seconds is None:
+            raise BadNoteError(f"no cosignature of {key.name} under its key")
+        at = datetime.fromtimestamp(seconds, UTC)
+        found.append(Cosigned(str(key), at, is_key_given=str(key) in given))
+    return tuple(found)
+
+
 class _Reader:
     """A bundle whose checkpoint was checked (step 2)."""
 
@@ -137,8 +182,6 @@ class _Reader:
         if log_key is not None and log_key.strip() != bundle.log_key:
             raise BadNoteError(f"the key is {bundle.log_key}, not {log_key.strip()}")
         self.checkpoint = open_checkpoint(bundle.checkpoint, key)
-        if len(split_note(bundle.checkpoint)[1]) != 1:
-            raise BadNoteError("signatures that nobody can check")
         x = base64.urlsafe_b64encode(key.public).rstrip(b"=").decode()
         self._jwk = {"kty": "OKP", "crv": "Ed25519", "x": x}
 

@@ -14,6 +14,7 @@ from clearing.log import service
 from clearing.log.tiles import LEVEL_MAX
 from databank.kit.app import UowDep, get_context
 from schemas.seal import LOG_PATH
+from schemas.witness import WitnessList
 
 router: Final = APIRouter(prefix=LOG_PATH, tags=["log"])
 INDEX_MAX: Final = 2**63 - 1
@@ -32,6 +33,18 @@ def get_key(clearing: ClearingDep) -> str:
 def get_checkpoint(request: Request, uow: UowDep, clearing: ClearingDep) -> str:
     """The signed size and root of the log, as it now stands."""
     return clearing.log.publish(uow, now=get_context(request).clock())
+
+
+@router.get("/checkpoint/witnessed", response_class=PlainTextResponse)
+def get_witnessed_checkpoint(uow: UowDep, clearing: ClearingDep) -> str:
+    """The newest checkpoint that enough witnesses have cosigned, with their signatures."""
+    return service.witnessed(uow, clearing.log.quorum.needed)
+
+
+@router.get("/witnesses", response_model_exclude_none=True)
+def get_witnesses(clearing: ClearingDep) -> WitnessList:
+    """Who witnesses the log, and what each has cosigned last."""
+    return clearing.witnesses.list()
 
 
 @router.get("/tile/entries/{name:path}", response_class=Response)

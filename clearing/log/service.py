@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from clearing.log import store
+from clearing.log.quorum import Quorum
 from clearing.log.tiles import LEVEL_BITS, Tile
 from databank.kit.clock import Clock, IdMaker
 from databank.kit.db import Database, UnitOfWork
@@ -41,8 +42,17 @@ class LogBrokenError(ProblemError):
 class Log:
     """One clearing service's log."""
 
-    def __init__(self, key: SigningKey, *, origin: str, memory: Path, make_nonce: IdMaker) -> None:
+    def __init__(
+        self,
+        key: SigningKey,
+        *,
+        origin: str,
+        memory: Path,
+        make_nonce: IdMaker,
+        quorum: Quorum | None = None,
+    ) -> None:
         self.signing_key = key
+        self.quorum = quorum or Quorum(0)
         self.make_nonce = make_nonce
         self.key = NoteKey.of(origin, key.public)
         self._memory = memory
@@ -93,8 +103,10 @@ class Log:
 
         Raises:
             LogBrokenError: The log does not continue what was signed.
+            NotWitnessedError: Too few witnesses know what was signed.
         """
         self.check()
+        self.quorum.check()
         first = store.take_indices(uow, len(makers))
         if self._signed is not None and first < self._signed.size:
             self._stop(f"leaf {first} was signed before")
@@ -139,8 +151,25 @@ class Log:
             if head != self._signed:
                 self._remember(note)  # before anybody sees it
                 self._signed = head
+                self.quorum.signed(size)
             store.put_checkpoint(uow, size, note, signed_at=now)
             return note
+
+    def compare_with(self, uow: UnitOfWork, seen: Checkpoint, *, witness: str) -> None:
+        """Stop the log if its tree does not begin with a checkpoint that a witness shows.
+
+        Raises:
+            LogBrokenError: It does not.
+        """
+        with self._lock:
+            size = store.size_of(uow)
+            if size < seen.size:
+                self._stop(f"{witness} has seen {seen.size} leaves, here are {size}")
+            else:
+                store.fill_tiles(uow, size)
+                if frontier_of(seen.size, store.node_reader(uow)).root != seen.root:
+                    self._stop(f"{witness} has seen another root over {seen.size} leaves")
+        self.check()
 
     def check(self) -> None:
         """Raise if the log has stopped.
@@ -210,6 +239,21 @@ def proof_of(uow: UnitOfWork, index: int, key: NoteKey, note: str) -> list[bytes
     if index >= size:
         raise _not_in_log(size)
     return prove_inclusion(index, size, path_reader(uow))
+
+
+def witnessed(uow: UnitOfWork, quorum: int) -> str:
+    """Return the newest checkpoint that enough witnesses have cosigned, with their signatures.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    found = store.witnessed(uow, quorum)
+    if found is None:
+        raise NotFoundError(
+            ko="증인이 서명한 체크포인트가 아직 없습니다.",
+            en="No checkpoint has been cosigned by enough witnesses yet.",
+        )
+    return found.text
 
 
 def consistency(uow: UnitOfWork, old: int, new: int) -> list[bytes]:

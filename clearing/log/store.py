@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,10 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from clearing.log.tiles import LEVEL_BITS, WIDTH
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime
 from schemas.merkle import leaf_hash, node_hash
+from schemas.note import SIGNATURES_MAX
 
 HEAD: Final = 1  # the only row of its table
+WITNESSES_MAX: Final = SIGNATURES_MAX - 1  # one of a note's signatures is the log's
 
 
 class LogHeadRow(SQLModel, table=True):
@@ -50,6 +53,32 @@ class CheckpointRow(SQLModel, table=True):
     size: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     note: str = Field(sa_column=Column(Text, nullable=False))
     signed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+class CosignatureRow(SQLModel, table=True):
+    """A witness's signature line under a checkpoint, and the key that it verifies under."""
+
+    __tablename__ = "clearing_cosignature"
+    size: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    witness: str = Field(primary_key=True)
+    vkey: str
+    line: str = Field(sa_column=Column(Text, nullable=False))
+    cosigned_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """A checkpoint with the keys and signature lines of the witnesses that cosigned it."""
+
+    size: int
+    note: str
+    keys: tuple[str, ...]
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The note with all its signatures."""
+        return self.note + "".join(self.lines)
 
 
 def _table(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the table's type
@@ -152,3 +181,52 @@ def put_checkpoint(uow: UnitOfWork, size: int, note: str, *, signed_at: datetime
     dialect = postgresql if uow.is_postgres else sqlite
     statement = dialect.insert(_table(CheckpointRow)).on_conflict_do_nothing()
     uow.run(statement, size=size, note=note, signed_at=signed_at)
+
+
+def put_cosignature(
+    uow: UnitOfWork, size: int, witness: str, *, key: str, line: str, at: datetime
+) -> None:
+    """Store a witness's cosignature; the first for a size stays."""
+    _COSIGN.run(uow, size=size, witness=witness, vkey=key, line=line, cosigned_at=at)
+
+
+def cosigned_last(uow: UnitOfWork, witness: str) -> tuple[int, str, datetime] | None:
+    """Return size, key and time of the largest checkpoint that a witness has cosigned."""
+    row = uow.run(_COSIGNED_LAST, by=witness).mappings().one_or_none()
+    return None if row is None else (row["size"], row["vkey"], row["cosigned_at"])
+
+
+def witnessed(uow: UnitOfWork, quorum: int) -> Cosigned | None:
+    """Return the largest checkpoint that ``quorum`` witnesses, but at least one, have cosigned."""
+    size = uow.run(_WITNESSED, quorum=max(quorum, 1)).scalar_one_or_none()
+    return None if size is None else cosigned(uow, size)
+
+
+def cosigned(uow: UnitOfWork, size: int) -> Cosigned:
+    """Return the checkpoint of a size that was signed, with what witnesses added."""
+    table = _table(CosignatureRow)
+    note = uow.run(select(_table(CheckpointRow).c.note).where(_table(CheckpointRow).c.size == size))
+    query = select(table.c.vkey, table.c.line).where(table.c.size == size).order_by(table.c.witness)
+    rows = uow.run(query.limit(WITNESSES_MAX)).mappings().all()
+    return Cosigned(
+        size,
+        str(note.scalar_one()),
+        keys=tuple(str(row["vkey"]) for row in rows),
+        lines=tuple(str(row["line"]) for row in rows),
+    )
+
+
+_COSIGN: Final = InsertNew(CosignatureRow)
+_COSIGNED_LAST: Final = (
+    select(*(getattr(_table(CosignatureRow).c, name) for name in ("size", "vkey", "cosigned_at")))
+    .where(_table(CosignatureRow).c.witness == bind("by"))
+    .order_by(_table(CosignatureRow).c.size.desc())
+    .limit(1)
+)
+_WITNESSED: Final = (
+    select(_table(CosignatureRow).c.size)
+    .group_by(_table(CosignatureRow).c.size)
+    .having(func.count() >= bind("quorum"))
+    .order_by(_table(CosignatureRow).c.size.desc())
+    .limit(1)
+)

@@ -120,6 +120,7 @@ def build(surface: Surface) -> typer.Typer:
         publishing,
         serving,
         telling,
+        witnessing,
     )
 
     say = surface.say
@@ -146,6 +147,7 @@ def build(surface: Surface) -> typer.Typer:
         account,
         billing,
         proving,
+        witnessing,
         operating,
         telling,
     ):

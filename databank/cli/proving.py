@@ -10,7 +10,7 @@ import typer
 
 from databank.cli.surface import Surface, surface_of
 from schemas.problem import ProblemError
-from schemas.wire import Text
+from schemas.wire import Text, format_time
 
 if TYPE_CHECKING:
     from clearing.bundle.verify import Proven
@@ -74,13 +74,19 @@ def verify(
         str | None,
         typer.Option(help="명세서 PDF의 QR 내용 (what the QR code on the statement says)"),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="서명했어야 하는 증인의 열쇠, 여러 번 (key of a witness that has to have signed)"
+        ),
+    ] = None,
 ) -> None:
     """Check a bundle: no service, no network, no database."""
     from clearing.bundle.verify import BadBundleError, verify_bundle
 
     surface = surface_of(context)
     try:
-        proven = verify_bundle(file.read_bytes(), log_key=key)
+        proven = verify_bundle(file.read_bytes(), log_key=key, witness_keys=witness or ())
     except BadBundleError as error:
         raise NotProvenError(ko=error.text.ko, en=error.text.en) from None
     if paper is not None:
@@ -129,6 +135,14 @@ def _as_json(proven: Proven) -> dict[str, object]:
         "is_key_given": proven.is_key_given,
         "log_size": proven.checkpoint.size,
         "log_root": proven.checkpoint.root.hex(),
+        "witnesses": [
+            {
+                "key": each.key,
+                "cosigned_at": format_time(each.at),
+                "is_key_given": each.is_key_given,
+            }
+            for each in proven.witnesses
+        ],
         "batches_count": proven.batches_count,
         "records_count": proven.records_count,
     }
@@ -153,6 +167,15 @@ def _told(proven: Proven, surface: Surface) -> str:
             f"청산 기록 {proven.checkpoint.size:,}개의 체크포인트에 들어 있습니다.",
             f"All of it is in the log under its checkpoint of {proven.checkpoint.size:,} leaves.",
         ),
+    ]
+    lines += [
+        say(
+            f"증인이 {surface.time(each.at)}에 함께 서명함"
+            f"{'' if each.is_key_given else ' (열쇠를 확인하세요, --witness)'}: {each.key}",
+            f"Cosigned by a witness at {surface.time(each.at)}"
+            f"{'' if each.is_key_given else ' (compare its key, --witness)'}: {each.key}",
+        )
+        for each in proven.witnesses
     ]
     if not proven.is_key_given:
         lines.append(

@@ -22,6 +22,7 @@ from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView, NegotiationView
 from schemas.proposal import Proposal
+from schemas.witness import WitnessView
 
 if TYPE_CHECKING:
     from databank.client.answer import Answer
@@ -248,6 +249,10 @@ class Session:
 
     def _file(self, path: str, params: dict[str, str]) -> bytes:
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
+
+    def witness(self) -> WitnessView:
+        """Return what our connector has seen of clearing's log."""
+        return WitnessView.model_validate(self.management.get("/management/witness"))
 
     def _prepare(self, sql: str, *, auto_agree: bool) -> tuple[Plan, dict[Ref, Dataset]]:
         from databank.client.answer import check_plan  # noqa: PLC0415 - DuckDB loads slowly

@@ -220,11 +220,11 @@ class Bank:
 
 
 @contextmanager
-def open_bank(folder: Path, database_url: str, *, port: int = 0) -> Iterator[Bank]:
+def open_bank(folder: Path, database_url: str, *, port: int = 0, **settings: Any) -> Iterator[Bank]:
     """Run a clearing service whose registry is a dictionary."""
     clock = FrozenClock()
     registry: dict[ParticipantId, Participant] = {}
-    make = _maker(folder, database_url, clock, registry)
+    make = _maker(folder, database_url, clock, registry, settings)
     with serve(make, port=port) as url, httpx.Client(timeout=30) as http:
         yield Bank(url, clock, http, registry)
 
@@ -234,6 +234,7 @@ def _maker(
     database_url: str,
     clock: FrozenClock,
     registry: dict[ParticipantId, Participant],
+    further: dict[str, Any] | None = None,
 ) -> Callable[[int], Any]:
     def make(port: int) -> Any:
         settings = ClearingSettings(
@@ -244,6 +245,7 @@ def _maker(
             broker_url=BROKER_URL,
             registry_max_age_seconds=0,
             officers={name: key.public.jwk["x"] for name, key in OFFICERS.items()},
+            **(further or {}),
         )
         return create_app(settings, clock=clock, lookup=registry.get)
 

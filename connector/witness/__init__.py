@@ -1,0 +1,1 @@
+"""Being a witness of clearing's log: what we have seen of it, and cosigning what continues that."""
