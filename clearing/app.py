@@ -13,15 +13,19 @@ from fastapi import FastAPI
 
 import clearing.agreements.routes
 import clearing.attestation.routes
+import clearing.bank.routes
+import clearing.billing.routes
 import clearing.bundle.routes
 import clearing.closing.routes
 import clearing.credit.routes
 import clearing.documents.routes
 import clearing.grants.routes
+import clearing.invoices.routes
 import clearing.ledger.routes
 import clearing.log.routes
 import clearing.metering.routes
 import clearing.notices
+import clearing.payout.routes
 import clearing.settlement.routes
 from clearing.context import Clearing
 from clearing.log.quorum import Quorum
@@ -110,6 +114,8 @@ def create_app(
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
         silence=timedelta(hours=settings.silence_hours),
+        invoice_issuing=settings.invoice_issuing,
+        officers=settings.officers,
     )
     _add_routes(app)
     return app
@@ -166,6 +172,10 @@ def _add_routes(app: FastAPI) -> None:
         clearing.settlement.routes,
         clearing.closing.routes,
         clearing.documents.routes,
+        clearing.billing.routes,
+        clearing.invoices.routes,
+        clearing.payout.routes,
+        clearing.bank.routes,
         clearing.notices,
     ):
         app.include_router(module.router)

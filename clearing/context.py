@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -12,6 +13,7 @@ from clearing.log.service import Log
 from clearing.log.witnessing import Witnesses
 from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
+from schemas.invoice import Issuing
 from schemas.issuer import Issuer
 
 
@@ -27,6 +29,8 @@ class Clearing:
     grant_life: timedelta
     issuer: Issuer
     silence: timedelta
+    invoice_issuing: Issuing
+    officers: Mapping[str, str]  # name and public key of who may approve payouts
 
 
 def get_clearing(request: Request) -> Clearing:

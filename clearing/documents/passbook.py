@@ -18,6 +18,7 @@ KINDS: Final = {
     "settle": ("미수금 정리", "arrears paid"),
     "usage": ("이용료", "usage"),
     "reversal": ("취소", "reversal"),
+    "payout": ("송금", "payout"),
 }
 INCOME_KINDS: Final = {"usage": ("매출", "sale")}
 ACCOUNTS: Final = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -10,9 +11,15 @@ from connector.identity.rotation import rotate
 from connector.management import agreements as agreeing
 from connector.management import joining, transfers
 from connector.management import negotiations as negotiating
-from connector.management.bank import ask_clearing, ask_clearing_for_bytes, check_period
+from connector.management.bank import (
+    ask_clearing,
+    ask_clearing_for_bytes,
+    check_period,
+    tell_clearing,
+)
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
+from schemas.billing import BillingProfile
 from schemas.bundle import BUNDLE_TYPE, Bundle
 from schemas.ids import AgreementId, ProcessId
 from schemas.management import (
@@ -216,3 +223,30 @@ def passbook_file(form: PassbookForm, runtime: RuntimeDep, period: str | None = 
     params = {} if period is None else {"period": period}
     content = ask_clearing_for_bytes(runtime, f"/passbook/{form}", params)
     return Response(content, media_type=PASSBOOK_TYPES[form])
+
+
+@router.get("/billing-profile")
+def billing_profile(runtime: RuntimeDep) -> Shown:
+    """Return what invoices and payouts know of us (`schemas.billing.StoredProfile`)."""
+    return ask_clearing(runtime, "/billing-profile", {})
+
+
+@router.post("/billing-profile")
+def put_billing_profile(profile: BillingProfile, runtime: RuntimeDep) -> Shown:
+    """Tell what invoices and payouts need of us (`schemas.billing.StoredProfile`)."""
+    return tell_clearing(runtime, "/billing-profile", profile.to_json())
+
+
+@router.get("/invoices/{period}")
+def invoices(period: str, runtime: RuntimeDep) -> Shown:
+    """Return our invoice drafts of a period (`schemas.invoice.InvoiceList`)."""
+    check_period(period)
+    return ask_clearing(runtime, f"/invoices/{period}", {})
+
+
+@router.get("/invoices/{period}/{invoice_id}/ubl")
+def invoice_ubl(period: str, invoice_id: str, runtime: RuntimeDep) -> Response:
+    """Return one of our invoices as UBL 2.1."""
+    check_period(period)
+    path = f"/invoices/{period}/{quote(invoice_id, safe='')}/ubl"
+    return Response(ask_clearing_for_bytes(runtime, path, {}), media_type="application/xml")

@@ -18,6 +18,7 @@ _KINDS = {
     "settle": ("미수금 정리", "arrears paid"),
     "usage": ("이용료", "usage"),
     "reversal": ("취소", "reversal"),
+    "payout": ("송금", "payout"),
 }
 _INCOME_KINDS = {"usage": ("매출", "sale")}
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from databank.cli import paying
+from databank.cli.billing import operator_billing
 from databank.cli.closing import check_period, close
 from databank.cli.operator_api import (
     DataDir,
@@ -52,6 +54,11 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
             reverse_deposit,
             say("잘못 적은 입금을 취소합니다", "Take back a deposit booked by mistake"),
         ),
+        (
+            "billing",
+            operator_billing,
+            say("청구 정보를 보거나 바꿉니다", "Billing data of anybody"),
+        ),
         ("close", close, say("한 달을 마감합니다", "Close a month")),
         ("credit", credit, say("외상 한도를 정하거나 모두 봅니다", "Allow credit, or list it")),
         ("statements", statements, say("명세서를 냅니다", "Issue a month's statements")),
@@ -59,6 +66,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     ]
     for name, command, help_ in commands:
         group.command(name, help=help_)(command)
+    paying.register(group, say)
     app.add_typer(group, name="operator")
 
 
@@ -179,7 +187,9 @@ def credit(
             "databank operator credit garam 1000000",
         )
     if who is not None and won is not None:
-        wish = CreditRequest(participant_id=_find(where, who).id, limit_won=won, term_days=days)
+        wish = CreditRequest(
+            participant_id=find_participant(where, who).id, limit_won=won, term_days=days
+        )
         with open_service(where, "clearing") as clearing:
             view = CreditView.model_validate(clearing.post("/admin/credits", wish.to_json()))
         heads = (say("외상", "credit"), say("값", "value"))

@@ -112,6 +112,7 @@ def build(surface: Surface) -> typer.Typer:
     """Return the application with its help in the surface's language."""
     from databank.cli import (
         account,
+        billing,
         buying,
         comparing,
         deciding,
@@ -150,6 +151,7 @@ def build(surface: Surface) -> typer.Typer:
         comparing,
         negotiating,
         account,
+        billing,
         proving,
         witnessing,
         operating,

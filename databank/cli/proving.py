@@ -70,15 +70,15 @@ def verify(
         str | None,
         typer.Option(help="운영기관이 알린 청산 기록 열쇠 (the log's key, from the operator)"),
     ] = None,
+    paper: Annotated[
+        str | None,
+        typer.Option(help="명세서 PDF의 QR 내용 (what the QR code on the statement says)"),
+    ] = None,
     witness: Annotated[
         list[str] | None,
         typer.Option(
             help="서명했어야 하는 증인의 열쇠, 여러 번 (key of a witness that has to have signed)"
         ),
-    ] = None,
-    paper: Annotated[
-        str | None,
-        typer.Option(help="명세서 PDF의 QR 내용 (what the QR code on the statement says)"),
     ] = None,
 ) -> None:
     """Check a bundle: no service, no network, no database."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from urllib.parse import quote
 
 import httpx
 
@@ -305,6 +306,10 @@ class Session:
     def passbook_file(self, form: Literal["csv", "pdf"], *, period: str | None = None) -> bytes:
         """Return our 통장 as a file, all of it or one month."""
         return self._file(f"/management/passbook/{form}", {"period": period} if period else {})
+
+    def invoice_ubl(self, period: str, invoice_id: str) -> bytes:
+        """Return one of our invoices as UBL 2.1."""
+        return self._file(f"/management/invoices/{period}/{quote(invoice_id, safe='')}/ubl", {})
 
     def _file(self, path: str, params: dict[str, str]) -> bytes:
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
