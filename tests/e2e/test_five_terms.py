@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +41,8 @@ TERMS: Final[dict[str, tuple[str, ...]]] = {
     "later": ("from=2099-01-01",),
     "noisy": NOISE,
 }
+CUT_BUDGET: Final = 40
+CUT: Final = (*(t for t in NOISE if "budget" not in t), f"epsilon-budget={CUT_BUDGET}")
 # what may be done first, what breaks the term, the code, and words of the reason
 BREAKS: Final[dict[str, tuple[tuple[str, ...], str | None, str, str]]] = {
     "only_query": ((), None, "mode_not_allowed", "내려받는 것을 허용하지 않습니다"),
@@ -83,10 +87,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             ok(running, who, "join", "--brn", brn_of(who), "--name", who, "--handle", who)
         texts = ("--title", "전력", "--title-en", "power", "--description", "시험")
         kind = ("--domain", "process", "--industry", "steel-aluminium", "--price", "free")
-        for name, terms in TERMS.items():
+        for name, terms in {**TERMS, "noisy_cut": CUT}.items():
             options = [word for term in terms for word in ("--term", term)]
             ok(running, SUPPLIER, "publish", str(file), "--name", name, *texts, *kind, *options)
-        for name in TERMS:
+        for name in (*TERMS, "noisy_cut"):
             _agree(running, name)
         yield running
 
@@ -133,6 +137,32 @@ def test_a_broken_term_is_refused_and_both_sides_read_why(
         assert denied in told
         records.append(told)
     assert records[0] == records[1]  # both read the same records
+
+
+def test_a_power_cut_in_the_middle_of_answers_takes_nothing_back(town: Town) -> None:
+    """Whatever was answered was spent before: after kill -9 it has the same answer, for nothing."""
+    ref = f"{SUPPLIER}.noisy_cut"
+    told: dict[str, list[dict[str, Any]]] = {}
+
+    def ask(number: int) -> str:
+        sql = f"SELECT count(*) AS n FROM {ref} WHERE region = '서울{number}'"
+        told[sql] = ok(town, BUYER, "sql", ref, sql)["rows"]
+        return sql
+
+    first = ask(0)
+    cut = threading.Timer(0.5, town[SUPPLIER].kill)
+    cut.start()
+    with suppress(AssertionError):  # refused by nobody: the supplier is gone
+        for number in range(1, CUT_BUDGET + 1):
+            ask(number)
+    cut.join()
+    town[SUPPLIER].restart()
+    asked = [sql for sql in told if told[sql]]
+    assert first in asked
+    for sql in asked:
+        assert ok(town, BUYER, "sql", ref, sql)["rows"] == told[sql]
+    spent = [one for one in ok(town, SUPPLIER, "decisions", ref) if "ε=1을" in one["reason"]["ko"]]
+    assert len(asked) <= len(spent) <= CUT_BUDGET
 
 
 def test_decisions_can_be_read_when_the_agreement_is_over(town: Town) -> None:
