@@ -92,6 +92,7 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
             )
         file_name = f"{facts['data_sha256']}.arrow"
         make_durable(partial, runtime.data_folder / file_name)
+        runtime.copies.give()
     finally:
         partial.unlink(missing_ok=True)
     licensed = Licensed(whole.dataset.model_copy(update=facts), file_name)

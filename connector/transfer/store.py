@@ -37,6 +37,7 @@ class TransferRow(SQLModel, table=True):
     reason: str | None
     reason_code: str | None = None
     suspended_by: str | None
+    has_resumed: bool = False
 
 
 def _values(process: TransferProcess) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def _values(process: TransferProcess) -> dict[str, Any]:
         "data_address_json": None if address is None else json.dumps(address),
         "reason": process.reason,
         "reason_code": process.reason_code,
-        "suspended_by": process.suspended_by,
+        "suspended_by": " ".join(sorted(process.suspended_by)) or None,
+        "has_resumed": process.has_resumed,
     }
 
 
@@ -75,7 +77,8 @@ def _from_row(row: TransferRow | Row[Any]) -> TransferProcess:
         data_address=None if row.data_address_json is None else json.loads(row.data_address_json),
         reason=row.reason,
         reason_code=row.reason_code,
-        suspended_by=None if row.suspended_by is None else Side(row.suspended_by),
+        suspended_by=frozenset(Side(side) for side in (row.suspended_by or "").split()),
+        has_resumed=row.has_resumed,
     )
 
 

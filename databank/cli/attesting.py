@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from databank.cli.operating import DataDir, Var, Where, Who, find_participant, open_service
+from databank.cli.operator_api import DataDir, Var, Where, Who, find_participant, open_service
 from databank.cli.surface import surface_of
 
 

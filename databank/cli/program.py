@@ -112,8 +112,11 @@ def build(surface: Surface) -> typer.Typer:
     """Return the application with its help in the surface's language."""
     from databank.cli import (
         account,
+        billing,
         buying,
+        comparing,
         deciding,
+        limiting,
         negotiating,
         operating,
         proving,
@@ -144,8 +147,11 @@ def build(surface: Surface) -> typer.Typer:
         publishing,
         buying,
         deciding,
+        limiting,
+        comparing,
         negotiating,
         account,
+        billing,
         proving,
         witnessing,
         operating,

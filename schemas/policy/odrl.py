@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from schemas.policy.model import PROFILE, Terms, UnknownTermError
 from schemas.policy.relation import Bound, Mask, RowCondition
 from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price_form import component_of, parts_of
 from schemas.wire import format_time, parse_time
 
 PRICE_PREFIX: Final = "urn:idb:price:1:"
@@ -171,17 +172,32 @@ def to_policy(terms: Terms, plan: PricePlan) -> dict[str, Any]:
         policy["prohibition"] = [{"action": action} for action in prohibited]
     obligations = []
     if plan.components:
-        price = [
-            _atom(f"{PRICE_PREFIX}{component.kind.value}", "eq", str(component.amount_micro))
-            for component in plan.components
-        ]
-        obligations.append({"action": "compensate", "constraint": price})
+        obligations.append({"action": "compensate", "constraint": _price_atoms(plan)})
     if terms.deletion_days is not None:
         within = _atom(_DURATION.operand.value, "lteq", _DURATION.write(terms.deletion_days))
         obligations.append({"action": "delete", "constraint": [within]})
     if obligations:
         policy["obligation"] = obligations
     return policy
+
+
+_LIMITS: Final = {  # of a month: the field of PricePlan by operand and operator
+    (f"{PRICE_PREFIX}month", "gteq"): "monthly_minimum_micro",
+    (f"{PRICE_PREFIX}month", "lteq"): "monthly_cap_micro",
+}
+
+
+def _price_atoms(plan: PricePlan) -> list[dict[str, Any]]:
+    """Write a plain amount as a text, one with more to it as the list of its parts."""
+    atoms = []
+    for component in plan.components:
+        parts = parts_of(component, str)
+        right = parts[0] if len(parts) == 1 else parts
+        atoms.append(_atom(f"{PRICE_PREFIX}{component.kind.value}", "eq", right))
+    for (operand, operator), name in _LIMITS.items():
+        if (amount := getattr(plan, name)) is not None:
+            atoms.append(_atom(operand, operator, str(amount)))
+    return atoms
 
 
 _POLICY_FIELDS: Final = frozenset(
@@ -281,8 +297,9 @@ def _read_obligations(obligation: object) -> tuple[PricePlan, int | None]:
         if not isinstance(atoms, list) or not atoms:
             raise UnknownTermError(f"{action} needs constraints")
         found[action] = atoms
-    plan = PricePlan(components=tuple(map(_read_component, found.get("compensate", []))))
-    return plan, _read_deletion(found["delete"]) if "delete" in found else None
+    return _read_plan(found.get("compensate", [])), _read_deletion(
+        found["delete"]
+    ) if "delete" in found else None
 
 
 def _read_deletion(atoms: list[Any]) -> int:
@@ -292,10 +309,34 @@ def _read_deletion(atoms: list[Any]) -> int:
     return int(_DURATION.read(right))
 
 
-def _read_component(atom: object) -> PriceComponent:
-    left, operator, right = _read_atom(atom)
+def _read_plan(atoms: list[Any]) -> PricePlan:
+    components: list[PriceComponent] = []
+    limits: dict[str, str] = {}
+    for atom in atoms:
+        left, operator, right = _read_atom(atom)
+        name = _LIMITS.get((left, operator))
+        if name is None:
+            components.append(_read_component(left, operator, right))
+        elif name in limits:
+            raise UnknownTermError(f"{name} stands twice")
+        else:
+            limits[name] = _amount(right)
+    return PricePlan.model_validate({"components": components, **limits})
+
+
+def _read_component(left: str, operator: str, right: object) -> PriceComponent:
     if operator != "eq" or not left.startswith(PRICE_PREFIX):
         raise UnknownTermError(f"price outside the profile: {left!r}")
+    kind = PriceKind(left.removeprefix(PRICE_PREFIX))
+    if isinstance(right, list):
+        parts = _texts(right)
+        if len(parts) == 1:
+            raise UnknownTermError(f"a list of one part: {right!r}")
+        return component_of(kind, parts, _amount)
+    return component_of(kind, [_amount(right)], _amount)
+
+
+def _amount(right: object) -> str:
     if not isinstance(right, str):
         raise UnknownTermError("a price is a whole number in a text")
-    return PriceComponent(kind=PriceKind(left.removeprefix(PRICE_PREFIX)), amount_micro=right)
+    return right

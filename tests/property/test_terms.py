@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from schemas.ids import COLUMN_NAME, ParticipantId
-from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price import PricePlan
 from schemas.terms import (
     Bound,
     Mask,
@@ -27,6 +27,7 @@ from schemas.terms import (
     title_of,
     to_policy,
 )
+from tests.support.plans import plans as plans_of
 
 TIMES = st.datetimes(
     min_value=datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
@@ -110,15 +111,7 @@ TERMS = st.builds(
     DERIVED,
     st.just({}) | STATISTICS | PRIVATE,
 )
-PLANS = st.builds(
-    PricePlan,
-    components=st.lists(
-        st.builds(
-            PriceComponent, kind=st.sampled_from(PriceKind), amount_micro=st.integers(1, 10**15)
-        ),
-        max_size=3,
-    ).map(tuple),
-)
+PLANS = plans_of(st.integers(1, 10**15), st.integers(1, 10**12), components_max=3)
 
 
 @given(TERMS, PLANS)
