@@ -1,6 +1,7 @@
 """All tables of this service, imported so that alembic sees them."""
 
 from connector.agreement import store as agreement_store
+from connector.dataplane import store as dataplane_store
 from connector.dsp import store as dsp_store
 from connector.identity import store as identity_store
 from connector.metering import store as metering_store
@@ -19,6 +20,7 @@ from databank.kit import store as kit_store
 
 __all__ = [
     "agreement_store",
+    "dataplane_store",
     "dsp_store",
     "identity_store",
     "kit_store",

@@ -13,6 +13,7 @@ from connector.metering import store as meter
 from connector.policy import store as decisions
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep, UowDep
+from schemas.dataset import Dataset
 from schemas.ids import AgreementId
 from schemas.management import QueryRequest, Quote
 from schemas.spending import TOTAL_MAX_HEADER, TotalMax
@@ -88,11 +89,19 @@ def data(
     return _passed_on(client.spend(runtime, agreement_id, act_id, total_max_micro, send))
 
 
+@router.get("/agreements/{agreement_id}/dataset")
+def show_dataset(agreement_id: AgreementId, runtime: RuntimeDep) -> Dataset:
+    """Return what we bought: the licensed relation as the supplier told it first."""
+    return client.agreed_dataset(runtime, agreement_id)
+
+
 @router.get("/agreements/{agreement_id}/decisions")
 def list_decisions(agreement_id: AgreementId, runtime: RuntimeDep) -> DecisionList:
     """Return the policy decisions: our own as supplier, the supplier's as buyer."""
     agreement = client.agreement_of(runtime, agreement_id)
     if not client.is_supplier(agreement):
+        if agreement.is_over(runtime.clock()):
+            return DecisionList.model_validate(client.past_decisions(runtime, agreement))
         answer: dict[str, Any] = client.ask(runtime, agreement_id, "GET", "/decisions")
         return DecisionList.model_validate(answer)
     with runtime.database.unit_of_work() as uow:

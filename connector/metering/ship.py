@@ -132,7 +132,7 @@ class Shipper:
                 continue
             if not has_shipped:
                 self._source.news.wait(seen, BACKOFF_SECONDS_MAX)
-                self._stop.wait(GATHER_SECONDS)  # acts come in bursts: gather them
+            self._stop.wait(GATHER_SECONDS)  # acts come in bursts: gather them
 
     def ship_once(self) -> bool:
         """Ship the sealed batch, or seal and ship the next; False if there is none.

@@ -169,28 +169,35 @@ _ADVANCE: Final = (
 
 def stream(uow: UnitOfWork) -> Stream:
     """Return where the stream stands; it is locked until the transaction ends."""
+    kept: Stream | None = uow.kept.get(_STREAM)
+    if kept is not None:
+        return kept
     row = uow.run(_STREAM).mappings().one_or_none()
     if row is None:
-        first = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
-        uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(first))
-        return first
-    return Stream(
-        epoch=row["epoch"],
-        next_seq=row["next_seq"],
-        acked_seq=row["acked_seq"],
-        last_body_sha256=row["last_body_sha256"],
-        sealed_seq=row["sealed_seq"],
-    )
+        found = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
+        uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(found))
+    else:
+        found = Stream(
+            epoch=row["epoch"],
+            next_seq=row["next_seq"],
+            acked_seq=row["acked_seq"],
+            last_body_sha256=row["last_body_sha256"],
+            sealed_seq=row["sealed_seq"],
+        )
+    uow.kept[_STREAM] = found
+    return found
 
 
 def seal(uow: UnitOfWork, last_seq: int) -> None:
     """Fix where the next batch ends, so that it is the same bytes however often it is sent."""
     uow.run(_SEAL, seq=last_seq)
+    uow.kept.pop(_STREAM, None)
 
 
 def acknowledge(uow: UnitOfWork, last_seq: int, body_sha256: str) -> None:
     """Move the watermark; nothing is under way after it."""
     uow.run(_ACKNOWLEDGE, seq=last_seq, body=body_sha256)
+    uow.kept.pop(_STREAM, None)
 
 
 _APPEND: Final = insert(UsageRow)
@@ -200,6 +207,7 @@ def append(uow: UnitOfWork, stored: Stored) -> None:
     """Append a record, whose ``seq`` must be the one that is due."""
     record = stored.record
     is_due = uow.run(_ADVANCE, seq=record.seq).rowcount == 1
+    uow.kept.pop(_STREAM, None)
     assert is_due
     uow.run(
         _APPEND,
@@ -284,8 +292,12 @@ def total(uow: UnitOfWork, agreement_id: AgreementId, *, by_month: bool = False)
 
     ``by_month``: also in each month, which is kept where the plan counts by the month.
     """
+    key = (_TOTAL, agreement_id, by_month)
+    kept: Total | None = uow.kept.get(key)
+    if kept is not None:
+        return kept
     row = uow.run(_TOTAL, agreement=agreement_id).mappings().one_or_none()
-    if row is None:
+    if row is None:  # nothing is locked: another transaction may add it
         return Total()
     months = uow.run(_MONTHS, agreement=agreement_id).mappings() if by_month else ()
     usage = Usage(
@@ -298,11 +310,15 @@ def total(uow: UnitOfWork, agreement_id: AgreementId, *, by_month: bool = False)
             Run(m["month"], m["acts"], m["queries"], m["rows"], m["bytes"]) for m in months
         ),
     )
-    return Total(usage, row["last_month"])
+    found = Total(usage, row["last_month"])
+    uow.kept[key] = found
+    return found
 
 
 def put_total(uow: UnitOfWork, agreement_id: AgreementId, total: Total) -> None:
     """Store what an agreement has used."""
+    for by_month in (False, True):
+        uow.kept.pop((_TOTAL, agreement_id, by_month), None)
     values = {**asdict(total.usage), "last_month": total.last_month}
     del values["by_month"]
     if uow.run(_CHANGE_TOTAL, agreement=agreement_id, **values).rowcount == 0:

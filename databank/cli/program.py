@@ -112,8 +112,10 @@ def build(surface: Surface) -> typer.Typer:
     """Return the application with its help in the surface's language."""
     from databank.cli import (
         account,
+        billing,
         buying,
         comparing,
+        deciding,
         limiting,
         negotiating,
         operating,
@@ -144,10 +146,12 @@ def build(surface: Surface) -> typer.Typer:
         serving,
         publishing,
         buying,
+        deciding,
         limiting,
         comparing,
         negotiating,
         account,
+        billing,
         proving,
         witnessing,
         operating,

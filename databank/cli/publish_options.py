@@ -30,9 +30,12 @@ TermTexts = Annotated[
     typer.Option(
         "--term",
         help="조건 하나: columns=열,열  mask=열:hash,열:round:10  where='열=값 and 열>=값'  rows=  "
-        "queries=  bytes=  days=  until=  recipients=  purposes=  redistribution=no  "
+        "queries=  bytes=  days=  from=  until=  recipients=  "
+        "recipient-groups=  recipient-claims=이름=값  purposes=  redistribution=no  "
         "derivation=no  royalty=%  delete-days=  modes=query,read  통계만: statistics-of=열  "
-        "groups=열,열  entities=  dominance=%  remainder=% (one term, repeatable)",
+        "groups=열,열  entities=  dominance=%  remainder=%  잡음 통계: statistics-of=열  "
+        "epsilon=0.5  epsilon-budget=5  epsilon-agreement=  bounds=열:0:1000  entity-rows=  "
+        "entity-cells=  (one term, repeatable)",
     ),
 ]
 ApprovalKind = Annotated[

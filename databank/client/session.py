@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from urllib.parse import quote
 
 import httpx
 
@@ -22,6 +23,7 @@ from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView, NegotiationView
 from schemas.money import MICRO_PER_WON
+from schemas.problem import NotFoundError
 from schemas.proposal import Proposal
 from schemas.spending import Spending, SpendingLimit
 from schemas.witness import WitnessView
@@ -246,12 +248,29 @@ class Session:
         path = f"/management/agreements/{self._agreement_for(ref)}/spending-limit"
         return Spending.model_validate(self.management.repeat("PUT", path, json=wish.to_json()))
 
-    def decisions(self, ref: str) -> tuple[DecisionView, ...]:
-        """Return the supplier's policy decisions about our acts, newest first."""
-        agreement_id = self._suppliers.dataset(Ref.parse(ref)).agreement_id
-        path = f"/management/agreements/{agreement_id}/decisions"
-        answer = self.management.get(path)
-        return tuple(DecisionView.model_validate(decision) for decision in answer["decisions"])
+    def decisions(self, name: str) -> tuple[DecisionView, ...]:
+        """Return what a supplier's policy decided, newest first.
+
+        Args:
+            name: ``handle.name`` of a dataset, another's or our own: decisions under all
+                agreements on it that we are a side of. Or an agreement's id or the end of it.
+
+        Raises:
+            NotFoundError: We have no such agreement.
+        """
+        found = self.haggling.agreements_on(name)
+        if not found:
+            raise NotFoundError(
+                ko=f"{name}에 대한 합의가 없습니다. `databank agreements`로 확인하세요.",
+                en=f"There is no agreement on {name}. See `databank agreements`.",
+            )
+        decided: list[DecisionView] = []
+        for agreement in found:
+            answer = self.management.get(
+                f"/management/agreements/{agreement.agreement_id}/decisions"
+            )
+            decided += map(DecisionView.model_validate, answer["decisions"])
+        return tuple(sorted(decided, key=lambda one: one.decision_id, reverse=True))
 
     def balance(self) -> Balance:
         """Return our 잔액."""
@@ -277,6 +296,22 @@ class Session:
         """Return 증빙 자료: our statement with all that it follows from (`schemas.bundle`)."""
         params = {} if number is None else {"number": str(number)}
         path = f"/management/statements/{period}/bundle"
+        return self._file(path, params)
+
+    def statement_pdf(self, period: str, *, number: int | None = None) -> bytes:
+        """Return our 명세서 of a month as PDF."""
+        params = {} if number is None else {"number": str(number)}
+        return self._file(f"/management/statements/{period}/pdf", params)
+
+    def passbook_file(self, form: Literal["csv", "pdf"], *, period: str | None = None) -> bytes:
+        """Return our 통장 as a file, all of it or one month."""
+        return self._file(f"/management/passbook/{form}", {"period": period} if period else {})
+
+    def invoice_ubl(self, period: str, invoice_id: str) -> bytes:
+        """Return one of our invoices as UBL 2.1."""
+        return self._file(f"/management/invoices/{period}/{quote(invoice_id, safe='')}/ubl", {})
+
+    def _file(self, path: str, params: dict[str, str]) -> bytes:
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
 
     def comparison(self, name: str, period: str) -> Comparison:

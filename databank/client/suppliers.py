@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from databank.client.ref import Ref
 from databank.kit.clock import IdMaker
 from databank.kit.http import RemoteRefusedError
 from schemas.approval import Approval
+from schemas.dataset import Dataset as Described
 from schemas.dataset import DatasetSchema, Listing
 from schemas.ids import AgreementId, OfferId
 from schemas.management import (
@@ -105,6 +106,7 @@ class Suppliers:
         self._make_id = make_id
         self._catalog: Api | None = None
         self._started: set[AgreementId] = set()
+        self._bought: dict[AgreementId, Described] = {}
 
     @property
     def catalog(self) -> Api:
@@ -201,7 +203,18 @@ class Suppliers:
                 dataset=str(ref),
             )
         self.start_transfer(found.agreement_id)
-        return Dataset(found, found.agreement_id)
+        return Dataset(self._as_bought(found, found.agreement_id), found.agreement_id)
+
+    def _as_bought(self, found: Found, agreement_id: AgreementId) -> Found:
+        """Return a dataset with the columns and the file that were agreed on.
+
+        After a counter-offer they are others than those of the listing.
+        """
+        if agreement_id not in self._bought:
+            path = f"/management/agreements/{agreement_id}/dataset"
+            self._bought[agreement_id] = Described.model_validate(self.management.get(path))
+        listing = found.listing.model_copy(update={"dataset": self._bought[agreement_id]})
+        return replace(found, listing=listing)
 
     def negotiate(self, listing: Listing, proposal: Proposal | None = None) -> NegotiationView:
         """Ask for a listing's offer, as it stands or on other terms.

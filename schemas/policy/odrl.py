@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from schemas.policy.model import PROFILE, Terms, UnknownTermError
-from schemas.policy.relation import Mask, RowCondition
+from schemas.policy.relation import Bound, Mask, RowCondition
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.price_form import component_of, parts_of
 from schemas.wire import format_time, parse_time
@@ -28,9 +28,11 @@ class Operand(StrEnum):
     """The left operands of the profile; ODRL's own where it has one."""
 
     MODE = "urn:idb:policy:1:mode"
-    VALID_UNTIL = "dateTime"
+    VALID_FROM = VALID_UNTIL = "dateTime"
     VALID_FOR = "elapsedTime"
     RECIPIENT = "recipient"
+    RECIPIENT_GROUP = "urn:idb:policy:1:recipientGroup"
+    RECIPIENT_CLAIM = "urn:idb:policy:1:recipientClaim"
     PURPOSE = "purpose"
     QUERIES = "count"
     ROWS = "urn:idb:policy:1:rows"
@@ -43,6 +45,12 @@ class Operand(StrEnum):
     ENTITIES = "urn:idb:policy:1:entities"
     DOMINANCE = "urn:idb:policy:1:dominancePercent"
     REMAINDER = "urn:idb:policy:1:remainderPercent"
+    EPSILON = "urn:idb:policy:1:epsilonMilli"
+    EPSILON_BUDGET = "urn:idb:policy:1:epsilonBudgetMilli"
+    EPSILON_AGREEMENT = "urn:idb:policy:1:epsilonAgreementMilli"
+    BOUNDS = "urn:idb:policy:1:bounds"
+    ENTITY_ROWS = "urn:idb:policy:1:entityRows"
+    ENTITY_CELLS = "urn:idb:policy:1:entityCells"
     ROYALTY = "urn:idb:policy:1:derivationRoyalty"
 
 
@@ -93,7 +101,7 @@ def _limit(operand: Operand, operator: str = "lteq") -> _Form:
     return _Form(operand, operator, str, partial(_number, _COUNT))
 
 
-def _relation(operand: Operand, kind: type[Mask | RowCondition]) -> _Form:
+def _relation(operand: Operand, kind: type[Bound | Mask | RowCondition]) -> _Form:
     return _Form(
         operand,
         "isAllOf",
@@ -108,9 +116,12 @@ _DURATION: Final = _Form(
 # The constraints of the permission by the field of Terms, in the order in which they are written.
 _FORMS: Final[dict[str, _Form]] = {
     "modes": _Form(Operand.MODE, "isAnyOf", lambda modes: [mode.value for mode in modes], _texts),
+    "valid_from": _Form(Operand.VALID_FROM, "gteq", format_time, _moment),
     "valid_until": _Form(Operand.VALID_UNTIL, "lteq", format_time, _moment),
     "valid_days": _DURATION,
     "recipients": _list(Operand.RECIPIENT),
+    "recipient_groups": _list(Operand.RECIPIENT_GROUP),
+    "recipient_claims": _list(Operand.RECIPIENT_CLAIM, "isAllOf"),
     "purposes": _list(Operand.PURPOSE),
     "queries_max": _limit(Operand.QUERIES),
     "rows_max": _limit(Operand.ROWS),
@@ -123,6 +134,12 @@ _FORMS: Final[dict[str, _Form]] = {
     "entities_min": _limit(Operand.ENTITIES, "gteq"),
     "dominance_percent_max": _limit(Operand.DOMINANCE),
     "remainder_percent_min": _limit(Operand.REMAINDER, "gteq"),
+    "epsilon_milli": _limit(Operand.EPSILON, "eq"),
+    "epsilon_budget_milli": _limit(Operand.EPSILON_BUDGET),
+    "epsilon_agreement_milli": _limit(Operand.EPSILON_AGREEMENT),
+    "bounds": _relation(Operand.BOUNDS, Bound),
+    "entity_rows_max": _limit(Operand.ENTITY_ROWS),
+    "entity_cells_max": _limit(Operand.ENTITY_CELLS),
     "derivation_royalty_percent": _limit(Operand.ROYALTY, "eq"),
 }
 _BY_OPERAND: Final = {(form.operand.value, form.operator): name for name, form in _FORMS.items()}

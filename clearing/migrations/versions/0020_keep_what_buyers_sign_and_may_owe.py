@@ -8,7 +8,7 @@ import databank.kit.db
 
 
 revision = "0020"
-down_revision = "0004"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
