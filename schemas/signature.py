@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from joserfc import jws
@@ -59,10 +60,23 @@ def generate_key(owner: str, fragment: str = KEY_FRAGMENT) -> SigningKey:
     return SigningKey(f"{owner}#{fragment}", {n: private[n] for n in ("kty", "crv", "x", "d")})
 
 
+@lru_cache(maxsize=256)
+def _read_key(jwk: tuple[tuple[str, str], ...]) -> OKPKey:
+    return OKPKey.import_key(dict(jwk))
+
+
+def _imported(jwk: dict[str, str]) -> OKPKey:
+    """Return a key to work with; reading one takes as long as the work itself."""
+    try:
+        return _read_key(tuple(jwk.items()))
+    except TypeError:  # a foreign key with something that is no text: it cannot be looked up
+        return OKPKey.import_key(dict(jwk))
+
+
 def sign(payload: bytes, *, key: SigningKey, typ: str) -> str:
     """Return ``payload`` as a compact JWS."""
     header = {"alg": ALGORITHM, "typ": typ, "kid": key.kid}
-    okp = OKPKey.import_key(dict(key.private_jwk))
+    okp = _imported(key.private_jwk)
     return str(jws.serialize_compact(header, payload, okp, algorithms=[ALGORITHM]))
 
 
@@ -78,7 +92,7 @@ def verify(token: str, *, key: PublicKey, typ: str) -> bytes:
         raise BadSignatureError("not canonical base64url")
     if set(header) != _HEADER_FIELDS or header["typ"] != typ or header["kid"] != key.kid:
         raise BadSignatureError(f"header {header!r} is not {typ} by {key.kid}")
-    okp = OKPKey.import_key(dict(key.jwk))
+    okp = _imported(key.jwk)
     try:
         return jws.deserialize_compact(token, okp, algorithms=[ALGORITHM]).payload
     except (JoseError, ValueError) as error:

@@ -148,7 +148,7 @@ class Courier:
         with runtime.database.unit_of_work() as uow:
             if store.is_waiting(uow, queued):  # else what overtook it has made it void
                 if is_over:
-                    store.remove(uow, queued)
+                    store.take_out(uow, queued)
                     handler.delivered(uow, runtime, message, outcome.answer)
                 elif is_over is None or not self._give_up(uow, queued, outcome, is_last=is_last):
                     at = next_attempt(queued.attempts_count, runtime.clock())

@@ -118,7 +118,12 @@ def is_waiting(uow: UnitOfWork, queued: QueuedMessage) -> bool:
 def remove(uow: UnitOfWork, queued: QueuedMessage) -> None:
     """Take a message out: it is delivered, or final."""
     if is_waiting(uow, queued):
-        uow.run(_REMOVE, key=queued.id)
+        take_out(uow, queued)
+
+
+def take_out(uow: UnitOfWork, queued: QueuedMessage) -> None:
+    """Take out a message of which this transaction has seen that it waits."""
+    uow.run(_REMOVE, key=queued.id)
 
 
 def drop(uow: UnitOfWork, process_key: str) -> None:

@@ -429,7 +429,7 @@ def values_of(value: Any, name: str) -> Iterator[Any]:
             yield from values_of(inner, name)
 
 
-def without_distributions(dataset: dict[str, Any], distributions: list[Any] | None) -> Any:
+def without_distributions(dataset: dict[str, Any], distributions: Any) -> dict[str, Any]:
     """Return a dataset as EDC lists it whose data plane has not registered itself yet."""
     rest = {name: value for name, value in dataset.items() if name != "distribution"}
     return rest if distributions is None else {**rest, "distribution": distributions}
