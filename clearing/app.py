@@ -12,12 +12,20 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.attestation.routes
+import clearing.bank.routes
+import clearing.billing.routes
 import clearing.bundle.routes
+import clearing.closing.routes
+import clearing.credit.routes
+import clearing.documents.routes
 import clearing.grants.routes
+import clearing.invoices.routes
 import clearing.ledger.routes
 import clearing.log.routes
 import clearing.metering.routes
 import clearing.notices
+import clearing.payout.routes
 import clearing.settlement.routes
 from clearing.context import Clearing
 from clearing.log.quorum import Quorum
@@ -33,6 +41,7 @@ from databank.kit.directory import Directory, Lookup, broker_lookup
 from databank.kit.http import Identity, ServiceClient
 from databank.kit.keys import load_or_make_admin_token, load_or_make_key
 from schemas.ids import did_web
+from schemas.issuer import Issuer
 from schemas.participant import JoinRequest, Jwk, Role
 from schemas.seal import log_origin
 from schemas.signature import SigningKey
@@ -103,6 +112,10 @@ def create_app(
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
+        issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
+        silence=timedelta(hours=settings.silence_hours),
+        invoice_issuing=settings.invoice_issuing,
+        officers=settings.officers,
     )
     _add_routes(app)
     return app
@@ -149,12 +162,20 @@ def _open_log(
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
+        clearing.attestation.routes,
         clearing.bundle.routes,
+        clearing.credit.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,
         clearing.log.routes,
         clearing.settlement.routes,
+        clearing.closing.routes,
+        clearing.documents.routes,
+        clearing.billing.routes,
+        clearing.invoices.routes,
+        clearing.payout.routes,
+        clearing.bank.routes,
         clearing.notices,
     ):
         app.include_router(module.router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -12,6 +13,8 @@ from clearing.log.service import Log
 from clearing.log.witnessing import Witnesses
 from clearing.metering.commit import Committer
 from schemas.ids import ParticipantId
+from schemas.invoice import Issuing
+from schemas.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class Clearing:
     broker_did: ParticipantId
     fee_bps: int
     grant_life: timedelta
+    issuer: Issuer
+    silence: timedelta
+    invoice_issuing: Issuing
+    officers: Mapping[str, str]  # name and public key of who may approve payouts
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from databank.kit.settings import ServiceSettings
+from schemas.invoice import Issuing
+
+OfficerKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class ClearingSettings(ServiceSettings):
@@ -29,6 +32,13 @@ class ClearingSettings(ServiceSettings):
     )
     grant_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How long a hold on a deposit lasts, seconds."
+    )
+    silence_hours: float = Field(
+        default=72.0,
+        gt=0,
+        le=8760,
+        description="How long a buyer may take to sign what it received, before the supplier's "
+        "word stands alone, hours.",
     )
     checkpoint_seconds: float = Field(
         default=1.0,
@@ -63,6 +73,16 @@ class ClearingSettings(ServiceSettings):
     brn: str = Field(
         default="1000000009", description="사업자등록번호 of the operator, ten digits."
     )
+    invoice_issuing: Issuing = Field(
+        default=Issuing.PRINCIPAL,
+        description="Who issues tax invoices for data: `principal` (the seller) or `agent` "
+        "(the operator in the seller's name, 위수탁).",
+    )
+    officers: dict[str, OfficerKey] = Field(
+        default={},
+        description="Who may approve payouts: JSON of name and Ed25519 public key, as `databank "
+        "operator officer-key` prints it. Two of them must approve each payout.",
+    )
     operator_secret: SecretStr = Field(
         default=SecretStr(""),
         description="The broker's operator secret, which registers this service as `operator`.",
@@ -76,6 +96,13 @@ class ClearingSettings(ServiceSettings):
         description="First pause before registering at the broker is tried again, seconds; "
         "doubles up to 30.",
     )
+
+    @field_validator("officers")
+    @classmethod
+    def _no_key_twice(cls, officers: dict[str, str]) -> dict[str, str]:
+        if len(set(officers.values())) != len(officers):
+            raise ValueError("two officers have the same key: one person could approve twice")
+        return officers
 
     @model_validator(mode="after")
     def _enough_witnesses(self) -> Self:

@@ -25,7 +25,7 @@ from connector.identity.keeper import Keeper
 from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
-from connector.metering.ship import Shipper
+from connector.metering.ship import Shipper, received
 from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
 from connector.offering.routes import router as offering_router
@@ -37,6 +37,7 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.spending.routes import router as spending_router
 from connector.transfer import store as transfers
 from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
@@ -162,6 +163,7 @@ ROUTERS: Final = (
     use_router,
     witness_router,
     witness_view_router,
+    spending_router,
 )
 
 
@@ -198,6 +200,7 @@ def create_app(
     threads = (
         dispatcher,
         Shipper(runtime),
+        Shipper(runtime, received(runtime)),
         Keeper(runtime),
         Deadlines(runtime),
         CopyKeeper(runtime),

@@ -128,6 +128,7 @@ class Runtime:
     deciders: Deciders = field(default_factory=Deciders)
     outbox: Outlet = field(default_factory=Outlet)
     usage: Signal = field(default_factory=Signal)
+    received: Signal = field(default_factory=Signal)
     processes: Processes = field(default_factory=Processes)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)

@@ -10,7 +10,9 @@ from connector.offering import store as offering_store
 from connector.outbox import store as outbox_store
 from connector.policy import store as policy_store
 from connector.publish import store as publish_store
+from connector.receiving import store as receiving_store
 from connector.relation import store as relation_store
+from connector.spending import store as spending_store
 from connector.statistics import store as statistics_store
 from connector.transfer import store as transfer_store
 from connector.witness import store as witness_store
@@ -28,7 +30,9 @@ __all__ = [
     "outbox_store",
     "policy_store",
     "publish_store",
+    "receiving_store",
     "relation_store",
+    "spending_store",
     "statistics_store",
     "transfer_store",
     "witness_store",

@@ -83,6 +83,7 @@ class Proven:
     """
 
     statement: Statement
+    log_index: int  # of the statement's seal
     checkpoint: Checkpoint
     log_key: str
     is_key_given: bool
@@ -123,10 +124,12 @@ def verify_bundle(
         ) from None
     accounts = reader.accounts()
     evidence = reader.evidence(accounts)
-    target = _replay(reader.statements(), accounts, evidence)
+    statements = reader.statements()
+    target = _replay(statements, accounts, evidence)
     _check_sums(target)
     return Proven(
         statement=target,
+        log_index=statements[-1][0],
         checkpoint=reader.checkpoint,
         log_key=bundle.log_key,
         is_key_given=log_key is not None,

@@ -117,6 +117,47 @@ def deposit_entry(
     )
 
 
+def payout_entry(
+    book: Book, owner_id: ParticipantId, *, earned: int, vat: int, payment_id: str, now: datetime
+) -> Entry:
+    """송금: what a participant earned leaves for its bank account."""
+    parts = ((Code.EARNED, earned), (Code.VAT_OUT, vat))
+    return Entry(
+        id=entry_id(book, Kind.PAYOUT, payment_id),
+        book=book,
+        kind=Kind.PAYOUT,
+        legs=(
+            *(
+                Leg(account_id(book, code, owner_id), Side.DEBIT, part)
+                for code, part in parts
+                if part
+            ),
+            Leg(account_id(book, Code.IN_TRANSIT, owner_id), Side.CREDIT, earned + vat),
+        ),
+        occurred_at=now,
+        counterparty=BANK,
+        memo=payment_id,
+    )
+
+
+def paid_entry(
+    book: Book, owner_id: ParticipantId, amount: int, *, payment_id: str, now: datetime
+) -> Entry:
+    """The bank has paid what was in transit."""
+    return Entry(
+        id=entry_id(book, Kind.PAID, payment_id),
+        book=book,
+        kind=Kind.PAID,
+        legs=(
+            Leg(account_id(book, Code.IN_TRANSIT, owner_id), Side.DEBIT, amount),
+            Leg(bank_account(book), Side.CREDIT, amount),
+        ),
+        occurred_at=now,
+        counterparty=BANK,
+        memo=payment_id,
+    )
+
+
 def settle_entry(
     wallet: Wallet, *, deposit: Account, receivable: Account, now: datetime
 ) -> Entry | None:

@@ -56,6 +56,7 @@ class Code(StrEnum):
     EARNED = "earned"
     VAT_OUT = "vat_out"
     FEE_INCOME = "fee_income"
+    IN_TRANSIT = "in_transit"  # paid out, and not yet seen at the bank
 
 
 class Side(StrEnum):
@@ -83,6 +84,8 @@ class Kind(StrEnum):
     EXPIRE = "expire"
     USAGE = "usage"
     STATEMENT = "statement"
+    PAYOUT = "payout"  # two officers released it
+    PAID = "paid"  # the bank has paid it
     REVERSAL = "reversal"
 
 
@@ -136,10 +139,13 @@ _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.HOLD: _HOLDING,
     Kind.VOID: _HOLDING,
     Kind.EXPIRE: _HOLDING,
+    Kind.PAYOUT: frozenset({(Code.EARNED, Code.IN_TRANSIT), (Code.VAT_OUT, Code.IN_TRANSIT)}),
+    Kind.PAID: frozenset({(Code.IN_TRANSIT, Code.BANK)}),
 }
+_REVERSIBLE: Final = (Kind.DEPOSIT, Kind.PAYOUT, Kind.PAID)
 ALLOWED: Final[Mapping[Kind, frozenset[tuple[Code, Code]]]] = {
     **_PLAIN,
-    Kind.REVERSAL: frozenset((c, d) for k in (Kind.DEPOSIT,) for d, c in _PLAIN[k]),
+    Kind.REVERSAL: frozenset((c, d) for k in _REVERSIBLE for d, c in _PLAIN[k]),
 }
 _PHASES: Final[Mapping[Kind, frozenset[Phase]]] = {
     Kind.USAGE: frozenset({Phase.POSTED, Phase.RELEASED}),

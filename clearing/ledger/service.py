@@ -219,7 +219,7 @@ def _refused(status: Status, entry: Entry) -> Exception:
     return LedgerBrokenError(f"{entry.kind} entry {entry.id}: {status.name}")
 
 
-_DEPOSIT_BOOKS: Final = ((Book.ACCRUAL, MICRO_PER_WON), (Book.CASH, 1))
+BOOK_UNITS: Final = ((Book.ACCRUAL, MICRO_PER_WON), (Book.CASH, 1))
 
 
 def take_deposit(
@@ -231,10 +231,20 @@ def take_deposit(
         EntryConflictError: The deposit id was used for another deposit.
     """
     remember(uow, participant)
-    wallets = [Wallet(book_, participant.id) for book_, _ in _DEPOSIT_BOOKS]
+    book_deposit(uow, request, now=now)
+    return balance_of(uow, participant.id, now=now)
+
+
+def book_deposit(uow: UnitOfWork, request: DepositRequest, *, now: datetime) -> None:
+    """Book money of a participant that is known here; nothing if this deposit was booked before.
+
+    Raises:
+        EntryConflictError: The deposit id was used for another deposit.
+    """
+    wallets = [Wallet(book_, request.participant_id) for book_, _ in BOOK_UNITS]
     accounts = [id_ for wallet in wallets for id_ in (*wallet.accounts, bank_account(wallet.book))]
     books = Books.open(uow, accounts, now=now)
-    for wallet, (_, units) in zip(wallets, _DEPOSIT_BOOKS, strict=True):
+    for wallet, (_, units) in zip(wallets, BOOK_UNITS, strict=True):
         entry = deposit_entry(
             wallet,
             request.amount_won * units,
@@ -245,7 +255,6 @@ def take_deposit(
         books.post(entry)
         books.settle(wallet)
     books.save()
-    return balance_of(uow, participant.id, now=now)
 
 
 def reverse_deposit(uow: UnitOfWork, deposit_id: str, *, reason: str, now: datetime) -> Balance:
@@ -256,8 +265,7 @@ def reverse_deposit(uow: UnitOfWork, deposit_id: str, *, reason: str, now: datet
         InsufficientBalanceError: Its money is no longer all there.
     """
     entries = [
-        store.find_entry(uow, entry_id(book_, Kind.DEPOSIT, deposit_id))
-        for book_, _ in _DEPOSIT_BOOKS
+        store.find_entry(uow, entry_id(book_, Kind.DEPOSIT, deposit_id)) for book_, _ in BOOK_UNITS
     ]
     known = [entry for entry in entries if entry is not None]
     if not known:

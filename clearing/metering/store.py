@@ -26,6 +26,7 @@ from sqlmodel import select as select_rows
 
 from clearing.metering.stream import Position
 from databank.kit.db import UnitOfWork, UtcTime
+from schemas.close import StreamCut
 from schemas.ids import AgreementId, ParticipantId
 from schemas.usage import FIRST_PREVIOUS_SHA256, BatchHeader
 
@@ -136,6 +137,17 @@ def position(uow: UnitOfWork, provider_id: ParticipantId, epoch: int) -> Positio
 
 
 StreamKey = tuple[ParticipantId, int]  # provider and epoch
+
+
+def stream_cuts(uow: UnitOfWork) -> tuple[StreamCut, ...]:
+    """Return where every stream stands, by supplier and epoch."""
+    query = select_rows(StreamRow).order_by(col(StreamRow.provider_id), col(StreamRow.epoch))
+    return tuple(
+        StreamCut(
+            provider_id=ParticipantId(row.provider_id), epoch=row.epoch, next_seq=row.next_seq
+        )
+        for row in uow.session.exec(query)
+    )
 
 
 def lock_positions(uow: UnitOfWork, keys: Iterable[StreamKey]) -> dict[StreamKey, Position]:

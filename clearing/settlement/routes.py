@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
-from clearing.context import ClearingDep
 from clearing.settlement import service, store
-from databank.kit.app import AdminDep, CallerDep, UowDep, get_context
+from databank.kit.app import AdminDep, CallerDep, UowDep
 from schemas.bank import PaymentList, Statement, StatementList, TrialBalance
 from schemas.ids import ParticipantId
 
@@ -50,14 +49,6 @@ def get_any_statements(
 def get_payments(period: PeriodQuery, uow: UowDep) -> PaymentList:
     """Who paid whom in a month."""
     return service.payments_in(uow, period)
-
-
-@router.post("/periods/{period}/statements", dependencies=[AdminDep])
-def issue_statements(
-    period: PeriodPath, request: Request, uow: UowDep, clearing: ClearingDep
-) -> StatementList:
-    """Issue statements for what none of this month has said yet; returns all of the month."""
-    return service.issue(uow, period, clearing.log, now=get_context(request).clock())
 
 
 @router.get("/trial-balance", dependencies=[AdminDep])

@@ -43,20 +43,46 @@ class Line:
     stated: store.Stated
 
 
-def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> StatementList:
-    """Issue statements for what no statement of this period has said yet; return all of them.
+def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Statement, ...]:
+    """Issue statements for what no statement of this period has said yet; return the new ones.
+
+    The caller holds the period's lock.
 
     Raises:
         LogBrokenError: The log does not continue what was signed.
     """
-    log.check()
-    store.lock_period(uow, period)
+    drafts = draft(uow, period, now=now)
+    for statement in drafts:
+        json = statement.to_json()
+        text, sha256 = canonical_bytes(json).decode(), digest(json)
+        seal = log.seal(uow, SealKind.STATEMENT, statement.statement_id, sha256)
+        document = store.Document(
+            statement.participant_id, period, statement.number, text, sha256, seal
+        )
+        store.add_document(uow, statement.statement_id, document, issued_at=now)
+    return drafts
+
+
+def draft(uow: UnitOfWork, period: str, *, now: datetime) -> tuple[Statement, ...]:
+    """Store lines, book cash, and return the statements that say so, neither sealed nor stored."""
     lines = _new_lines(uow, period)
-    if lines:
-        store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
-        _book_cash(uow, period, lines, now)
-        _write_documents(uow, period, lines, log, now)
-    return all_of(uow, period)
+    if not lines:
+        return ()
+    store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
+    _book_cash(uow, period, lines, now)
+    return _documents(uow, period, lines, now)
+
+
+def lock_usage(uow: UnitOfWork, period: str) -> None:
+    """Let nobody book usage under the agreements of a period until the transaction ends."""
+    lock_meters(uow, (usage.agreement_id for usage in usage_in(uow, period)))
+
+
+def has_unstated(uow: UnitOfWork, period: str) -> bool:
+    """Whether usage of the period was booked that no statement says."""
+    usage = {each.agreement_id: each.counts.acts for each in usage_in(uow, period)}
+    said = store.stated(uow, usage, period=period)
+    return any(said[id_].counts.acts != acts for id_, acts in usage.items())
 
 
 def all_of(uow: UnitOfWork, period: str) -> StatementList:
@@ -145,9 +171,10 @@ def _book_cash(uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now
     books.save()
 
 
-def _write_documents(
-    uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], log: Log, now: datetime
-) -> None:
+def _documents(
+    uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now: datetime
+) -> tuple[Statement, ...]:
+    """Return one statement for each party of the lines, by id."""
     purchases: dict[ParticipantId, list[Line]] = defaultdict(list)
     sales: dict[ParticipantId, list[Line]] = defaultdict(list)
     for line in lines.values():
@@ -158,8 +185,8 @@ def _write_documents(
     issued = defaultdict(int)
     for document in store.documents(uow, period):
         issued[document.participant_id] = document.number
-    for id_ in ids:
-        statement = _statement(
+    return tuple(
+        _statement(
             parties,
             parties[id_],
             period=period,
@@ -168,11 +195,8 @@ def _write_documents(
             sales=sales[id_],
             now=now,
         )
-        json = statement.to_json()
-        text, sha256 = canonical_bytes(json).decode(), digest(json)
-        seal = log.seal(uow, SealKind.STATEMENT, statement.statement_id, sha256)
-        document = store.Document(id_, period, statement.number, text, sha256, seal)
-        store.add_document(uow, statement.statement_id, document, issued_at=now)
+        for id_ in ids
+    )
 
 
 def _statement(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
@@ -13,8 +12,8 @@ from connector.metering import store as meter
 from connector.offering import store as offerings
 from connector.offering.model import Published
 from connector.policy import store as decisions
-from connector.policy.entitlement import Entitlement, compile_policy
-from connector.policy.evaluate import Act, Decision, evaluate
+from connector.policy.entitlement import Entitlement, compile_policy, needs_attested
+from connector.policy.evaluate import Act, Decision, Epsilon, check_attested, evaluate
 from connector.relation import store as relations
 from connector.relation.model import Relation
 from connector.relation.store import Licensed
@@ -26,6 +25,7 @@ from connector.transfer.machine import State
 from connector.transfer.model import TransferProcess
 from databank.kit.app import Caller
 from databank.kit.db import UnitOfWork
+from schemas.attested import Attested
 from schemas.ids import ProcessId
 from schemas.problem import ForbiddenError, NotAuthenticatedError, NotFoundError
 from schemas.terms import Mode
@@ -107,6 +107,7 @@ def decide(
     rows: int | None = None,
     bytes_: int | None = None,
     queries: int = 0,
+    epsilon: Epsilon | None = None,
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
@@ -116,7 +117,15 @@ def decide(
         raise _no_such_address()
     access = replace(access, process=process, agreement=agreement)
     taken = weigh(
-        uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+        uow,
+        runtime,
+        access,
+        mode,
+        act_id=act_id,
+        rows=rows,
+        bytes_=bytes_,
+        queries=queries,
+        epsilon=epsilon,
     )
     decisions.put(uow, taken)
     return taken.decision
@@ -132,6 +141,7 @@ def weigh(
     rows: int | None = None,
     bytes_: int | None = None,
     queries: int = 0,
+    epsilon: Epsilon | None = None,
 ) -> decisions.Taken:
     """Decide on an act under ``access`` as it was loaded in this transaction, store nothing."""
     now = runtime.clock()
@@ -144,6 +154,8 @@ def weigh(
         is_other_statistics=_is_other_statistics(uow, access),
         is_agreement_terminated=access.agreement.is_terminated,
         is_process_started=access.process.state is State.STARTED,
+        epsilon=epsilon,
+        attested=attested_of(runtime, access),
     )
     used = meter.total(uow, access.agreement.id).usage
     decision = evaluate(access.entitlement, act, used, now)
@@ -160,8 +172,21 @@ def _is_other_statistics(uow: UnitOfWork, access: Access) -> bool:
     return known not in {None, licence.basis_sha256}
 
 
-def is_open(uow: UnitOfWork, access: Access, now: datetime) -> bool:
+def attested_of(runtime: Runtime, access: Access, *, is_under_way: bool = False) -> Attested | None:
+    """Return what is attested of the consumer, where the terms ask for it; None if unverified."""
+    if not needs_attested(access.entitlement):
+        return None
+    consumer_id = access.agreement.consumer_id
+    return runtime.verifier.attested(consumer_id, is_under_way=is_under_way)
+
+
+def is_open(uow: UnitOfWork, runtime: Runtime, access: Access) -> bool:
     """Whether a stream under way may go on."""
+    now = runtime.clock()
+    if needs_attested(access.entitlement):
+        attested = attested_of(runtime, access, is_under_way=True)
+        if check_attested(access.entitlement, attested) is not None:
+            return False
     process = transfers.get(uow, access.pid)
     agreement = agreements.get(uow, access.agreement.id)
     ends_at = access.entitlement.ends_at

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -26,6 +26,7 @@ from databank.kit.app import CallerDep, get_context, identify
 from schemas.dataset import Dataset
 from schemas.management import DecisionView, QueryRequest, Quote
 from schemas.problem import ProblemError
+from schemas.spending import TOTAL_MAX_HEADER, TotalMax
 from schemas.usage import MEDIA_TYPE as STREAM_TYPE
 from schemas.wire import OwnWire, Text
 
@@ -102,7 +103,14 @@ def query(
     """Run SQL in place; the answer is an Arrow IPC stream."""
     visit = Visit(pid, *identify(request))
     with get_tokens_in_use(request).held(visit.claims):
-        answer = service.query(runtime, pool, visit, query_id=asked.query_id, sql=asked.sql)
+        answer = service.query(
+            runtime,
+            pool,
+            visit,
+            query_id=asked.query_id,
+            sql=asked.sql,
+            total_max_micro=asked.total_max_micro,
+        )
     pieces, length = answer.result.pieces, sum(map(len, answer.result.pieces))
     headers = {
         **charge_headers(answer.stored),
@@ -156,7 +164,12 @@ def without_sample(dataset: Dataset) -> Dataset:
 
 
 @router.get("/{pid}", response_class=Response)
-def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
+def read(
+    request: Request,
+    access: AccessDep,
+    runtime: RuntimeDep,
+    total_max_micro: Annotated[TotalMax | None, Header(alias=TOTAL_MAX_HEADER)] = None,
+) -> Response:
     """Return the Arrow IPC file or a byte range of it; each record batch is paid once."""
     file = _mapped(service.path_of(runtime, access))
     index = file.index
@@ -174,7 +187,9 @@ def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
             file_bytes=index.file_bytes,
         ) from None
     start, end = span or (0, index.file_bytes)
-    stored = service.admit_read(runtime, access, index, start=start, end=end)
+    stored = service.admit_read(
+        runtime, access, index, start=start, end=end, total_max_micro=total_max_micro
+    )
     headers: dict[str, Any] = {**common, "Content-Length": str(end - start)}
     if stored is not None:
         headers |= charge_headers(stored)

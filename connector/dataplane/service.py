@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,7 @@ from connector.metering import store as meter
 from connector.metering.service import NeedsGrant, Use
 from connector.metering.store import Stored
 from connector.policy import store as decisions
-from connector.policy.evaluate import Decision
+from connector.policy.evaluate import Decision, Epsilon
 from connector.publish.arrow_file import FileIndex
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
@@ -64,7 +64,15 @@ def path_of(runtime: Runtime, access: Access) -> Path:
     return runtime.data_folder / access.licensed.file_name
 
 
-def query(runtime: Runtime, pool: QueryPool, visit: Visit, *, query_id: str, sql: str) -> Answer:
+def query(
+    runtime: Runtime,
+    pool: QueryPool,
+    visit: Visit,
+    *,
+    query_id: str,
+    sql: str,
+    total_max_micro: int | None = None,
+) -> Answer:
     """Run SQL in place and record it; the same id again is delivered, not charged.
 
     Raises:
@@ -73,49 +81,69 @@ def query(runtime: Runtime, pool: QueryPool, visit: Visit, *, query_id: str, sql
         QueryIdTakenError: The id stands for something else.
         ProblemError: As of the pool and of ``metering.with_grant``.
     """
-    sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
-    admitted = _admit(runtime, visit, query_id, sql_sha256)
-    access = admitted.access
+    asked = _Asked(query_id, hashlib.sha256(sql.encode()).hexdigest(), total_max_micro)
+    admitted = _admit(runtime, visit, query_id, asked.sql_sha256)
     answers: list[Answer] = []
 
     def attempt() -> Stored | NeedsGrant:
         with runtime.database.unit_of_work() as uow:
             admitted.enter(uow)
-            found = _released(uow, access, raw)
-            same = meter.find(uow, access.agreement.id, query_id)
-            if same is not None:
-                _check_same(same, sql_sha256)
-                answers.append(_again(found.result, same))
-                return same
-            use = _query_use(access, query_id, found.result, sql_sha256)
-            decision = decide(
-                uow,
-                runtime,
-                access,
-                Mode.QUERY,
-                act_id=query_id,
-                rows=use.rows_count,
-                bytes_=use.bytes_count,
-                queries=1,
-            )
-            if decision.is_allowed:
-                stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
-                if isinstance(stored, NeedsGrant):
-                    return stored
-                if isinstance(found, statistics.Release):
-                    statistics.remember(uow, runtime, access, found, act_id=query_id)
-                answers.append(Answer(found.result, stored))
-                return stored
-        raise denied(decision)
+            done = _deliver(uow, runtime, admitted.access, asked, raw)
+            if isinstance(done, Answer):
+                answers.append(done)
+                return done.stored
+            if isinstance(done, NeedsGrant):
+                return done
+        raise denied(done)
 
     try:
-        raw = _run(runtime, pool, access, sql)
-        metering.with_grant(runtime, access.agreement, attempt)
+        raw = _run(runtime, pool, admitted.access, sql)
+        metering.with_grant(runtime, admitted.access.agreement, attempt)
     except Exception:
         with runtime.database.unit_of_work() as uow:
             admitted.enter(uow)
         raise
     return answers[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for under one query id, and what it may cost at most."""
+
+    query_id: str
+    sql_sha256: str
+    total_max_micro: int | None
+
+
+def _deliver(
+    uow: UnitOfWork, runtime: Runtime, access: Access, asked: _Asked, raw: Result
+) -> Answer | NeedsGrant | Decision:
+    """Decide on what would leave and record it; a decision is returned if it is a denial."""
+    found = _released(uow, access, raw)
+    same = meter.find(uow, access.agreement.id, asked.query_id)
+    if same is not None:
+        _check_same(same, asked.sql_sha256)
+        return _again(found.result, same)
+    use = _query_use(access, asked, found.result)
+    decision = decide(
+        uow,
+        runtime,
+        access,
+        Mode.QUERY,
+        act_id=asked.query_id,
+        rows=use.rows_count,
+        bytes_=use.bytes_count,
+        queries=1,
+        epsilon=found.epsilon,
+    )
+    if not decision.is_allowed:
+        return decision
+    stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+    if isinstance(stored, NeedsGrant):
+        return stored
+    if isinstance(found, statistics.Release):
+        statistics.remember(uow, runtime, access, found, act_id=asked.query_id)
+    return Answer(found.result, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +162,17 @@ class _Admitted:
             decisions.put(uow, self.taken)
 
 
-def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
+def _query_use(access: Access, asked: _Asked, result: Result) -> Use:
     return Use(
-        act_id=query_id,
+        act_id=asked.query_id,
         act=Act.QUERY,
         agreement=access.agreement,
         process_id=access.pid,
         rows_count=result.rows_count,
         bytes_count=result.bytes_count,
         result_sha256=result.sha256,
-        sql_sha256=sql_sha256,
+        sql_sha256=asked.sql_sha256,
+        total_max_micro=asked.total_max_micro,
     )
 
 
@@ -152,6 +181,7 @@ class _AsItIs:
     """A result that may leave as the engine made it."""
 
     result: Result
+    epsilon: None = None
 
 
 def _released(uow: UnitOfWork, access: Access, raw: Result) -> _AsItIs | statistics.Release:
@@ -233,18 +263,21 @@ def quote(
     act_id = runtime.make_id()
     is_query = sql is not None
     mode = Mode.QUERY if is_query else Mode.READ
-    queries = int(is_query)
+    queries, epsilon = int(is_query), None
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
         raw = _run(runtime, pool, access, sql)
         with runtime.database.unit_of_work() as uow:
-            result = _released(uow, access, raw).result
-        rows, bytes_ = result.rows_count, result.bytes_count
+            released = _released(uow, access, raw)
+        rows, bytes_ = released.result.rows_count, released.result.bytes_count
+        epsilon = released.epsilon
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))
         rows = sum(index.batches[n].rows_count for n in left)
         bytes_ = sum(index.batches[n].body_bytes for n in left)
-    _require(runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries)
+    _require(
+        runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries, epsilon=epsilon
+    )
     use = Use(
         act_id,
         Act.QUERY if is_query else Act.READ,
@@ -255,7 +288,8 @@ def quote(
         result_sha256="",
     )
     with runtime.database.unit_of_work() as uow:
-        total = meter.total(uow, access.agreement.id)
+        by_month = access.entitlement.plan.counts_by_month
+        total = meter.total(uow, access.agreement.id, by_month=by_month)
     cost = metering.price(access.entitlement, use, total, runtime.clock())
     return Quote(
         agreement_id=access.agreement.id,
@@ -275,10 +309,19 @@ def _require(
     rows: int | None,
     bytes_: int | None,
     queries: int,
+    epsilon: Epsilon | None = None,
 ) -> None:
     with runtime.database.unit_of_work() as uow:
         decision = decide(
-            uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+            uow,
+            runtime,
+            access,
+            mode,
+            act_id=act_id,
+            rows=rows,
+            bytes_=bytes_,
+            queries=queries,
+            epsilon=epsilon,
         )
     if not decision.is_allowed:
         raise denied(decision)
@@ -291,7 +334,13 @@ def _uncovered(runtime: Runtime, access: Access, batches: list[int]) -> list[int
 
 
 def admit_read(
-    runtime: Runtime, access: Access, index: FileIndex, *, start: int, end: int
+    runtime: Runtime,
+    access: Access,
+    index: FileIndex,
+    *,
+    start: int,
+    end: int,
+    total_max_micro: int | None = None,
 ) -> Stored | None:
     """Decide on a range and record the record batches that it newly touches.
 
@@ -310,6 +359,7 @@ def admit_read(
             meter.stream(uow)
             paid = meter.covered(uow, access.pid)
             use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
+            use = replace(use, total_max_micro=total_max_micro)
             decision: Decision = decide(
                 uow,
                 runtime,
@@ -365,7 +415,7 @@ async def stream_file(
 
 def _require_open(runtime: Runtime, access: Access) -> None:
     with runtime.database.unit_of_work() as uow:
-        if not is_open(uow, access, runtime.clock()):
+        if not is_open(uow, runtime, access):
             raise PolicyDeniedError(
                 ko="전송 중에 합의나 전송이 끝났습니다.", en="The right to read has ended."
             )

@@ -53,6 +53,21 @@ def ask_clearing_for_bytes(runtime: Runtime, path: str, params: dict[str, str]) 
     return answer.content
 
 
+def tell_clearing(runtime: Runtime, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Tell clearing something of ours, and return what it answers.
+
+    Raises:
+        NotJoinedError: Clearing does not know us, since we have not joined.
+        RemoteRefusedError: It refuses for another reason.
+    """
+    clearing = runtime.settings.clearing_url.rstrip("/")
+    client: ServiceClient = runtime.client
+    answer = client.call("POST", f"{clearing}{path}", audience=did_web(clearing), json=body)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        check_joined(runtime)
+    return expect_json(answer)
+
+
 def _answer(runtime: Runtime, path: str, params: dict[str, str]) -> httpx.Response:
     clearing = runtime.settings.clearing_url.rstrip("/")
     client: ServiceClient = runtime.client

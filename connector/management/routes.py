@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -10,9 +11,15 @@ from connector.identity.rotation import rotate
 from connector.management import agreements as agreeing
 from connector.management import joining, transfers
 from connector.management import negotiations as negotiating
-from connector.management.bank import ask_clearing, ask_clearing_for_bytes, check_period
+from connector.management.bank import (
+    ask_clearing,
+    ask_clearing_for_bytes,
+    check_period,
+    tell_clearing,
+)
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
+from schemas.billing import BillingProfile
 from schemas.bundle import BUNDLE_TYPE, Bundle
 from schemas.ids import AgreementId, ProcessId
 from schemas.management import (
@@ -35,6 +42,8 @@ RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 WaitDep = Annotated[float, Query(ge=0, le=60, description="Wait so long for a final state.")]
 Shown = dict[str, Any]
 NEGOTIATE_BYTES_MAX = 4 * 2**20  # it carries the columns of a whole dataset
+PassbookForm = Literal["csv", "pdf"]
+PASSBOOK_TYPES: Final = {"csv": "text/csv", "pdf": "application/pdf"}
 
 
 @router.post("/join", status_code=201, response_model_exclude_none=True)
@@ -148,6 +157,15 @@ def change_transfer(
     return transfers.change_transfer(runtime, ProcessId(pid), change, request)
 
 
+@router.get("/agreements/{agreement_id}/comparison")
+def comparison(agreement_id: AgreementId, period: str, runtime: RuntimeDep) -> Shown:
+    """Return both sides' signed counts from clearing (`schemas.attestation.Comparison`)."""
+    check_period(period)
+    return ask_clearing(
+        runtime, "/usage/comparison", {"agreement_id": agreement_id, "period": period}
+    )
+
+
 @router.get("/balance")
 def balance(runtime: RuntimeDep) -> Shown:
     """Return our balance at clearing (`schemas.bank.Balance`)."""
@@ -184,3 +202,51 @@ def bundle(
     params = {} if number is None else {"number": str(number)}
     content = ask_clearing_for_bytes(runtime, f"/statements/{period}/bundle", params)
     return Response(content, media_type=BUNDLE_TYPE)
+
+
+@router.get("/statements/{period}/pdf")
+def statement_pdf(
+    period: str, runtime: RuntimeDep, number: Annotated[int | None, Query(ge=1, le=2**31)] = None
+) -> Response:
+    """Return our statement as PDF, as clearing printed it."""
+    check_period(period)
+    params = {} if number is None else {"number": str(number)}
+    content = ask_clearing_for_bytes(runtime, f"/statements/{period}/pdf", params)
+    return Response(content, media_type="application/pdf")
+
+
+@router.get("/passbook/{form}")
+def passbook_file(form: PassbookForm, runtime: RuntimeDep, period: str | None = None) -> Response:
+    """Return our passbook as a file, all of it or one month."""
+    if period is not None:
+        check_period(period)
+    params = {} if period is None else {"period": period}
+    content = ask_clearing_for_bytes(runtime, f"/passbook/{form}", params)
+    return Response(content, media_type=PASSBOOK_TYPES[form])
+
+
+@router.get("/billing-profile")
+def billing_profile(runtime: RuntimeDep) -> Shown:
+    """Return what invoices and payouts know of us (`schemas.billing.StoredProfile`)."""
+    return ask_clearing(runtime, "/billing-profile", {})
+
+
+@router.post("/billing-profile")
+def put_billing_profile(profile: BillingProfile, runtime: RuntimeDep) -> Shown:
+    """Tell what invoices and payouts need of us (`schemas.billing.StoredProfile`)."""
+    return tell_clearing(runtime, "/billing-profile", profile.to_json())
+
+
+@router.get("/invoices/{period}")
+def invoices(period: str, runtime: RuntimeDep) -> Shown:
+    """Return our invoice drafts of a period (`schemas.invoice.InvoiceList`)."""
+    check_period(period)
+    return ask_clearing(runtime, f"/invoices/{period}", {})
+
+
+@router.get("/invoices/{period}/{invoice_id}/ubl")
+def invoice_ubl(period: str, invoice_id: str, runtime: RuntimeDep) -> Response:
+    """Return one of our invoices as UBL 2.1."""
+    check_period(period)
+    path = f"/invoices/{period}/{quote(invoice_id, safe='')}/ubl"
+    return Response(ask_clearing_for_bytes(runtime, path, {}), media_type="application/xml")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ _KINDS = {
     "settle": ("미수금 정리", "arrears paid"),
     "usage": ("이용료", "usage"),
     "reversal": ("취소", "reversal"),
+    "payout": ("송금", "payout"),
 }
 _INCOME_KINDS = {"usage": ("매출", "sale")}
 
@@ -32,6 +34,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
 
 def show_balance(balance: Balance, surface: Surface) -> None:
     """Print a balance."""
+    from databank.cli.crediting import credit_lines
     from schemas.money import format_won
 
     say = surface.say
@@ -41,10 +44,15 @@ def show_balance(balance: Balance, surface: Surface) -> None:
         (say("쓸 수 있는 돈", "available"), balance.available_micro),
         (say("공급해서 번 돈", "earned"), balance.earned_micro),
     ]
+    if balance.receivable_micro or balance.credit is not None:
+        lines.append((say("미수금", "receivable"), balance.receivable_micro))
+    said = [(name, format_won(amount)) for name, amount in lines]
+    if balance.credit is not None:
+        said += credit_lines(balance.credit, surface)
     surface.table(
         balance.to_json(),
         (say("계정", "account"), say("금액", "amount")),
-        [(name, format_won(amount)) for name, amount in lines],
+        said,
         numbers=(1,),
         title=balance.participant_id,
     )
@@ -58,16 +66,32 @@ def balance(context: typer.Context) -> None:
     show_balance(own, surface)
 
 
-def passbook(
+def passbook(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
     cursor: Annotated[str | None, typer.Option(help="이어 볼 곳 (where to go on)")] = None,
     limit: Annotated[int, typer.Option(help="줄 수 (lines)", min=1, max=500)] = 50,
+    csv: Annotated[
+        Path | None, typer.Option(help="CSV로 쓸 파일 (write all as CSV)", dir_okay=False)
+    ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="PDF로 쓸 파일 (write all as PDF)", dir_okay=False)
+    ] = None,
+    period: Annotated[
+        str | None, typer.Option(help="파일에 이 달만: 2026-11 (files: only this month)")
+    ] = None,
 ) -> None:
-    """Print the movements of our deposit and our income, oldest first."""
+    """Print the movements of our deposit and our income, oldest first; or write them as files."""
     from schemas.money import format_won
 
     surface = surface_of(context)
     say = surface.say
+    if csv or pdf:
+        with surface.session() as session:
+            files = {csv: session.passbook_file("csv", period=period)} if csv else {}
+            if pdf:
+                files[pdf] = session.passbook_file("pdf", period=period)
+        write_files(files, surface)
+        return
     with surface.session() as session:
         book = session.passbook(cursor=cursor, limit=limit)
     surface.table(
@@ -100,6 +124,22 @@ def passbook(
         surface.note(say("더 있습니다: --cursor ", "More: --cursor ") + book.next_cursor)
 
 
+def write_files(files: Mapping[Path, bytes], surface: Surface) -> None:
+    """Write documents, and say where they are."""
+    for path, content in files.items():
+        path.write_bytes(content)
+    surface.result(
+        {"files": [{"file": str(path), "bytes": len(c)} for path, c in files.items()]},
+        "\n".join(
+            surface.say(
+                f"{path}에 썼습니다 ({len(content):,}바이트).",
+                f"Written to {path} ({len(content):,} bytes).",
+            )
+            for path, content in files.items()
+        ),
+    )
+
+
 def _account_and_kind(line: PassbookLine, surface: Surface) -> tuple[str, str]:
     is_income = line.account.value == "earned"
     kinds = _KINDS | _INCOME_KINDS if is_income else _KINDS
@@ -113,10 +153,16 @@ def statement(
     number: Annotated[
         int | None, typer.Option(help="몇 번째 명세서만 (only this number)", min=1)
     ] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="PDF로 쓸 파일 (write it as PDF)", dir_okay=False)
+    ] = None,
 ) -> None:
-    """Print our statements of a month, and what they come to together."""
+    """Print our statements of a month, and what they come to together; or write one as PDF."""
     surface = surface_of(context)
     with surface.session() as session:
+        if pdf is not None:
+            write_files({pdf: session.statement_pdf(period, number=number)}, surface)
+            return
         if number is not None:
             show_statement(session.statement(period, number=number), surface)
             return
@@ -184,7 +230,7 @@ def show_statement(document: Statement, surface: Surface) -> None:
             say("공급가액", "supply"),
             say("세액", "VAT"),
             say("수수료", "fee"),
-            say("실금액", "net"),
+            say("실금액", "net amount"),
         ),
         rows,
         numbers=(3, 4, 5, 6, 7, 8),

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from databank.cli import paying
+from databank.cli.billing import operator_billing
+from databank.cli.closing import check_period, close
+from databank.cli.operator_api import (
+    DataDir,
+    Var,
+    Where,
+    Who,
+    all_participants,
+    find_participant,
+    open_service,
+)
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
-    from databank.client.api import Api
     from schemas.participant import Participant
-
-DEFAULT_URLS = {"broker": "http://localhost:8100", "clearing": "http://localhost:8300"}
-DataDir = Annotated[
-    Path, typer.Option(help="`databank up`의 데이터 폴더: 관리 토큰 (admin tokens lie there)")
-]
-Var = Path("var")
-Who = Annotated[str, typer.Argument(help="참여자 이름이나 id (handle or id)")]
-
-
-@dataclass(frozen=True, slots=True)
-class _Where:
-    surface: Surface
-    data_dir: Path
 
 
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
@@ -43,67 +37,37 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
+    from databank.cli.attesting import attest
+
     commands: list[tuple[str, Callable[..., None], str]] = [
         ("participants", participants, say("참여자를 봅니다", "List participants")),
         ("approve", approve, say("참여를 승인합니다", "Approve a participant")),
         ("revoke", revoke, say("참여를 정지합니다 (즉시)", "Revoke a participant, at once")),
+        (
+            "attest",
+            attest,
+            say("참여자의 묶음과 자격을 증명합니다", "Attest a participant's groups and claims"),
+        ),
         ("deposit", deposit, say("입금을 적습니다", "Book a deposit")),
         (
             "reverse-deposit",
             reverse_deposit,
             say("잘못 적은 입금을 취소합니다", "Take back a deposit booked by mistake"),
         ),
+        (
+            "billing",
+            operator_billing,
+            say("청구 정보를 보거나 바꿉니다", "Billing data of anybody"),
+        ),
+        ("close", close, say("한 달을 마감합니다", "Close a month")),
+        ("credit", credit, say("외상 한도를 정하거나 모두 봅니다", "Allow credit, or list it")),
         ("statements", statements, say("명세서를 냅니다", "Issue a month's statements")),
         ("trial-balance", trial_balance, say("차변과 대변을 맞춥니다", "Add the books up")),
     ]
     for name, command, help_ in commands:
         group.command(name, help=help_)(command)
+    paying.register(group, say)
     app.add_typer(group, name="operator")
-
-
-@contextmanager
-def _service(where: _Where, service: str) -> Iterator[Api]:
-    """Open a service's admin API with the token from environment or data folder."""
-    from databank.cli.bad_answer import BadAnswerError
-    from databank.client.api import Api, open_http
-    from databank.kit.keys import ADMIN_TOKEN_FILE
-
-    environment = where.surface.environment
-    prefix = f"DATABANK_{service.upper()}"
-    token = environment.get(f"{prefix}_TOKEN")
-    path = where.data_dir / service / ADMIN_TOKEN_FILE
-    if token is None:
-        if not path.exists():
-            raise BadAnswerError(
-                ko=f"관리 토큰이 없습니다. {prefix}_TOKEN을 설정하거나 --data-dir로 "
-                "`databank up`의 폴더를 알려 주세요.",
-                en=f"No admin token. Set {prefix}_TOKEN, or name the folder of `databank up` "
-                "with --data-dir.",
-            )
-        token = path.read_text(encoding="utf-8").strip()
-    url = environment.get(f"{prefix}_URL", DEFAULT_URLS[service]).rstrip("/")
-    with open_http() as http:
-        yield Api(url, token, http)
-
-
-def _all_participants(where: _Where) -> list[Participant]:
-    from schemas.participant import ParticipantList
-
-    with _service(where, "broker") as broker:
-        answer = broker.get("/participants")
-    return list(ParticipantList.model_validate(answer).participants)
-
-
-def _find(where: _Where, who: str) -> Participant:
-    from schemas.problem import NotFoundError
-
-    for participant in _all_participants(where):
-        if who in {participant.id, participant.handle, participant.name}:
-            return participant
-    raise NotFoundError(
-        ko=f"참여자 {who}이(가) 없습니다. `databank operator participants`로 확인하세요.",
-        en=f"There is no participant {who}. See `databank operator participants`.",
-    )
 
 
 def _show(found: list[Participant], surface: Surface) -> None:
@@ -135,7 +99,7 @@ def _show(found: list[Participant], surface: Surface) -> None:
 def participants(context: typer.Context, data_dir: DataDir = Var) -> None:
     """Print who is registered."""
     surface = surface_of(context)
-    _show(_all_participants(_Where(surface, data_dir)), surface)
+    _show(all_participants(Where(surface, data_dir)), surface)
 
 
 def approve(
@@ -145,7 +109,7 @@ def approve(
     data_dir: DataDir = Var,
 ) -> None:
     """Make a participant active."""
-    _change(_Where(surface_of(context), data_dir), who, "approval", reason)
+    _change(Where(surface_of(context), data_dir), who, "approval", reason)
 
 
 def revoke(
@@ -155,15 +119,15 @@ def revoke(
     data_dir: DataDir = Var,
 ) -> None:
     """Refuse a participant from now on."""
-    _change(_Where(surface_of(context), data_dir), who, "revocation", reason)
+    _change(Where(surface_of(context), data_dir), who, "revocation", reason)
 
 
-def _change(where: _Where, who: str, change: str, reason: str) -> None:
+def _change(where: Where, who: str, change: str, reason: str) -> None:
     from schemas.participant import Participant
 
-    participant = _find(where, who)
+    participant = find_participant(where, who)
     body = {"participant_id": participant.id, "reason": reason}
-    with _service(where, "broker") as broker:
+    with open_service(where, "broker") as broker:
         answer = broker.post(f"/participants/{change}", body)
     _show([Participant.model_validate(answer)], where.surface)
 
@@ -182,16 +146,71 @@ def deposit(  # noqa: PLR0917 - options, all by name
     from databank.cli.account import show_balance
     from schemas.bank import Balance, DepositRequest
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     request = DepositRequest(
         deposit_id=reference,
-        participant_id=_find(where, who).id,
+        participant_id=find_participant(where, who).id,
         amount_won=amount_won,
         memo=memo,
     )
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", "/deposits", json=request.to_json())
     show_balance(Balance.model_validate(answer), where.surface)
+
+
+def credit(
+    context: typer.Context,
+    who: Annotated[
+        str | None, typer.Argument(help="참여자; 없으면 모두 봅니다 (participant; none: list all)")
+    ] = None,
+    won: Annotated[
+        int | None, typer.Argument(help="한도, 원; 0은 없앰 (limit, won)", min=0, max=10**11)
+    ] = None,
+    days: Annotated[
+        int, typer.Option(help="기록된 날부터 낼 때까지, 일 (days until it is due)", min=0, max=180)
+    ] = 30,
+    data_dir: DataDir = Var,
+) -> None:
+    """Set a participant's credit limit; without one, print everybody's credit."""
+    from databank.cli.bad_answer import BadAnswerError
+    from databank.cli.crediting import credit_lines, status_said
+    from schemas.bank import CreditList, CreditRequest, CreditView
+    from schemas.money import format_won
+
+    where = Where(surface_of(context), data_dir)
+    surface = where.surface
+    say = surface.say
+    if (who is None) != (won is None):
+        raise BadAnswerError(
+            ko="참여자와 한도(원)를 함께 적으세요. 예: databank operator credit garam 1000000",
+            en="Give a participant and a limit in won, such as: "
+            "databank operator credit garam 1000000",
+        )
+    if who is not None and won is not None:
+        wish = CreditRequest(
+            participant_id=find_participant(where, who).id, limit_won=won, term_days=days
+        )
+        with open_service(where, "clearing") as clearing:
+            view = CreditView.model_validate(clearing.post("/admin/credits", wish.to_json()))
+        heads = (say("외상", "credit"), say("값", "value"))
+        surface.table(view.to_json(), heads, credit_lines(view, surface), title=view.participant_id)
+        return
+    with open_service(where, "clearing") as clearing:
+        found = CreditList.model_validate(clearing.get("/admin/credits"))
+    surface.table(
+        found.to_json(),
+        (
+            say("참여자", "participant"),
+            say("외상 한도", "credit limit"),
+            say("미수금", "receivable"),
+            say("외상 상태", "credit status"),
+        ),
+        [
+            (v.participant_id, format_won(v.limit_micro), format_won(v.owed_micro),
+             status_said(v, surface))
+            for v in found.credits
+        ],
+    )  # fmt: skip
 
 
 def reverse_deposit(
@@ -206,9 +225,9 @@ def reverse_deposit(
     from databank.cli.account import show_balance
     from schemas.bank import Balance, DepositReversal
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     request = DepositReversal(deposit_id=reference, reason=reason)
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", "/deposits/reversals", json=request.to_json())
     show_balance(Balance.model_validate(answer), where.surface)
 
@@ -216,24 +235,11 @@ def reverse_deposit(
 def statements(context: typer.Context, period: str, data_dir: DataDir = Var) -> None:
     """Issue the statements of a month; doing it again changes nothing."""
     from databank.cli.account import show_statement
-    from databank.cli.bad_answer import BadAnswerError
-    from databank.cli.jsontext import SEOUL
-    from databank.kit.clock import system_clock
     from schemas.bank import StatementList
 
-    where = _Where(surface_of(context), data_dir)
-    if not re.fullmatch(r"\d{4}-\d{2}", period):
-        raise BadAnswerError(
-            ko=f"{period!r}: 2026-11처럼 적으세요.", en=f"{period!r}: write it as 2026-11."
-        )
-    if period >= f"{system_clock().astimezone(SEOUL):%Y-%m}":
-        where.surface.note(
-            where.surface.say(
-                f"주의: {period} 기간이 끝나지 않았습니다. 나중에 쓴 몫은 추가 명세서로 냅니다.",
-                f"Note: {period} is not over. Later usage goes into a supplement.",
-            )
-        )
-    with _service(where, "clearing") as clearing:
+    where = Where(surface_of(context), data_dir)
+    check_period(period, where.surface, is_doing=True)
+    with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", f"/periods/{period}/statements")
     if where.surface.is_json:
         where.surface.result(answer, "")
@@ -247,9 +253,9 @@ def trial_balance(context: typer.Context, data_dir: DataDir = Var) -> None:
     from schemas.bank import TrialBalance
     from schemas.money import format_won
 
-    where = _Where(surface_of(context), data_dir)
+    where = Where(surface_of(context), data_dir)
     say = where.surface.say
-    with _service(where, "clearing") as clearing:
+    with open_service(where, "clearing") as clearing:
         books = TrialBalance.model_validate(clearing.get("/trial-balance"))
     where.surface.table(
         books.to_json(),

@@ -70,6 +70,10 @@ def verify(
         str | None,
         typer.Option(help="운영기관이 알린 청산 기록 열쇠 (the log's key, from the operator)"),
     ] = None,
+    paper: Annotated[
+        str | None,
+        typer.Option(help="명세서 PDF의 QR 내용 (what the QR code on the statement says)"),
+    ] = None,
     witness: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,7 +89,42 @@ def verify(
         proven = verify_bundle(file.read_bytes(), log_key=key, witness_keys=witness or ())
     except BadBundleError as error:
         raise NotProvenError(ko=error.text.ko, en=error.text.en) from None
+    if paper is not None:
+        compare_with_paper(proven, paper)
     surface.result(_as_json(proven), _told(proven, surface))
+
+
+def compare_with_paper(proven: Proven, paper: str) -> None:
+    """Check that the proven statement is the one that was printed.
+
+    Raises:
+        NotProvenError: It is another, or the text is not that of a statement's QR code.
+    """
+    from schemas.canonical import digest
+    from schemas.proof_link import parse_proof_link
+
+    try:
+        link = parse_proof_link(paper)
+    except ValueError:
+        raise NotProvenError(
+            ko="명세서의 QR 내용이 아닙니다. QR을 읽은 글자 전체를 따옴표로 묶어 주세요.",
+            en="Not what a statement's QR code says. Give the whole text, in quotes.",
+        ) from None
+    differing = [
+        name
+        for name, printed, found in (
+            ("log", link.log_origin, proven.checkpoint.origin),
+            ("statement", link.statement_id, proven.statement.statement_id),
+            ("leaf", link.log_index, proven.log_index),
+            ("sha256", link.sha256, digest(proven.statement.to_json())),
+        )
+        if printed != found
+    ]
+    if differing:
+        raise NotProvenError(
+            ko=f"인쇄된 명세서와 증빙 자료가 다릅니다: {', '.join(differing)}.",
+            en=f"The printed statement is another than the proven one: {', '.join(differing)}.",
+        )
 
 
 def _as_json(proven: Proven) -> dict[str, object]:

@@ -18,6 +18,7 @@ from databank.kit.clock import new_secret
 from schemas.bank import AgreementRecord
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId, did_web
 from schemas.participant import Jwk, Participant, Role, Status
+from schemas.payout import officer_key_id
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.signature import SigningKey, generate_key
 from schemas.slices import sign_batch
@@ -34,6 +35,12 @@ from tests.support.serve import serve
 ADMIN: Final = "admin-token-of-the-tests"
 NOON: Final = datetime(2026, 11, 24, 3, tzinfo=UTC)  # noon in Seoul
 BROKER_URL: Final = "http://localhost:9"
+
+
+OFFICERS: Final = {
+    name: SigningKey(officer_key_id(name), generate_key(name).private_jwk)
+    for name in ("kim", "lee", "park")
+}
 
 
 @dataclass
@@ -61,7 +68,7 @@ class Company:
         return self.participant.id
 
 
-def company(handle: str, name: str, *, url: str | None = None) -> Company:
+def company(handle: str, name: str, *, url: str | None = None, brn: str = "1000000009") -> Company:
     """Make a company that the registry would know."""
     url = url or f"https://{handle}.example"
     did = did_web(url)
@@ -70,7 +77,7 @@ def company(handle: str, name: str, *, url: str | None = None) -> Company:
         id=did,
         handle=handle,
         name=name,
-        brn="1000000009",
+        brn=brn,
         connector_url=url,
         jwk=Jwk.model_validate(key.public.jwk),
         role=Role.COMPANY,
@@ -237,6 +244,7 @@ def _maker(
             admin_token=ADMIN,
             broker_url=BROKER_URL,
             registry_max_age_seconds=0,
+            officers={name: key.public.jwk["x"] for name, key in OFFICERS.items()},
             **(further or {}),
         )
         return create_app(settings, clock=clock, lookup=registry.get)

@@ -25,10 +25,10 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import event, text
 
 from clearing.bundle.verify import BadBundleError, verify_bundle
+from clearing.closing.service import advance, state
 from clearing.log.service import Log
 from clearing.metering.commit import Committer
 from clearing.metering.service import read
-from clearing.settlement.service import issue
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord
@@ -118,9 +118,9 @@ def steps_of(world: World, *, rounds: int) -> list[Step]:
         ]
         steps.append(_send(supplier, meter.batch(records)))
         if number % 3 == 2:
-            steps.append(_issue(random.choice(sorted(MONTHS))))
+            steps.append(random.choice((_issue, _close))(random.choice(sorted(MONTHS))))
             steps.append(_publish)
-    return [*steps, *(_issue(period) for period in MONTHS), _publish]
+    return [*steps, *(_close(period) for period in MONTHS), _publish]
 
 
 def _agree(told: AgreementRecord, who: Company) -> Step:
@@ -134,7 +134,17 @@ def _deposit(who: Company, amount: int, deposit_id: str) -> Step:
 def _issue(period: str) -> Step:
     def act(ledger: Ledger, _: Committer) -> None:
         with ledger.database.unit_of_work() as uow:
-            issue(uow, period, ledger.log, now=DECEMBER)
+            state(uow, period, ledger.log, now=DECEMBER)
+
+    return act
+
+
+def _close(period: str) -> Step:
+    def act(ledger: Ledger, _: Committer) -> None:
+        is_going = True
+        while is_going:
+            with ledger.database.unit_of_work() as uow:
+                is_going = advance(uow, period, ledger.log, now=DECEMBER)
 
     return act
 
@@ -254,6 +264,8 @@ COMPARED: Final = {
     "clearing_evidence": "*",
     "clearing_statement": "statement_id, participant_id, number, document, issued_at",
     "clearing_statement_line": "agreement_id, period, acts, supply_micro, supply_won, fee_won",
+    "clearing_close": "*",
+    "clearing_close_step": "*",
     "clearing_log_head": "*",
 }
 

@@ -13,10 +13,11 @@ from typing import Final
 
 from clearing.agreements.service import confirm
 from clearing.bundle.service import make
+from clearing.closing.service import state
 from clearing.ledger.service import take_deposit
 from clearing.log.service import Log
 from clearing.metering.service import read, take
-from clearing.settlement.service import issue
+from clearing.settlement.service import all_of
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, DepositRequest, StatementList
@@ -58,7 +59,8 @@ class Ledger:
     def issue(self, period: str, *, now: datetime = NOON) -> StatementList:
         """Issue statements."""
         with self.database.unit_of_work() as uow:
-            return issue(uow, period, self.log, now=now)
+            state(uow, period, self.log, now=now)
+            return all_of(uow, period)
 
     def bundle(self, who: Company, period: str, number: int | None = None) -> bytes:
         """Return a statement with all that it follows from."""

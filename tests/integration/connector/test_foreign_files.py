@@ -119,9 +119,14 @@ def _spoiled(whole: bytes) -> bytes:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    limits = {"check_seconds_max": CHECK_SECONDS, "check_memory_bytes": MEMORY_BYTES}
     folder = tmp_path_factory.mktemp("company")
-    with connector(folder, Registry(), "company", **limits) as running:
+    with connector(
+        folder,
+        Registry(),
+        "company",
+        check_seconds_max=CHECK_SECONDS,
+        check_memory_bytes=MEMORY_BYTES,
+    ) as running:
         yield running
 
 

@@ -1,0 +1,26 @@
+"""Routes for what the bank reports, all for the operator's people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Body, Request
+
+from clearing.bank import service
+from databank.kit.app import AdminDep, UowDep, get_context
+from schemas.payout import BankReport
+
+router: Final = APIRouter(tags=["payouts"], dependencies=[AdminDep])
+Camt = Annotated[bytes, Body(media_type="application/xml", description="a camt.054 file")]
+
+
+@router.post("/bank/reports")
+def take_report(content: Camt, request: Request, uow: UowDep) -> BankReport:
+    """Book what a camt.054 file reports; sending it again books nothing twice."""
+    return service.take_report(uow, content, now=get_context(request).clock())
+
+
+@router.get("/bank/unresolved")
+def get_unresolved(uow: UowDep) -> BankReport:
+    """Movements that fit no payment or participant: somebody must look."""
+    return service.unresolved(uow)

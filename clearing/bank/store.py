@@ -1,0 +1,93 @@
+"""Rows of what the bank reported. Only ever added: triggers refuse the rest."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Integer
+from sqlmodel import Field, SQLModel, col, select
+
+from clearing.billing.store import profiles_of
+from clearing.parties.store import PartyRow
+from databank.kit.db import UnitOfWork, UtcTime
+from schemas.ids import ParticipantId, format_brn
+from schemas.payout import BankMovement, BankOutcome
+
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
+
+
+class MovementRow(SQLModel, table=True):
+    """A movement with what was made of it; the last row of a reference and direction counts."""
+
+    __tablename__ = "clearing_bank_movement"
+    id: int | None = Field(
+        default=None, sa_column=Column(SERIAL, primary_key=True, autoincrement=True)
+    )
+    reference: str = Field(index=True)
+    is_credit: bool
+    amount: str
+    end_to_end_id: str | None = None
+    participant_id: str | None = None
+    outcome: str
+    remittance: str
+    recorded_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+
+
+def latest(uow: UnitOfWork) -> list[BankMovement]:
+    """Return every movement with its last outcome, in the order of first report."""
+    found: dict[tuple[str, bool], BankMovement] = {}
+    for row in uow.session.exec(select(MovementRow).order_by(col(MovementRow.id))):
+        found[row.reference, row.is_credit] = _from_row(row)
+    return list(found.values())
+
+
+def last_outcome(uow: UnitOfWork, reference: str, *, is_credit: bool) -> BankOutcome | None:
+    """Return what was made of a movement when it was last reported, if it was."""
+    query = (
+        select(MovementRow.outcome)
+        .where(col(MovementRow.reference) == reference, col(MovementRow.is_credit) == is_credit)
+        .order_by(col(MovementRow.id).desc())
+        .limit(1)
+    )
+    found = uow.session.exec(query).first()
+    return None if found is None else BankOutcome(found)
+
+
+def add_movement(
+    uow: UnitOfWork, movement: BankMovement, *, remittance: str, now: datetime
+) -> None:
+    """Store an outcome for good."""
+    uow.session.add(
+        MovementRow(
+            **movement.model_dump(exclude={"outcome"}),
+            outcome=movement.outcome.value,
+            remittance=remittance,
+            recorded_at=now,
+        )
+    )
+    uow.session.flush()
+
+
+def _from_row(row: MovementRow) -> BankMovement:
+    return BankMovement(
+        reference=row.reference,
+        is_credit=row.is_credit,
+        amount=row.amount,
+        end_to_end_id=row.end_to_end_id,
+        outcome=BankOutcome(row.outcome),
+        participant_id=None if row.participant_id is None else ParticipantId(row.participant_id),
+    )
+
+
+def payers(uow: UnitOfWork) -> dict[ParticipantId, frozenset[str]]:
+    """Return by what a credit may name each participant: business number, account number."""
+    rows = list(uow.session.exec(select(PartyRow)))
+    profiles = profiles_of(uow, (ParticipantId(row.id) for row in rows))
+    found = {}
+    for row in rows:
+        id_ = ParticipantId(row.id)
+        account = profiles[id_].profile.account
+        names = {row.brn, format_brn(row.brn)} if row.brn else set()
+        found[id_] = frozenset(names | ({account.number} if account else set()))
+    return found

@@ -1,0 +1,1 @@
+"""Billing profiles: what invoices and payouts need to know of a participant."""

@@ -1,0 +1,1 @@
+"""Statements and passbooks for people: PDF and CSV."""

@@ -1,0 +1,154 @@
+"""명세서 as PDF: every line with supply, VAT, fee and its VAT apart; totals are their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta, timezone
+from typing import Final
+
+from clearing.documents.paper import MARGIN_MM, QR_MM, Column, Paper, Sheet
+from schemas.bank import Statement, StatementLine
+from schemas.ids import format_brn
+from schemas.issuer import Issuer
+from schemas.proof_link import ProofLink
+
+SEOUL: Final = timezone(timedelta(hours=9), "KST")
+TITLE: Final = ("이용 명세서", "Statement of data use")
+_NAMES: Final = (
+    Column("데이터셋", "Dataset", 40),
+    Column("상대", "Counterparty", 28),
+    Column("질의", "Queries", 10, "R"),
+    Column("행", "Rows", 14, "R"),
+)
+_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine], int]]]] = {
+    "supply": ("공급가액", "Supply", lambda line: line.supply_won),
+    "vat": ("세액", "VAT 10 %", lambda line: line.vat_won),
+    "fee": ("수수료", "Fee", lambda line: line.fee_won),
+    "fee_vat": ("수수료 세액", "VAT on fee", lambda line: line.fee_vat_won),
+    "net": ("실금액", "Net amount", lambda line: line.net_won),
+}
+BOUGHT: Final = ("supply", "vat", "net")
+SOLD: Final = ("supply", "vat", "fee", "fee_vat", "net")
+
+
+class DocumentMismatchError(AssertionError):
+    """A document's totals are not the sums of its lines; it is not printed."""
+
+
+def statement_pdf(document: Statement, issuer: Issuer, link: ProofLink | None) -> bytes:
+    """Return a statement as PDF.
+
+    Args:
+        document: The statement, as it was issued.
+        issuer: The operator.
+        link: Where its seal stands; None for a statement from before there was a log.
+
+    Raises:
+        DocumentMismatchError: The lines do not add up to the totals (I13).
+    """
+    check_totals(document)
+    name = f"{TITLE[0]} {document.statement_id}"
+    paper = Paper(title=name, made_at=document.issued_at, foot=f"{issuer.name} · {name}")
+    _head(paper, document, issuer, link)
+    if document.purchases:
+        paper.heading("매입", "Purchases", size=12)
+        paper.sheet(_sheet(document.purchases, BOUGHT))
+    if document.sales:
+        paper.heading("매출", "Sales", size=12)
+        paper.sheet(_sheet(document.sales, SOLD))
+    _summary(paper, document, link)
+    return paper.content()
+
+
+def check_totals(document: Statement) -> None:
+    """Compare every total with the sum of its lines.
+
+    Raises:
+        DocumentMismatchError: One is another.
+    """
+    sums = {
+        "purchases_total_won": sum(line.net_won for line in document.purchases),
+        "sales_total_won": sum(line.net_won for line in document.sales),
+        "vat_paid_won": sum(line.vat_won for line in document.purchases),
+        "vat_collected_won": sum(line.vat_won for line in document.sales),
+        "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in document.sales),
+    }
+    wrong = {name for name, total in sums.items() if getattr(document, name) != total}
+    for line in (*document.purchases, *document.sales):
+        if line.net_won != line.supply_won + line.vat_won - line.fee_won - line.fee_vat_won:
+            wrong.add(f"{line.agreement_id}.net_won")
+    if wrong:
+        raise DocumentMismatchError(f"{document.statement_id}: {sorted(wrong)}")
+
+
+def _head(paper: Paper, document: Statement, issuer: Issuer, link: ProofLink | None) -> None:
+    top = paper.get_y()
+    if link is not None:
+        paper.qr(str(link), x=paper.w - MARGIN_MM - QR_MM, y=top - 2)
+    paper.heading(*TITLE)
+    paper.ln(2)
+    paper.facts(
+        [
+            ("기간", "Period", f"{document.period} · {document.number}호 (no. {document.number})"),
+            ("번호", "Number", document.statement_id),
+            ("발행", "Issued", f"{document.issued_at.astimezone(SEOUL):%Y-%m-%d %H:%M} KST"),
+            ("받는 곳", "For", f"{document.participant_name} ({format_brn(document.brn)})"),
+            ("발행처", "Issued by", f"{issuer.name} ({format_brn(issuer.brn)})"),
+        ]
+    )
+    paper.ln(3)
+    paper.set_y(max(paper.get_y(), top + QR_MM))
+
+
+def _sheet(lines: Sequence[StatementLine], amounts: Sequence[str]) -> Sheet:
+    shown = [_AMOUNTS[name] for name in amounts]
+    return Sheet(
+        columns=(*_NAMES, *(Column(ko, en, 16, "R") for ko, en, _ in shown)),
+        rows=[
+            (
+                line.dataset_title,
+                line.counterparty_name,
+                f"{line.queries_count:,}",
+                f"{line.rows_count:,}",
+                *(f"{amount(line):,}" for _, _, amount in shown),
+            )
+            for line in lines
+        ],
+        totals=(
+            "합계 Total (원 KRW)",
+            "",
+            f"{sum(line.queries_count for line in lines):,}",
+            f"{sum(line.rows_count for line in lines):,}",
+            *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
+        ),
+    )
+
+
+def _summary(paper: Paper, document: Statement, link: ProofLink | None) -> None:
+    paper.facts(
+        [
+            ("매입 합계", "Bought", f"₩{document.purchases_total_won:,}"),
+            ("매출 실수령", "Received", f"₩{document.sales_total_won:,}"),
+            ("낸 세액", "VAT paid", f"₩{document.vat_paid_won:,}"),
+            ("받은 세액", "VAT collected", f"₩{document.vat_collected_won:,}"),
+            ("수수료(세액 포함)", "Fee with VAT", f"₩{document.fee_total_won:,}"),
+        ]
+    )
+    paper.ln(2)
+    if link is None:
+        return
+    paper.facts(
+        [
+            (
+                "청산 기록",
+                "Log",
+                f"{link.log_origin} · 잎 {link.log_index} (leaf {link.log_index})",
+            ),
+            ("해시", "SHA-256", link.sha256),
+            (
+                "확인",
+                "Check",
+                f"databank bundle {document.period} · databank verify FILE --paper QR",
+            ),
+        ]
+    )

@@ -1,0 +1,1 @@
+"""E-tax invoice drafts and UBL invoices, made of sealed statements."""

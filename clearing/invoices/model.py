@@ -1,0 +1,178 @@
+"""From a seller's statement to invoices: one for each buyer, and the operator's for its fee.
+
+A statement's lines are invoiced as they stand, so Σ lines = total = what the ledger booked. The
+supplier is the seller of its data: the operator only mediates, so its fee is a supply of its own,
+from the operator to the supplier.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from schemas.bank import Statement, StatementLine
+from schemas.billing import BillingProfile
+from schemas.ids import InvalidBrnError, ParticipantId, parse_brn
+from schemas.invoice import (
+    LINES_MAX,
+    Invoice,
+    InvoiceLine,
+    InvoiceParty,
+    Issuing,
+    MissingField,
+)
+
+TYPE_CODES: Final = {Issuing.PRINCIPAL: "0101", Issuing.AGENT: "0103"}
+PAID: Final = "01"  # 영수: money came from the deposit
+REQUIRED: Final = ("brn", "name", "representative", "address")
+NAME_MAX: Final = 70
+ITEM_MAX: Final = 100
+FEE_ITEM: Final = "데이터 거래 중개 수수료"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a party: from the registry and from its billing profile."""
+
+    id: ParticipantId
+    handle: str
+    name: str
+    brn: str
+    profile: BillingProfile
+
+
+def invoices_of(
+    statement: Statement,
+    known: Mapping[ParticipantId, Known],
+    operator: Known,
+    *,
+    issuing: Issuing = Issuing.PRINCIPAL,
+) -> list[Invoice]:
+    """Return the invoices that a seller's statement gives rise to; lines of zero won have none.
+
+    Args:
+        statement: A statement; only its sales count, purchases stand in the sellers' statements.
+        known: At least the seller and every counterparty of a sale.
+        operator: Who takes the fee, and issues for the seller where ``issuing`` says so.
+        issuing: Who issues invoices for data.
+    """
+    by_buyer: dict[ParticipantId, list[StatementLine]] = defaultdict(list)
+    for line in statement.sales:
+        if line.supply_won or line.vat_won:
+            by_buyer[line.counterparty_id].append(line)
+    seller = known[statement.participant_id]
+    made = [
+        _invoice(
+            statement,
+            seller,
+            known[buyer],
+            [_line(statement, each, each.supply_won, each.vat_won) for each in lines],
+            issuing=issuing,
+            agent=operator if issuing is Issuing.AGENT else None,
+        )
+        for buyer, lines in sorted(by_buyer.items())
+    ]
+    fees = [each for each in statement.sales if each.fee_won or each.fee_vat_won]
+    if fees:
+        lines = [_line(statement, each, each.fee_won, each.fee_vat_won, FEE_ITEM) for each in fees]
+        made.append(
+            _invoice(statement, operator, seller, lines, issuing=Issuing.PRINCIPAL, agent=None)
+        )
+    return made
+
+
+def _line(
+    statement: Statement, line: StatementLine, supply: int, vat: int, item: str = ""
+) -> InvoiceLine:
+    name = f"{item}: {line.dataset_title}" if item else line.dataset_title
+    return InvoiceLine(
+        purchased_on=last_day(statement.period),
+        name=name[:ITEM_MAX],
+        quantity=max(1, line.queries_count),
+        supply_won=supply,
+        vat_won=vat,
+    )
+
+
+def last_day(period: str) -> date:
+    """Return the day that a month's invoices are written on."""
+    year, month = map(int, period.split("-"))
+    return date(year, month, monthrange(year, month)[1])
+
+
+def _invoice(
+    statement: Statement,
+    seller: Known,
+    buyer: Known,
+    lines: Sequence[InvoiceLine],
+    *,
+    issuing: Issuing,
+    agent: Known | None,
+) -> Invoice:
+    supply, vat = sum(each.supply_won for each in lines), sum(each.vat_won for each in lines)
+    parties = [seller, buyer, *([agent] if agent else [])]
+    return Invoice(
+        invoice_id=f"{statement.statement_id}-{seller.handle}-{buyer.handle}",
+        statement_id=statement.statement_id,
+        type_code=TYPE_CODES[issuing],
+        purpose_code=PAID,
+        issuing=issuing,
+        written_on=last_day(statement.period),
+        period=statement.period,
+        seller=_party(seller),
+        buyer=_party(buyer),
+        agent=None if agent is None else _party(agent),
+        lines=tuple(_at_most(lines)),
+        supply_won=supply,
+        vat_won=vat,
+        total_won=supply + vat,
+        missing=tuple(_missing(parties)),
+    )
+
+
+def _at_most(lines: Sequence[InvoiceLine]) -> Sequence[InvoiceLine]:
+    """Put what does not fit into a last line; the sums stay."""
+    if len(lines) <= LINES_MAX:
+        return lines
+    kept, rest = lines[: LINES_MAX - 1], lines[LINES_MAX - 1 :]
+    last = InvoiceLine(
+        purchased_on=rest[0].purchased_on,
+        name=f"그 밖의 데이터셋 {len(rest)}건",
+        quantity=sum(each.quantity for each in rest),
+        supply_won=sum(each.supply_won for each in rest),
+        vat_won=sum(each.vat_won for each in rest),
+    )
+    return [*kept, last]
+
+
+def _party(known: Known) -> InvoiceParty:
+    profile = known.profile
+    return InvoiceParty(
+        participant_id=known.id,
+        brn=known.brn,
+        name=known.name[:NAME_MAX],
+        representative=profile.representative,
+        address=profile.address,
+        business_type=profile.business_type,
+        business_item=profile.business_item,
+        email=profile.email,
+    )
+
+
+def _missing(parties: Iterable[Known]) -> Iterable[MissingField]:
+    for known in parties:
+        party = _party(known)
+        for name in REQUIRED:
+            if not getattr(party, name) or (name == "brn" and not _is_brn(party.brn)):
+                yield MissingField(participant_id=known.id, participant_name=known.name, field=name)
+
+
+def _is_brn(digits: str) -> bool:
+    try:
+        return parse_brn(digits) == digits
+    except InvalidBrnError:
+        return False

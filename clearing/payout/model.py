@@ -1,0 +1,93 @@
+"""What may be paid out: what was earned, less what buyers have not paid yet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from schemas.billing import BankAccount
+from schemas.ids import ParticipantId
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A sale that a buyer owed when it was stated: what it owed, and what the supplier earned."""
+
+    provider_id: ParticipantId
+    owed_won: int
+    earned_won: int  # with VAT, after the fee
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """A participant's cash balances, in won."""
+
+    participant_id: ParticipantId
+    earned: int
+    vat: int
+    withheld: int = 0  # of sales that buyers still owe
+    receivable: int = 0  # what the participant owes itself
+
+    @property
+    def amount(self) -> int:
+        """What may be paid: nothing to one that owes, and nothing that is not collected."""
+        return 0 if self.receivable > 0 else max(0, self.earned + self.vat - self.withheld)
+
+    @property
+    def parts(self) -> tuple[int, int]:
+        """How the amount is taken from earnings and VAT; the first gives what it has."""
+        earned = min(max(0, self.earned), self.amount)
+        return earned, self.amount - earned
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment as it stands in a file."""
+
+    end_to_end_id: str
+    participant_id: ParticipantId
+    name: str
+    earned: int
+    vat: int
+    account: BankAccount
+
+    @property
+    def amount(self) -> int:
+        """Won."""
+        return self.earned + self.vat
+
+
+def withheld_of(
+    receivables: Mapping[ParticipantId, int], owed: Mapping[ParticipantId, Sequence[Owed]]
+) -> dict[ParticipantId, int]:
+    """Return what each supplier must wait for.
+
+    Deposits pay what was owed first, so what a buyer still owes is of its newest sales. The
+    supplier waits for all of that, at most for what it earned: the operator lends nothing.
+
+    Args:
+        receivables: What each buyer owes now.
+        owed: For each buyer, the sales that were stated beyond its deposit, newest first.
+    """
+    waiting: dict[ParticipantId, int] = defaultdict(int)
+    for buyer, rest in receivables.items():
+        left = rest
+        for sale in owed.get(buyer, ()):
+            if left <= 0:
+                break
+            part = min(left, sale.owed_won)
+            left -= part
+            waiting[sale.provider_id] += min(part, sale.earned_won)
+    return dict(waiting)
+
+
+def is_covered(payments: Iterable[Payment], payables: Mapping[ParticipantId, Payable]) -> bool:
+    """Whether everything in a file may still be paid."""
+    for each in payments:
+        now = payables.get(each.participant_id)
+        if now is None or now.amount < each.amount:
+            return False
+        if now.earned < each.earned or now.vat < each.vat:
+            return False
+    return True

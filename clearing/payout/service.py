@@ -1,0 +1,355 @@
+"""Drafting a payout, approving it twice, booking it; taking it back before that.
+
+A file is never changed. What it would pay is compared with the books again in the transaction
+of the second approval: if a payee's balance or account is no longer what it was, the payout is
+void and must be drafted anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from clearing.billing.store import profiles_of
+from clearing.ledger.entries import bank_account, entry_id, payout_entry
+from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
+from clearing.ledger.service import BOOK_UNITS, Books
+from clearing.ledger.store import find_digests, lock_accounts
+from clearing.parties.store import find_parties
+from clearing.payout import store
+from clearing.payout.model import Payable, Payment, is_covered
+from clearing.payout.pain import payout_xml
+from databank.kit.db import UnitOfWork
+from schemas.ids import ParticipantId, did_web
+from schemas.issuer import Issuer
+from schemas.payout import (
+    APPROVALS_NEEDED,
+    ApprovalRequest,
+    LeftOut,
+    PaymentStatus,
+    PayoutList,
+    PayoutPayment,
+    PayoutStatus,
+    PayoutView,
+    officer_key_id,
+    verify_approval,
+)
+from schemas.problem import ConflictError, ForbiddenError, NotFoundError
+from schemas.signature import BadSignatureError, PublicKey
+from schemas.wire import Text
+
+PAYMENTS_MAX: Final = 9_999  # of one file
+CHANGED: Final = "payee-changed: 잔액이나 계좌가 바뀌었습니다 (a balance or an account changed)"
+
+
+class PayoutStateError(ConflictError):
+    """A payout is not where this could follow, or there is nothing to pay."""
+
+    slug = "payout-state"
+    title = Text(ko="지금은 할 수 없는 송금 단계입니다", en="The payout does not allow this now")
+
+
+class PayoutIncompleteError(ConflictError):
+    """The operator's own account is not known."""
+
+    slug = "payout-incomplete"
+    title = Text(ko="송금 파일에 적을 내용이 빠졌습니다", en="The payout file misses something")
+
+
+class ApprovalRefusedError(ForbiddenError):
+    """An approval that does not count."""
+
+    slug = "approval-refused"
+    title = Text(ko="승인이 인정되지 않습니다", en="The approval does not count")
+
+
+def draft(uow: UnitOfWork, issuer: Issuer, *, now: datetime) -> PayoutView:
+    """Make a file of all that may be paid now; nothing is booked yet.
+
+    Raises:
+        PayoutStateError: Another payout waits for approval, or there is nothing to pay.
+        PayoutIncompleteError: The operator's account is not known.
+    """
+    _lock(uow)
+    for payout in store.payouts(uow):
+        if not payout.is_released and payout.void_reason is None:
+            raise PayoutStateError(
+                ko=f"송금 {payout.id}이(가) 승인을 기다립니다. 승인하거나 무르세요: "
+                f"databank operator payout void {payout.id}",
+                en=f"Payout {payout.id} waits for approval. Approve it or take it back: "
+                f"databank operator payout void {payout.id}",
+                payout_id=payout.id,
+            )
+    own = did_web(issuer.url)
+    payables = store.payables(uow)
+    profiles = profiles_of(uow, [own, *payables])
+    if (account := profiles[own].profile.account) is None:
+        raise PayoutIncompleteError(
+            ko="운영기관의 출금 계좌가 없습니다: databank operator billing clearing --bank … "
+            "--account … --holder …",
+            en="The operator's own account is missing: databank operator billing clearing "
+            "--bank … --account … --holder …",
+            missing="account",
+        )
+    names = {id_: party.name for id_, party in find_parties(uow, payables).items()}
+    number = store.next_number(uow)
+    payout_id, payments = f"P{number:06d}", list[Payment]()
+    for each in payables.values():
+        payee = profiles[each.participant_id].profile.account
+        if each.amount > 0 and payee is not None and len(payments) < PAYMENTS_MAX:
+            earned, vat = each.parts
+            end_to_end_id, name = f"{payout_id}-{len(payments) + 1:04d}", names[each.participant_id]
+            payments.append(Payment(end_to_end_id, each.participant_id, name, earned, vat, payee))
+    left_out = tuple(_left_out(payables, names, {p.participant_id for p in payments}))
+    if not payments:
+        raise PayoutStateError(
+            ko="송금할 금액이 없습니다. 마감했는지, 받을 계좌를 알렸는지 확인하세요.",
+            en="There is nothing to pay out. Is the month closed, are accounts told?",
+            left_out=[each.to_json() for each in left_out],
+        )
+    document = payout_xml(payout_id, payments, payer=issuer.name, account=account, now=now)
+    sha256 = hashlib.sha256(document).hexdigest()
+    payout = store.Payout(payout_id, number, document, sha256, now, tuple(payments), ())
+    store.add_payout(uow, payout)
+    return view_of(uow, payout).model_copy(update={"left_out": left_out})
+
+
+def _lock(uow: UnitOfWork) -> None:
+    """Let one transaction work on payouts at a time, and nobody book at the bank meanwhile."""
+    lock_accounts(uow, [bank_account(book) for book, _ in BOOK_UNITS])
+
+
+def _left_out(
+    payables: Mapping[ParticipantId, Payable],
+    names: Mapping[ParticipantId, str],
+    paid: set[ParticipantId],
+) -> Iterable[LeftOut]:
+    for id_, each in payables.items():
+        whole = each.earned + each.vat
+        reason = None
+        if each.receivable > 0 and whole > 0:
+            reason, amount = "owes", whole
+        elif each.amount > 0 and id_ not in paid:
+            reason, amount = "no-account", each.amount
+        elif each.withheld > 0:
+            reason, amount = "buyer-owes", min(each.withheld, whole)
+        if reason is not None:
+            yield LeftOut(
+                participant_id=id_, participant_name=names[id_], amount_won=amount, reason=reason
+            )
+
+
+def approve(
+    uow: UnitOfWork,
+    payout_id: str,
+    request: ApprovalRequest,
+    officers: Mapping[str, str],
+    *,
+    now: datetime,
+) -> PayoutView:
+    """Count an officer's approval; the second one of another officer books and releases.
+
+    Args:
+        uow: The transaction.
+        payout_id: Which payout.
+        request: Who approves, and the signed word.
+        officers: Name and Ed25519 public key (JWK ``x``) of everybody who may.
+        now: The time.
+
+    Raises:
+        NotFoundError: There is no such payout.
+        ApprovalRefusedError: Not an officer, not its key, another file, or the same officer again.
+        PayoutStateError: The payout is void or released.
+    """
+    _lock(uow)
+    payout = _found(uow, payout_id)
+    _check_open(payout)
+    _check_approval(payout, request, officers)
+    payout = _add(uow, payout, store.Event("approved", request.officer, request.approval), now)
+    if len(payout.approved_by) < APPROVALS_NEEDED:
+        return view_of(uow, payout)
+    if not _release(uow, payout, now):
+        return view_of(uow, _add(uow, payout, store.Event("void", CHANGED), now))
+    return view_of(uow, _add(uow, payout, store.Event("released", ""), now))
+
+
+def _add(uow: UnitOfWork, payout: store.Payout, event: store.Event, now: datetime) -> store.Payout:
+    store.add_event(uow, payout, event, now=now)
+    return _found(uow, payout.id)
+
+
+def _found(uow: UnitOfWork, payout_id: str) -> store.Payout:
+    found = store.payouts(uow, payout_id)
+    if not found:
+        raise NotFoundError(
+            ko=f"송금 {payout_id}이(가) 없습니다. databank operator payout list로 확인하세요.",
+            en=f"There is no payout {payout_id}. See databank operator payout list.",
+        )
+    return found[0]
+
+
+def _check_open(payout: store.Payout) -> None:
+    if payout.void_reason is not None:
+        raise PayoutStateError(
+            ko=f"송금 {payout.id}은(는) 무효입니다: {payout.void_reason}. 새로 만드세요.",
+            en=f"Payout {payout.id} is void: {payout.void_reason}. Draft a new one.",
+        )
+    if payout.is_released:
+        raise PayoutStateError(
+            ko=f"송금 {payout.id}은(는) 이미 두 사람이 승인해 기록되었습니다.",
+            en=f"Payout {payout.id} was approved by two officers and is booked.",
+        )
+
+
+def _check_approval(
+    payout: store.Payout, request: ApprovalRequest, officers: Mapping[str, str]
+) -> None:
+    if request.officer not in officers:
+        raise ApprovalRefusedError(
+            ko=f"{request.officer}은(는) 승인권자가 아닙니다. DATABANK_CLEARING_OFFICERS를 보세요.",
+            en=f"{request.officer} is not an officer. See DATABANK_CLEARING_OFFICERS.",
+        )
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": officers[request.officer]}
+    try:
+        said = verify_approval(request.approval, PublicKey(officer_key_id(request.officer), jwk))
+    except BadSignatureError as error:
+        raise ApprovalRefusedError(
+            ko=f"{request.officer}의 열쇠로 서명한 승인이 아닙니다: {error}",
+            en=f"Not an approval by {request.officer}'s key: {error}",
+        ) from None
+    if said != (payout.id, payout.sha256):
+        raise ApprovalRefusedError(
+            ko=f"다른 파일에 대한 승인입니다. 송금 {payout.id}의 파일을 다시 받아 보세요.",
+            en=f"This approves another file. Fetch the file of payout {payout.id} again.",
+        )
+    if request.officer in payout.approved_by:
+        raise ApprovalRefusedError(
+            ko=f"{request.officer}은(는) 이미 승인했습니다. 다른 승인권자가 필요합니다.",
+            en=f"{request.officer} has approved already. Another officer is needed.",
+        )
+
+
+def _release(uow: UnitOfWork, payout: store.Payout, now: datetime) -> bool:
+    """Book all payments in both books; False, and nothing is booked, if one no longer holds."""
+    codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
+    accounts: list[AccountId] = [
+        account_id(book, code, each.participant_id)
+        for each in payout.payments
+        for book, _ in BOOK_UNITS
+        for code in codes
+    ]
+    books = Books.open(uow, accounts, now=now)
+    profiles = profiles_of(uow, (each.participant_id for each in payout.payments))
+    is_same = all(
+        profiles[each.participant_id].profile.account == each.account for each in payout.payments
+    )
+    if not is_same or not is_covered(payout.payments, store.payables(uow)):
+        return False
+    for each in payout.payments:
+        for book, units in BOOK_UNITS:
+            entry = payout_entry(
+                book,
+                each.participant_id,
+                earned=each.earned * units,
+                vat=each.vat * units,
+                payment_id=each.end_to_end_id,
+                now=now,
+            )
+            books.post(entry)
+    books.save()
+    return True
+
+
+def void(uow: UnitOfWork, payout_id: str, reason: str, *, now: datetime) -> PayoutView:
+    """Take a payout back before its second approval.
+
+    Raises:
+        NotFoundError: There is no such payout.
+        PayoutStateError: It is void or released.
+    """
+    _lock(uow)
+    payout = _found(uow, payout_id)
+    _check_open(payout)
+    return view_of(uow, _add(uow, payout, store.Event("void", reason), now))
+
+
+def file_of(uow: UnitOfWork, payout_id: str) -> bytes:
+    """Return a payout's file.
+
+    Raises:
+        NotFoundError: There is no such payout.
+    """
+    return _found(uow, payout_id).document
+
+
+def all_payouts(uow: UnitOfWork) -> PayoutList:
+    """Return all payouts."""
+    return PayoutList(payouts=tuple(view_of(uow, each) for each in store.payouts(uow)))
+
+
+def one_payout(uow: UnitOfWork, payout_id: str) -> PayoutView:
+    """Return a payout.
+
+    Raises:
+        NotFoundError: There is no such payout.
+    """
+    return view_of(uow, _found(uow, payout_id))
+
+
+def view_of(uow: UnitOfWork, payout: store.Payout) -> PayoutView:
+    """Return a payout with the state of each payment."""
+    states = payment_states(uow, payout)
+    return PayoutView(
+        payout_id=payout.id,
+        status=_status(payout),
+        sha256=payout.sha256,
+        total_won=sum(each.amount for each in payout.payments),
+        drafted_at=payout.drafted_at,
+        approved_by=payout.approved_by,
+        void_reason=payout.void_reason,
+        payments=tuple(
+            PayoutPayment(
+                end_to_end_id=each.end_to_end_id,
+                participant_id=each.participant_id,
+                participant_name=each.name,
+                amount_won=each.amount,
+                account=each.account,
+                status=states[each.end_to_end_id],
+            )
+            for each in payout.payments
+        ),
+    )
+
+
+def _status(payout: store.Payout) -> PayoutStatus:
+    if payout.void_reason is not None:
+        return PayoutStatus.VOID
+    if payout.is_released:
+        return PayoutStatus.RELEASED
+    return PayoutStatus.HALF_APPROVED if payout.approved_by else PayoutStatus.DRAFTED
+
+
+def payment_states(uow: UnitOfWork, payout: store.Payout) -> dict[str, PaymentStatus]:
+    """Return where each payment stands, as the ledger has it."""
+    ids = [each.end_to_end_id for each in payout.payments]
+    if not payout.is_released:
+        status = PaymentStatus.DRAFTED if payout.void_reason is None else PaymentStatus.VOID
+        return dict.fromkeys(ids, status)
+    paid = {id_: entry_id(Book.CASH, Kind.PAID, id_) for id_ in ids}
+    returned = {id_: reversal_id(Book.CASH, Kind.PAYOUT, id_) for id_ in ids}
+    known = find_digests(uow, [*paid.values(), *returned.values()])
+    return {
+        id_: PaymentStatus.RETURNED
+        if returned[id_] in known
+        else PaymentStatus.PAID
+        if paid[id_] in known
+        else PaymentStatus.IN_TRANSIT
+        for id_ in ids
+    }
+
+
+def reversal_id(book: Book, kind: Kind, payment_id: str) -> EntryId:
+    """Return the id of the entry that takes a payment's entry back."""
+    return entry_id(book, Kind.REVERSAL, entry_id(book, kind, payment_id))

@@ -1,0 +1,304 @@
+"""The operator's payouts (송금): draft, look, approve as an officer, take back; bank reports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from databank.cli.operator_api import DataDir, Var, Where, open_service
+from databank.cli.surface import Surface, surface_of
+
+if TYPE_CHECKING:
+    from schemas.payout import BankReport, PayoutView
+    from schemas.signature import SigningKey
+
+Id = Annotated[str, typer.Argument(help="송금 번호, 예: P000001 (payout)")]
+KeyFile = Annotated[Path, typer.Option("--key", help="승인권자의 열쇠 파일 (officer's key file)")]
+_STATUS = {
+    "drafted": ("승인 대기", "waits for approval"),
+    "half_approved": ("한 사람 승인", "approved by one"),
+    "released": ("송금 중", "released"),
+    "void": ("무효", "void"),
+    "in_transit": ("송금 중", "in transit"),
+    "paid": ("지급됨", "paid"),
+    "returned": ("반송됨", "returned"),
+}
+_LEFT_OUT = {
+    "no-account": ("받을 계좌 없음", "no account told"),
+    "owes": ("미수금 있음", "owes money itself"),
+    "buyer-owes": ("사는 쪽이 아직 내지 않음", "the other side has not paid"),
+}
+_OUTCOMES = {
+    "paid": ("지급됨", "paid"),
+    "returned": ("반송됨", "returned"),
+    "deposited": ("입금으로 적음", "booked as deposit"),
+    "duplicate": ("이미 적음", "booked before"),
+    "unknown": ("맞는 곳 없음", "fits nobody"),
+    "wrong_amount": ("금액이 다름", "another amount"),
+    "unexpected": ("올 수 없는 거래", "not expected"),
+    "conflict": ("같은 번호의 다른 입금", "reference booked otherwise"),
+    "pending": ("은행 처리 중", "not booked by the bank"),
+}
+
+
+def register(group: typer.Typer, say: Callable[[str, str], str]) -> None:
+    """Add the commands to the operator's."""
+    payouts = typer.Typer(
+        help=say("송금: 두 승인권자가 승인해야 나갑니다", "Payouts: two officers must approve"),
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    commands: list[tuple[str, Callable[..., None], str]] = [
+        ("draft", draft, say("송금 파일을 만듭니다", "Make a payout file")),
+        ("list", list_, say("송금을 봅니다", "List payouts")),
+        ("show", show, say("송금 하나를 봅니다", "Show one payout")),
+        ("file", file, say("은행 파일(pain.001)을 받습니다", "Fetch the file for the bank")),
+        ("approve", approve, say("승인권자로 승인합니다", "Approve as an officer")),
+        ("void", void, say("두 번째 승인 전에 무릅니다", "Take it back before it is approved")),
+    ]
+    for name, command, help_ in commands:
+        payouts.command(name, help=help_)(command)
+    group.add_typer(payouts, name="payout")
+    group.command("officer-key", help=say("승인권자의 열쇠를 만듭니다", "Make an officer's key"))(
+        officer_key
+    )
+    group.command(
+        "bank-report",
+        help=say("은행 거래 파일(camt.054)을 적습니다", "Book what the bank reports (camt.054)"),
+    )(bank_report)
+
+
+def draft(context: typer.Context, data_dir: DataDir = Var) -> None:
+    """Make a file of all that may be paid now."""
+    _ask(Where(surface_of(context), data_dir), "POST", "/payouts")
+
+
+def show(context: typer.Context, payout_id: Id, data_dir: DataDir = Var) -> None:
+    """Show a payout and where each payment stands."""
+    _ask(Where(surface_of(context), data_dir), "GET", f"/payouts/{payout_id}")
+
+
+def void(
+    context: typer.Context,
+    payout_id: Id,
+    reason: Annotated[str, typer.Option(prompt="이유 (reason)", help="이유 (reason)")],
+    data_dir: DataDir = Var,
+) -> None:
+    """Take a payout back before its second approval."""
+    where = Where(surface_of(context), data_dir)
+    _ask(where, "POST", f"/payouts/{payout_id}/void", {"reason": reason})
+
+
+def _ask(where: Where, method: str, path: str, body: dict[str, str] | None = None) -> None:
+    from databank.kit.http import expect_json
+    from schemas.payout import PayoutView
+
+    with open_service(where, "clearing") as clearing:
+        answer = expect_json(clearing.send(method, path, json=body))
+    show_payout(PayoutView.model_validate(answer), where.surface)
+
+
+def list_(context: typer.Context, data_dir: DataDir = Var) -> None:
+    """List all payouts."""
+    from schemas.payout import PayoutList
+
+    where = Where(surface_of(context), data_dir)
+    say = where.surface.say
+    with open_service(where, "clearing") as clearing:
+        found = PayoutList.model_validate(clearing.get("/payouts"))
+    where.surface.table(
+        found.to_json(),
+        (
+            say("번호", "number"),
+            say("상태", "status"),
+            say("금액", "amount"),
+            say("건", "payments"),
+        ),
+        [
+            (p.payout_id, say(*_STATUS[p.status]), f"₩{p.total_won:,}", f"{len(p.payments):,}")
+            for p in found.payouts
+        ],
+        numbers=(2, 3),
+    )
+
+
+def show_payout(payout: PayoutView, surface: Surface) -> None:
+    """Print a payout."""
+    from schemas.billing import BANKS
+
+    say = surface.say
+    officers = ", ".join(payout.approved_by) or "–"
+    surface.table(
+        payout.to_json(),
+        ("", say("받는 곳", "payee"), say("계좌", "account"), say("금액", "amount"), ""),
+        [
+            (
+                each.end_to_end_id,
+                each.participant_name,
+                f"{BANKS[each.account.bank]} {each.account.number} {each.account.holder}",
+                f"₩{each.amount_won:,}",
+                say(*_STATUS[each.status]),
+            )
+            for each in payout.payments
+        ],
+        numbers=(3,),
+        title=f"{payout.payout_id} · ₩{payout.total_won:,} · {say(*_STATUS[payout.status])} · "
+        f"{say('승인', 'approved by')} {officers}",
+    )
+    if surface.is_json:
+        return
+    for each in payout.left_out:
+        typer.echo(
+            f"{say('빠진 곳', 'left out')}: {each.participant_name} ₩{each.amount_won:,} – "
+            f"{say(*_LEFT_OUT[each.reason])}"
+        )
+    if payout.void_reason:
+        typer.echo(f"{say('무효', 'void')}: {payout.void_reason}")
+    typer.echo(f"SHA-256 {payout.sha256}")
+
+
+def file(
+    context: typer.Context,
+    payout_id: Id,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="쓸 파일 (file to write)", dir_okay=False)
+    ] = None,
+    data_dir: DataDir = Var,
+) -> None:
+    """Fetch the pain.001 file; it may go to the bank once two officers have approved."""
+    from databank.cli.account import write_files
+
+    where = Where(surface_of(context), data_dir)
+    write_files({output or Path(f"{payout_id}.xml"): _file(where, payout_id)}, where.surface)
+
+
+def _file(where: Where, payout_id: str) -> bytes:
+    from databank.client.api import expect_success
+
+    with open_service(where, "clearing") as clearing:
+        answer = clearing.send_repeatedly("GET", f"/payouts/{payout_id}/file")
+    return expect_success(answer).content
+
+
+def approve(
+    context: typer.Context,
+    payout_id: Id,
+    officer: Annotated[str, typer.Option(help="승인권자 이름 (officer)")],
+    key: KeyFile,
+    data_dir: DataDir = Var,
+) -> None:
+    """Approve the file as it is served now: fetch it, hash it here, sign the hash."""
+    from schemas.payout import sign_approval
+
+    where = Where(surface_of(context), data_dir)
+    signing = _read_key(officer, key)
+    sha256 = hashlib.sha256(_file(where, payout_id)).hexdigest()
+    body = {"officer": officer, "approval": sign_approval(payout_id, sha256, signing)}
+    _ask(where, "POST", f"/payouts/{payout_id}/approvals", body)
+
+
+def _read_key(officer: str, path: Path) -> SigningKey:
+    from databank.cli.bad_answer import BadAnswerError
+    from schemas.payout import officer_key_id
+    from schemas.signature import SigningKey
+
+    try:
+        private = json.loads(path.read_text(encoding="utf-8"))
+        return SigningKey(
+            officer_key_id(officer), {n: private[n] for n in ("kty", "crv", "x", "d")}
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadAnswerError(
+            ko=f"{path}: 승인권자의 열쇠 파일이 아닙니다 ({error}). "
+            "만들기: databank operator officer-key",
+            en=f"{path}: not an officer's key ({error}). Make one: databank operator officer-key",
+        ) from None
+
+
+def officer_key(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="승인권자 이름 (officer)")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="쓸 파일 (file to write)", dir_okay=False)
+    ],
+) -> None:
+    """Make a key that stays with the officer, and print what clearing must know of it."""
+    import os
+
+    from databank.cli.bad_answer import BadAnswerError
+    from schemas.signature import generate_key
+
+    surface = surface_of(context)
+    made = generate_key(f"officer:{name}")
+    try:
+        handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise BadAnswerError(
+            ko=f"{output}에 쓸 수 없습니다: {error}", en=f"Cannot write {output}: {error}"
+        ) from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file_:
+        file_.write(json.dumps(made.private_jwk))
+    public = {name: made.public.jwk["x"]}
+    surface.result(
+        {"file": str(output), "officers": public},
+        surface.say(
+            f"{output}에 썼습니다. 청산소 설정 DATABANK_CLEARING_OFFICERS에 더하세요: ",
+            f"Written to {output}. Add to clearing's DATABANK_CLEARING_OFFICERS: ",
+        )
+        + json.dumps(public, ensure_ascii=False),
+    )
+
+
+def bank_report(
+    context: typer.Context,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="camt.054 파일; 없으면 볼 것만 (none: what waits)", dir_okay=False),
+    ] = None,
+    data_dir: DataDir = Var,
+) -> None:
+    """Book a camt.054 file, as often as you like; without a file, list what waits."""
+    from databank.cli.bad_answer import BadAnswerError
+    from databank.kit.http import expect_json
+    from schemas.payout import BankReport
+
+    where = Where(surface_of(context), data_dir)
+    if path is not None and not path.exists():
+        raise BadAnswerError(ko=f"파일이 없습니다: {path}", en=f"There is no file {path}.")
+    with open_service(where, "clearing") as clearing:
+        if path is None:
+            answer = clearing.get("/bank/unresolved")
+        else:
+            sent = clearing.send_repeatedly("POST", "/bank/reports", content=path.read_bytes())
+            answer = expect_json(sent)
+    _show_report(BankReport.model_validate(answer), where.surface)
+
+
+def _show_report(report: BankReport, surface: Surface) -> None:
+    say = surface.say
+    surface.table(
+        report.to_json(),
+        (
+            say("은행 번호", "bank's reference"),
+            say("방향", "direction"),
+            say("금액", "amount"),
+            "EndToEndId",
+            say("결과", "outcome"),
+        ),
+        [
+            (
+                each.reference,
+                say("들어옴", "in") if each.is_credit else say("나감", "out"),
+                each.amount,
+                each.end_to_end_id or "",
+                say(*_OUTCOMES[each.outcome]),
+            )
+            for each in report.movements
+        ],
+        numbers=(2,),
+    )

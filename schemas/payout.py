@@ -1,0 +1,145 @@
+"""송금: payout files, their approvals, and what the bank says came of them."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
+
+from schemas.billing import BankAccount
+from schemas.ids import ParticipantId
+from schemas.money import Won
+from schemas.signature import BadSignatureError, PublicKey, SigningKey, sign, verify
+from schemas.wire import OwnWire, Sha256, Time
+
+APPROVAL_TYPE: Final = "payout-approval+jws"
+APPROVALS_NEEDED: Final = 2
+
+
+class PayoutStatus(StrEnum):
+    """Where a payout stands; ``void`` and ``released`` are final."""
+
+    DRAFTED = "drafted"  # the file is made, nobody has approved
+    HALF_APPROVED = "half_approved"
+    RELEASED = "released"  # two officers approved: booked, the file may go to the bank
+    VOID = "void"
+
+
+class PaymentStatus(StrEnum):
+    """Where one payment of a payout stands."""
+
+    DRAFTED = "drafted"
+    VOID = "void"
+    IN_TRANSIT = "in_transit"
+    PAID = "paid"
+    RETURNED = "returned"  # it came back; the next payout pays it again
+
+
+class PayoutPayment(OwnWire):
+    """One payment to one participant."""
+
+    end_to_end_id: str
+    participant_id: ParticipantId
+    participant_name: str
+    amount_won: Won
+    account: BankAccount
+    status: PaymentStatus
+
+
+class LeftOut(OwnWire):
+    """A participant that is not paid, or not in full, and why."""
+
+    participant_id: ParticipantId
+    participant_name: str
+    amount_won: Won
+    reason: str  # no-account, owes, buyer-owes
+
+
+class PayoutView(OwnWire):
+    """A payout file with its approvals and payments."""
+
+    payout_id: str
+    status: PayoutStatus
+    sha256: Sha256  # of the pain.001 file
+    total_won: Won
+    drafted_at: Time
+    approved_by: tuple[str, ...]
+    void_reason: str | None = None
+    payments: tuple[PayoutPayment, ...]
+    left_out: tuple[LeftOut, ...] = ()  # at the time of drafting; told in the answer to it only
+
+
+class PayoutList(OwnWire):
+    """All payouts, the first first."""
+
+    payouts: tuple[PayoutView, ...]
+
+
+class ApprovalRequest(OwnWire):
+    """An officer's signed word about one file."""
+
+    officer: str = Field(min_length=1, max_length=100)
+    approval: str = Field(max_length=4000)  # the JWS
+
+
+class VoidRequest(OwnWire):
+    """Take a payout back before its second approval."""
+
+    reason: str = Field(min_length=1, max_length=200)
+
+
+def officer_key_id(officer: str) -> str:
+    """Return the key id that an officer signs under."""
+    return f"officer:{officer}#key-1"
+
+
+def sign_approval(payout_id: str, sha256: str, key: SigningKey) -> str:
+    """Return an officer's approval of exactly this file."""
+    payload = json.dumps({"payout_id": payout_id, "sha256": sha256})
+    return sign(payload.encode(), key=key, typ=APPROVAL_TYPE)
+
+
+def verify_approval(token: str, key: PublicKey) -> tuple[str, str]:
+    """Return the payout and the file's hash that were approved.
+
+    Raises:
+        BadSignatureError: Not a JWS of an approval by this key.
+    """
+    try:
+        said = json.loads(verify(token, key=key, typ=APPROVAL_TYPE))
+        return str(said["payout_id"]), str(said["sha256"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadSignatureError(f"not an approval: {error}") from None
+
+
+class BankOutcome(StrEnum):
+    """What was made of a movement that the bank reported."""
+
+    PAID = "paid"  # a payment went out
+    RETURNED = "returned"  # a payment came back
+    DEPOSITED = "deposited"  # a credit was matched to a participant
+    DUPLICATE = "duplicate"  # reported and booked before
+    UNKNOWN = "unknown"  # no payment or participant fits: somebody must look
+    WRONG_AMOUNT = "wrong_amount"  # another amount or currency than the payment's
+    UNEXPECTED = "unexpected"  # the payment is not where such a movement could follow
+    CONFLICT = "conflict"  # the reference was booked as another deposit
+    PENDING = "pending"  # the bank has not booked it yet
+
+
+class BankMovement(OwnWire):
+    """One movement on the operator's account, and what was made of it."""
+
+    reference: str
+    is_credit: bool
+    amount: str  # as the bank wrote it, with currency
+    end_to_end_id: str | None = None
+    outcome: BankOutcome
+    participant_id: ParticipantId | None = None
+
+
+class BankReport(OwnWire):
+    """What an import found, in the order of the file; or all that wait for somebody to look."""
+
+    movements: tuple[BankMovement, ...]

@@ -1,0 +1,78 @@
+"""Statements and passbooks as files over HTTP, whose paper leads to what the bundle proves."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from clearing.bundle.verify import verify_bundle
+from databank.cli.proving import NotProvenError, compare_with_paper
+from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
+from tests.support.pdf import qr_codes_of, text_of
+
+PERIOD = "2026-11"
+
+
+@pytest.fixture
+def closed(bank: Bank, steel: Company, curator: Company) -> Bank:
+    """A month in which the curator bought twice and the second statement followed the first."""
+    told, meter = agreement(steel, curator, plan(per_row=0.37)), Meter(steel)
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 10_000)
+    for rows in (1_000, 500):
+        batch = meter.batch([meter.record(told, rows=rows, at=NOON)])
+        assert bank.send(steel, batch).status_code == 200
+        assert bank.admin("POST", f"/periods/{PERIOD}/close").status_code == 200
+    return bank
+
+
+def test_the_paper_of_a_statement_is_the_statement_that_its_bundle_proves(
+    closed: Bank, curator: Company
+) -> None:
+    answer = closed.call(curator, "GET", f"/statements/{PERIOD}/pdf?number=1")
+    assert answer.headers["content-type"] == "application/pdf"
+    (paper,) = qr_codes_of(answer.content)
+    assert "₩407" in text_of(answer.content)  # 370 and VAT
+    first, second = (
+        verify_bundle(
+            closed.call(curator, "GET", f"/statements/{PERIOD}/bundle?number={n}").content
+        )
+        for n in (1, 2)
+    )
+    compare_with_paper(first, paper)
+    for proven, text in ((second, paper), (first, paper.replace("/log/", "x/log/")), (first, "?")):
+        with pytest.raises(NotProvenError):
+            compare_with_paper(proven, text)
+
+
+def test_a_passbook_comes_as_csv_and_pdf_with_all_of_its_lines(
+    closed: Bank, curator: Company
+) -> None:
+    told = closed.call(curator, "GET", "/passbook?limit=500").json()["lines"]
+    answer = closed.call(curator, "GET", "/passbook/csv")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
+    assert [row[-1] for row in rows[1:]] == [line["entry_id"] for line in told]
+    assert len(rows) > 3
+    own = f"/admin/passbook/csv?participant_id={curator.id}"
+    assert closed.admin("GET", own).content == answer.content
+    assert (
+        len(closed.call(curator, "GET", "/passbook/csv?period=2026-10").content.splitlines()) == 1
+    )
+    text = text_of(closed.call(curator, "GET", "/passbook/pdf").content)
+    assert "큐레이터" in text
+    assert "₩10,000" in text
+
+
+def test_documents_are_only_for_their_owner_and_the_operator(
+    closed: Bank, curator: Company
+) -> None:
+    other = company("other", "다른 회사")
+    closed.join(other)
+    assert closed.call(other, "GET", f"/statements/{PERIOD}/pdf").status_code == 404
+    assert closed.call(curator, "GET", "/statements/2026-13/pdf").status_code == 422
+    assert closed.call(curator, "GET", "/passbook/csv?period=x").status_code == 422
+    path = f"/admin/statements/{PERIOD}/pdf?participant_id={curator.id}"
+    assert closed.admin("GET", path).content[:5] == b"%PDF-"
+    assert closed.http.get(closed.url + path).status_code == 401

@@ -1,0 +1,277 @@
+"""Payouts need two officers, are booked once, and follow what the bank says of them."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from lxml import etree
+from sqlalchemy import text
+
+from clearing.ledger.model import Book, Code, account_id
+from clearing.ledger.store import find_account
+from databank.kit.db import Database
+from schemas.payout import PayoutView, sign_approval
+from schemas.signature import SigningKey
+from tests.support.bank import NOON, OFFICERS, Bank, Company, Meter, agreement, company, plan
+from tests.support.camt import Moved, camt, outcomes
+
+PERIOD = "2026-11"
+XSD = Path(str(files("sepaxml"))) / "schemas/pain.001.001.09.xsd"
+OPERATOR_ACCOUNT = {"bank": "088", "number": "99912345678", "holder": "산업데이터은행"}
+STEEL_ACCOUNT = {"bank": "004", "number": "123456789012", "holder": "광양제철"}
+
+
+def _account(bank: Bank, who: Company, account: dict[str, str]) -> None:
+    answer = bank.call(who, "POST", "/billing-profile", json={"account": account})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def closed(bank: Bank, steel: Company, curator: Company) -> Bank:
+    """A closed month in which steel earned ₩10,450: 10,000 + 1,000 VAT - 500 fee - 50 VAT."""
+    told, meter = agreement(steel, curator, plan(per_row=1)), Meter(steel)
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 50_000)
+    batch = meter.batch([meter.record(told, rows=10_000, at=NOON)])
+    assert bank.send(steel, batch).status_code == 200
+    assert bank.admin("POST", f"/periods/{PERIOD}/close").status_code == 200
+    own = bank.admin(
+        "POST",
+        "/admin/billing-profile",
+        params={"participant_id": bank.did},
+        json={"account": OPERATOR_ACCOUNT},
+    )
+    assert own.status_code == 200
+    _account(bank, steel, STEEL_ACCOUNT)
+    return bank
+
+
+def _draft(bank: Bank) -> PayoutView:
+    answer = bank.admin("POST", "/payouts")
+    assert answer.status_code == 200, answer.text
+    return PayoutView.model_validate(answer.json())
+
+
+def _approve(
+    bank: Bank,
+    payout: PayoutView,
+    officer: str,
+    *,
+    key: SigningKey | None = None,
+    sha256: str | None = None,
+) -> httpx.Response:
+    approval = sign_approval(payout.payout_id, sha256 or payout.sha256, key or OFFICERS[officer])
+    body = {"officer": officer, "approval": approval}
+    return bank.admin("POST", f"/payouts/{payout.payout_id}/approvals", json=body)
+
+
+def _released(bank: Bank) -> PayoutView:
+    payout = _draft(bank)
+    assert _approve(bank, payout, "kim").json()["status"] == "half_approved"
+    answer = _approve(bank, payout, "lee")
+    assert answer.json()["status"] == "released", answer.text
+    return PayoutView.model_validate(answer.json())
+
+
+def _report(bank: Bank, *moved: Moved) -> list[str]:
+    answer = bank.admin("POST", "/bank/reports", content=camt(*moved))
+    assert answer.status_code == 200, answer.text
+    return list(outcomes(answer.json()))
+
+
+def _cash(url: str, code: Code, owner: str) -> int:
+    database = Database(url)
+    with database.unit_of_work() as uow:
+        balances = [
+            find_account(uow, account_id(book, code, owner)).credit_balance for book in Book
+        ]
+    database.close()
+    assert balances[0] == balances[1] * 1_000_000  # both books say the same
+    return balances[1]
+
+
+def _balanced(bank: Bank) -> None:
+    books = bank.admin("GET", "/trial-balance").json()
+    assert books["accrual_debits_micro"] == books["accrual_credits_micro"]
+    assert books["cash_debits_won"] == books["cash_credits_won"]
+
+
+def test_a_payout_is_a_valid_file_that_two_officers_release(
+    closed: Bank, steel: Company, database_url: str
+) -> None:
+    payout = _draft(closed)
+    assert (payout.total_won, payout.status) == (10_450, "drafted")
+    content = closed.admin("GET", f"/payouts/{payout.payout_id}/file").content
+    assert hashlib.sha256(content).hexdigest() == payout.sha256
+    tree = etree.fromstring(content)
+    etree.XMLSchema(etree.parse(XSD)).assertValid(tree)
+    assert b'<InstdAmt Ccy="KRW">10450</InstdAmt>' in content
+    assert b"123456789012" in content
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0, "nothing is booked yet"
+    assert _approve(closed, payout, "kim").json()["status"] == "half_approved"
+    again = _approve(closed, payout, "kim")
+    assert again.status_code == 403, "the same person twice"
+    assert _approve(closed, payout, "lee").json()["status"] == "released"
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 10_450
+    assert _cash(database_url, Code.EARNED, steel.id) == 0
+    assert _approve(closed, payout, "park").status_code == 409
+    assert closed.admin("POST", "/payouts").status_code == 409, "nothing is left to pay"
+    assert closed.balance(steel)["earned"] == 0
+    lines = closed.call(steel, "GET", "/passbook").json()["lines"]
+    assert (lines[-1]["kind"], lines[-1]["amount_micro"]) == ("payout", "-10450000000")
+    _balanced(closed)
+
+
+def test_an_approval_counts_only_for_this_file_by_an_officers_own_key(closed: Bank) -> None:
+    payout = _draft(closed)
+    stranger = SigningKey("officer:choi#key-1", OFFICERS["kim"].private_jwk)
+    as_lee = SigningKey("officer:lee#key-1", OFFICERS["kim"].private_jwk)
+    for refused in (
+        _approve(closed, payout, "choi", key=stranger),
+        _approve(closed, payout, "lee", key=as_lee),
+        _approve(closed, payout, "lee", key=OFFICERS["kim"]),
+        _approve(closed, payout, "lee", sha256="0" * 64),
+    ):
+        assert refused.status_code == 403, refused.text
+        assert refused.json()["type"] == "urn:idb:problem:approval-refused"
+    path = f"/payouts/{payout.payout_id}/approvals"
+    garbage = closed.admin("POST", path, json={"officer": "kim", "approval": "x.y.z"})
+    assert garbage.status_code == 403
+    found = closed.admin("GET", f"/payouts/{payout.payout_id}").json()
+    assert (found["status"], found["approved_by"]) == ("drafted", [])
+    assert closed.admin("GET", "/payouts/P9").status_code == 404
+
+
+def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed: Bank) -> None:
+    payout = _draft(closed)
+    assert closed.admin("POST", "/payouts").status_code == 409, "one waits already"
+    _approve(closed, payout, "kim")
+    path = f"/payouts/{payout.payout_id}/void"
+    assert closed.admin("POST", path, json={"reason": "금액 확인"}).json()["status"] == "void"
+    assert _approve(closed, payout, "lee").status_code == 409
+    second = _released(closed)
+    assert second.payout_id != payout.payout_id
+    late = closed.admin("POST", f"/payouts/{second.payout_id}/void", json={"reason": "늦음"})
+    assert late.status_code == 409
+
+
+def test_a_change_after_the_draft_makes_the_payout_void(
+    closed: Bank, steel: Company, database_url: str
+) -> None:
+    payout = _draft(closed)
+    _approve(closed, payout, "kim")
+    _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
+    answer = _approve(closed, payout, "lee").json()
+    assert answer["status"] == "void"
+    assert "payee-changed" in answer["void_reason"]
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert _released(closed).payments[0].account.number == "999999999999"
+
+
+def test_the_bank_pays_and_returns_and_every_report_has_one_outcome(
+    closed: Bank, steel: Company, database_url: str
+) -> None:
+    payment = _released(closed).payments[0]
+    paid = Moved("B1", "10450", end_to_end_id=payment.end_to_end_id)
+    back = Moved("B2", "10450.00", is_credit=True, end_to_end_id=payment.end_to_end_id)
+    wrong = Moved("B3", "10451", end_to_end_id=payment.end_to_end_id)
+    stray = Moved("B4", "5", end_to_end_id="NOBODY")
+    early = Moved("B0", "10450", end_to_end_id=payment.end_to_end_id, status="PDNG")
+    assert _report(closed, early, back, wrong, stray) == [
+        "pending", "unexpected", "wrong_amount", "unknown",
+    ]  # fmt: skip
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 10_450
+    assert _report(closed, paid, paid) == ["paid", "duplicate"]
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert _cash(database_url, Code.BANK, "operator") == -(50_000 - 10_450)
+    second = Moved("B5", "10450", end_to_end_id=payment.end_to_end_id)
+    assert _report(closed, second) == ["unexpected"], "paid twice by the bank"
+    assert _report(closed, back, back, paid) == ["returned", "duplicate", "duplicate"]
+    waiting = closed.admin("GET", "/bank/unresolved").json()["movements"]
+    assert [each["reference"] for each in waiting] == ["B0", "B3", "B4", "B5"]
+    # then the money is owed again, and the next payout pays it
+    assert _cash(database_url, Code.BANK, "operator") == -50_000
+    assert _cash(database_url, Code.EARNED, steel.id) == 9_450
+    assert closed.admin("GET", "/payouts").json()["payouts"][0]["payments"][0]["status"] == (
+        "returned"
+    )
+    assert _released(closed).total_won == 10_450
+    _balanced(closed)
+
+
+def test_credits_become_deposits_of_whom_they_name(bank: Bank) -> None:
+    nuri = company("nuri", "누리", brn="1208147521")
+    daon = company("daon", "다온", brn="2208162517")
+    bank.join(nuri, daon)
+    for who, number in ((nuri, "11122233344"), (daon, "55566677788")):
+        _account(bank, who, {"bank": "004", "number": number, "holder": "회사"})
+    by_number = Moved("C1", "1000", is_credit=True, remittance="예치 120-81-47521 11월")
+    by_account = Moved("C2", "2000", is_credit=True, debtor_account="555-666-77788")
+    nobody = Moved("C3", "3000", is_credit=True, remittance="예치")
+    both = Moved("C4", "4000", is_credit=True, remittance="1208147521 2208162517")
+    dollars = Moved("C5", "5.50", is_credit=True, remittance="1208147521", currency="USD")
+    found = _report(bank, by_number, by_account, nobody, both, dollars)
+    assert found == ["deposited", "deposited", "unknown", "unknown", "wrong_amount"]
+    assert _report(bank, by_number, nobody) == ["duplicate", "unknown"]
+    assert bank.balance(nuri)["deposit"] == 1_000_000_000
+    assert bank.balance(daon)["deposit"] == 2_000_000_000
+    bank.deposit(nuri, 7_000, deposit_id="C6")  # booked by hand before, with another amount
+    assert _report(bank, Moved("C6", "6000", is_credit=True, remittance="1208147521")) == [
+        "conflict"
+    ]
+    _balanced(bank)
+
+
+def test_a_supplier_waits_for_what_a_buyer_owes_and_one_that_owes_is_not_paid(
+    bank: Bank, steel: Company, curator: Company
+) -> None:
+    told, meter = agreement(steel, curator, plan(per_row=1)), Meter(steel)
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 6_000)
+    batch = meter.batch([meter.record(told, rows=10_000, at=NOON)])
+    assert bank.send(steel, batch).status_code == 200
+    bank.admin("POST", f"/periods/{PERIOD}/close")
+    params: dict[str, Any] = {"participant_id": bank.did}
+    missing = bank.admin("POST", "/payouts")
+    assert missing.json()["missing"] == "account"
+    body = {"account": OPERATOR_ACCOUNT}
+    bank.admin("POST", "/admin/billing-profile", params=params, json=body)
+    none = bank.admin("POST", "/payouts").json()
+    assert [each["reason"] for each in none["left_out"]] == ["no-account"]
+    _account(bank, steel, STEEL_ACCOUNT)
+    payout = _draft(bank)
+    assert payout.total_won == 10_450 - 5_000  # 11,000 due, 6,000 paid
+    assert [(each.reason, each.amount_won) for each in payout.left_out] == [("buyer-owes", 5_000)]
+    for officer in ("lee", "park"):
+        _approve(bank, payout, officer)
+    bank.deposit(curator, 5_000, deposit_id="bank-2")
+    assert _released(bank).total_won == 5_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{}", b"<Document/>", camt(Moved("1", "5")).replace(b"DBIT", b"DOWN"),
+        camt(Moved("1", "5"), namespace="urn:iso:std:iso:20022:tech:xsd:pain.001.001.09"),
+        b'<!DOCTYPE x [<!ENTITY a "b">]>' + camt(Moved("1", "5"))[39:],
+    ],
+)  # fmt: skip
+def test_what_is_no_camt_is_refused_as_a_whole(bank: Bank, content: bytes) -> None:
+    answer = bank.admin("POST", "/bank/reports", content=content)
+    assert answer.status_code == 422, answer.text
+    assert bank.admin("GET", "/bank/unresolved").json()["movements"] == []
+
+
+def test_payouts_cannot_be_changed_in_the_database(closed: Bank, database_url: str) -> None:
+    _released(closed)
+    _report(closed, Moved("B4", "5", end_to_end_id="NOBODY"))
+    database = Database(database_url)
+    for table in ("payout", "payment", "payout_event", "bank_movement"):
+        with pytest.raises(Exception, match="append-only"), database.unit_of_work() as uow:
+            uow.run(text(f"DELETE FROM clearing_{table}"))
+    database.close()

@@ -1,0 +1,110 @@
+"""Wherever closes stop and however often they are repeated, the same stands in the end (I12)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clearing.closing.service import advance, close, rehearse
+from schemas.bank import AgreementRecord
+from schemas.close import CloseReport
+from tests.support.bank import NOON, Company, Meter, agreement, company, plan
+from tests.support.ledger import Ledger, open_ledger
+
+PERIOD = "2026-11"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch of one supplier, made once and sent to every ledger."""
+
+    supplier: Company
+    batch: tuple[str, bytes]
+
+
+class StoppedError(Exception):
+    """The process dies in the middle of a transaction."""
+
+
+acts = st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 10**5))
+histories = st.lists(st.lists(acts, min_size=1, max_size=3), min_size=1, max_size=4)
+# what the operator does after each batch: nothing, steps that are done, or steps that are lost
+stops = st.lists(st.sampled_from(["", "advance", "lost", "close", "dry"]), max_size=8)
+
+
+def _world() -> tuple[list[Company], list[AgreementRecord], list[Company]]:
+    suppliers = [company("steel", "광양제철"), company("carbon", "탄소")]
+    buyers = [company("buyer", "구매사"), suppliers[0]]
+    deals = [
+        agreement(supplier, buyer, plan(per_row=0.37, monthly=9.9), name=f"{n}{m}")
+        for n, supplier in enumerate(suppliers)
+        for m, buyer in enumerate(buyers)
+        if supplier is not buyer
+    ]
+    return suppliers, deals, buyers
+
+
+def _open(ledger: Ledger, deals: list[AgreementRecord], people: list[Company]) -> None:
+    by_id = {each.id: each for each in people}
+    for told in deals:
+        ledger.agree(told, by_id[told.provider_id], by_id[told.consumer_id])
+    for who in people:
+        ledger.deposit(who, 50, deposit_id=who.id)
+
+
+def _do(ledger: Ledger, what: str) -> None:
+    if what == "close":
+        close(ledger.database, PERIOD, ledger.log, clock=lambda: NOON)
+    elif what == "dry":
+        rehearse(ledger.database, PERIOD, now=NOON)
+    elif what == "advance":
+        with ledger.database.unit_of_work() as uow:
+            advance(uow, PERIOD, ledger.log, now=NOON)
+    elif what == "lost":
+        with suppress(StoppedError), ledger.database.unit_of_work() as uow:
+            advance(uow, PERIOD, ledger.log, now=NOON)
+            raise StoppedError
+
+
+def _results(report: CloseReport) -> list[dict[str, Any]]:
+    return [step.to_json() for run in report.runs for step in run.steps]
+
+
+@settings(max_examples=25, deadline=None)
+@given(histories, stops)
+def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
+    history: list[list[tuple[int, int, int]]], stops: list[str]
+) -> None:
+    suppliers, deals, buyers = _world()
+    meters = {each.id: Meter(each) for each in suppliers}
+    sent = []
+    for records in history:
+        supplier = suppliers[records[0][0]]
+        own = [deal for deal in deals if deal.provider_id == supplier.id]
+        meter = meters[supplier.id]
+        made = [meter.record(own[m % len(own)], rows=rows, at=NOON) for _, m, rows in records]
+        sent.append(Sent(supplier, meter.batch(made)))
+    people = [*suppliers, buyers[0]]
+    with open_ledger() as stopped, open_ledger() as calm:
+        for ledger in (stopped, calm):
+            _open(ledger, deals, people)
+            for each in sent:
+                ledger.send(each.supplier, each.batch)
+        foreseen = rehearse(calm.database, PERIOD, now=NOON)
+        for what in stops:
+            _do(stopped, what)
+        left = close(stopped.database, PERIOD, stopped.log, clock=lambda: NOON)
+        right = close(calm.database, PERIOD, calm.log, clock=lambda: NOON)
+        # then both are closed, alike, and as foreseen; and closing again adds nothing
+        assert left == right
+        assert right.is_closed
+        assert _results(foreseen) == _results(right)
+        assert close(stopped.database, PERIOD, stopped.log, clock=lambda: NOON) == left
+        for run in left.runs:
+            for step in run.steps:
+                if step.netting is not None:
+                    assert sum(p.net_won for p in step.netting.positions) == 0

@@ -1,0 +1,175 @@
+"""Whatever is bought, closed, paid out, paid and returned: no won appears or is lost (I12)."""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from clearing.bank.service import take_report
+from clearing.billing.service import tell
+from clearing.closing.service import close
+from clearing.ledger.model import Code
+from clearing.payout.model import Owed, Payable, withheld_of
+from clearing.payout.service import PayoutStateError, all_payouts, approve, draft
+from schemas.billing import BankAccount, BillingProfile
+from schemas.ids import ParticipantId, did_web
+from schemas.issuer import Issuer
+from schemas.payout import ApprovalRequest, PaymentStatus, PayoutPayment, PayoutView, sign_approval
+from tests.support.bank import NOON, OFFICERS, Company, Meter, agreement, company, plan
+from tests.support.camt import Moved, camt
+from tests.support.ledger import Ledger, open_ledger
+
+PERIOD = "2026-11"
+ISSUER = Issuer("산업데이터은행", "1000000009", "https://clearing.example")
+PEOPLE = [company("steel", "광양제철"), company("carbon", "탄소"), company("buyer", "구매사")]
+DEALS = [
+    agreement(seller, buyer, plan(per_row=0.37, per_query=3), name=f"{n}{m}")
+    for n, seller in enumerate(PEOPLE[:2])
+    for m, buyer in enumerate(PEOPLE)
+    if seller is not buyer
+]
+KEYS = {name: key.public.jwk["x"] for name, key in OFFICERS.items()}
+
+acts = st.one_of(
+    st.tuples(st.just("deposit"), st.integers(0, 2), st.integers(1, 20_000)),
+    st.tuples(st.just("use"), st.integers(0, len(DEALS) - 1), st.integers(0, 30_000)),
+    st.tuples(st.just("close"), st.just(0), st.just(0)),
+    st.tuples(st.just("payout"), st.just(0), st.just(0)),
+    st.tuples(st.just("bank"), st.integers(0, 1), st.integers(0, 3)),
+)
+
+
+class Month:
+    """Books with what somebody outside knows of them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.meters = {each.id: Meter(each) for each in PEOPLE}
+        self.paid_in = self.paid_out = self.count = 0
+        for told in DEALS:
+            ledger.agree(told, *(p for p in PEOPLE if p.id in {told.provider_id, told.consumer_id}))
+        for number, id_ in enumerate([did_web(ISSUER.url), *(each.id for each in PEOPLE)]):
+            account = BankAccount(bank="004", number=f"1234567890{number}", holder="회사")
+            with ledger.database.unit_of_work() as uow:
+                tell(uow, id_, BillingProfile(account=account), now=NOON)
+
+    def cash(self, *codes: Code) -> int:
+        """Return the credit balances of all accounts of these codes, in won."""
+        query = text("SELECT code, SUM(credits_posted - debits_posted) AS won FROM clearing_account"
+                     " WHERE book = 'cash' GROUP BY code")  # fmt: skip
+        with self.ledger.database.unit_of_work() as uow:
+            found = {str(row.code): int(row.won) for row in uow.run(query)}
+        return sum(found.get(code.value, 0) for code in codes or Code)
+
+    def deposit(self, who: int, amount: int) -> None:
+        self.ledger.deposit(PEOPLE[who], amount)
+        self.paid_in += amount
+
+    def use(self, deal: int, rows: int) -> None:
+        told = DEALS[deal]
+        seller: Company = next(p for p in PEOPLE if p.id == told.provider_id)
+        meter = self.meters[seller.id]
+        self.ledger.send(seller, meter.batch([meter.record(told, rows=rows, at=NOON)]))
+
+    def close(self, _: int, __: int) -> None:
+        close(self.ledger.database, PERIOD, self.ledger.log, clock=lambda: NOON)
+
+    def payout(self, _: int, __: int) -> None:
+        """Draft and release; what is released is what payables lose."""
+        before = self.cash(Code.EARNED, Code.VAT_OUT)
+        try:
+            with self.ledger.database.unit_of_work() as uow:
+                view = draft(uow, ISSUER, now=NOON)
+        except PayoutStateError:
+            return
+        for officer in ("kim", "lee"):
+            approval = sign_approval(view.payout_id, view.sha256, OFFICERS[officer])
+            request = ApprovalRequest(officer=officer, approval=approval)
+            with self.ledger.database.unit_of_work() as uow:
+                view = approve(uow, view.payout_id, request, KEYS, now=NOON)
+        assert view.status == "released"
+        assert before - self.cash(Code.EARNED, Code.VAT_OUT) == view.total_won > 0
+        assert view.total_won == sum(each.amount_won for each in view.payments)
+
+    def bank(self, is_return: int, place: int) -> None:
+        """Let the bank pay or return one payment, and say so twice."""
+        status = PaymentStatus.PAID if is_return else PaymentStatus.IN_TRANSIT
+        waiting = [each for view in self.views() for each in view.payments if each.status == status]
+        if not waiting:
+            return
+        payment: PayoutPayment = waiting[place % len(waiting)]
+        self.count += 1
+        moved = Moved(f"B{self.count}", str(payment.amount_won), bool(is_return),
+                      payment.end_to_end_id)  # fmt: skip
+        for _ in range(2):
+            with self.ledger.database.unit_of_work() as uow:
+                take_report(uow, camt(moved), now=NOON)
+        self.paid_out += -payment.amount_won if is_return else payment.amount_won
+
+    def views(self) -> tuple[PayoutView, ...]:
+        with self.ledger.database.unit_of_work() as uow:
+            return all_payouts(uow).payouts
+
+    def check(self) -> None:
+        """Money at the bank is what came in less what went out, and covers what is on its way."""
+        assert self.cash() == 0
+        at_bank = -self.cash(Code.BANK)
+        assert at_bank == self.paid_in - self.paid_out
+        in_transit = sum(
+            each.amount_won
+            for view in self.views()
+            for each in view.payments
+            if each.status == PaymentStatus.IN_TRANSIT
+        )
+        assert in_transit == self.cash(Code.IN_TRANSIT)
+        # nobody is paid with money of others: fees and deposits stay covered
+        assert at_bank - in_transit >= self.cash(Code.DEPOSIT) + max(0, self.fees())
+
+    def fees(self) -> int:
+        """Return the operator's income without its VAT."""
+        return self.cash(Code.FEE_INCOME) if self.cash(Code.RECEIVABLE) == 0 else 0
+
+
+PAID: list[tuple[str, int, int]] = [
+    ("deposit", 2, 20_000), ("use", 1, 9_999), ("use", 0, 500), ("close", 0, 0), ("payout", 0, 0),
+    ("bank", 0, 0), ("bank", 1, 0), ("payout", 0, 0), ("bank", 0, 0),
+]  # fmt: skip
+OWING: list[tuple[str, int, int]] = [
+    ("deposit", 2, 1_000), ("use", 1, 20_000), ("use", 3, 100), ("close", 0, 0), ("payout", 0, 0),
+    ("deposit", 2, 20_000), ("payout", 0, 0), ("bank", 0, 1), ("bank", 0, 0),
+]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@example(PAID)
+@example(OWING)
+@given(st.lists(acts, min_size=4, max_size=14))
+def test_payouts_pay_exactly_what_was_earned_and_collected(
+    history: list[tuple[str, int, int]],
+) -> None:
+    with open_ledger() as ledger:
+        month = Month(ledger)
+        for name, first, second in history:
+            getattr(month, name)(first, second)
+            month.check()
+
+
+ids = st.sampled_from([ParticipantId(name) for name in "abc"])
+owed = st.builds(Owed, ids, st.integers(1, 1_000), st.integers(0, 1_000))
+
+
+@given(
+    st.dictionaries(ids, st.integers(0, 5_000)),
+    st.dictionaries(ids, st.lists(owed, max_size=6)),
+)
+def test_suppliers_never_wait_for_more_than_is_owed_or_was_earned(
+    receivables: dict[ParticipantId, int], sales: dict[ParticipantId, list[Owed]]
+) -> None:
+    waiting = withheld_of(receivables, sales)
+    assert sum(waiting.values()) <= sum(receivables.values())
+    for who, amount in waiting.items():
+        assert 0 <= amount <= sum(s.earned_won for v in sales.values() for s in v
+                                  if s.provider_id == who)  # fmt: skip
+        payable = Payable(who, earned=amount, vat=7, withheld=amount)
+        assert payable.amount == sum(payable.parts) == 7

@@ -1,0 +1,55 @@
+"""Files as a bank would send them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One entry of a camt.054."""
+
+    reference: str
+    amount: str
+    is_credit: bool = False
+    end_to_end_id: str | None = None
+    remittance: str = ""
+    debtor_account: str = ""
+    currency: str = "KRW"
+    status: str = "BOOK"
+
+
+def camt(*moved: Moved, namespace: str = NAMESPACE) -> bytes:
+    """Return a camt.054 with one entry for each movement."""
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="{namespace}"><BkToCstmrDbtCdtNtfctn>
+<GrpHdr><MsgId>bank-1</MsgId><CreDtTm>2026-12-03T10:00:00+09:00</CreDtTm></GrpHdr>
+<Ntfctn><Id>1</Id><Acct><Id><Othr><Id>99912345678</Id></Othr></Id></Acct>
+{"".join(map(_entry, moved))}
+</Ntfctn></BkToCstmrDbtCdtNtfctn></Document>""".encode()
+
+
+def _entry(moved: Moved) -> str:
+    direction = "CRDT" if moved.is_credit else "DBIT"
+    end_to_end = f"<EndToEndId>{moved.end_to_end_id}</EndToEndId>" if moved.end_to_end_id else ""
+    debtor = (
+        f"<RltdPties><DbtrAcct><Id><Othr><Id>{moved.debtor_account}</Id></Othr></Id></DbtrAcct>"
+        "</RltdPties>"
+        if moved.debtor_account
+        else ""
+    )
+    said = f"<RmtInf><Ustrd>{moved.remittance}</Ustrd></RmtInf>" if moved.remittance else ""
+    return f"""<Ntry><Amt Ccy="{moved.currency}">{moved.amount}</Amt>
+<CdtDbtInd>{direction}</CdtDbtInd><Sts><Cd>{moved.status}</Cd></Sts>
+<BookgDt><Dt>2026-12-03</Dt></BookgDt><BkTxCd><Prtry><Cd>T</Cd></Prtry></BkTxCd>
+<NtryDtls><TxDtls><Refs><AcctSvcrRef>{moved.reference}</AcctSvcrRef>{end_to_end}</Refs>
+<Amt Ccy="{moved.currency}">{moved.amount}</Amt><CdtDbtInd>{direction}</CdtDbtInd>{debtor}{said}
+</TxDtls></NtryDtls></Ntry>"""
+
+
+def outcomes(report: dict[str, list[dict[str, str]]]) -> Sequence[str]:
+    """Return what was made of each movement of a report."""
+    return [each["outcome"] for each in report["movements"]]
