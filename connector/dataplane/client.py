@@ -15,7 +15,6 @@ from fastapi.responses import JSONResponse
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
-from connector.dataplane import store
 from connector.egress import check_url
 from connector.management import transfers as starting
 from connector.policy.evaluate import Code
@@ -28,7 +27,6 @@ from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
 from databank.kit.http import expect_json
 from schemas.arrow_count import ArrowCount, Received
-from schemas.dataset import Dataset
 from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
@@ -214,37 +212,6 @@ def _shown_again(runtime: Runtime, address: Address, attempt: Callable[[], T]) -
         pid = address.endpoint.rsplit("/", 1)[-1]
         runtime.client.call("GET", f"{supplier.dsp_url}/transfers/{pid}", audience=supplier.id)
     return attempt()
-
-
-def agreed_dataset(runtime: Runtime, agreement_id: AgreementId) -> Dataset:
-    """Return the dataset of an agreement of ours: asked of its supplier once, then kept.
-
-    Raises:
-        NotFoundError: We hold no such agreement as consumer.
-        SupplierRefusedError: The supplier does not tell, or of another dataset.
-    """
-    agreement = agreement_of(runtime, agreement_id)
-    with runtime.database.unit_of_work() as uow:
-        known = store.agreed(uow, agreement_id)
-    if known is not None:
-        return known
-    told = ask(runtime, agreement_id, "GET", "/dataset")
-    try:
-        dataset = Dataset.model_validate(told)
-    except ValueError:
-        dataset = None
-    if dataset is None or dataset.id != agreement.dataset_id:
-        raise SupplierRefusedError(
-            HTTPStatus.BAD_GATEWAY,
-            {
-                "title": "공급기업의 답이 이 합의의 데이터셋이 아닙니다",
-                "detail": "공급기업이 다른 데이터셋을 알려 왔습니다. 공급기업에 문의하세요.",
-                "detail_en": "The supplier told of another dataset than the agreement's. Ask it.",
-            },
-        )
-    with runtime.database.unit_of_work() as uow:
-        store.remember(uow, agreement_id, dataset)
-        return store.agreed(uow, agreement_id) or dataset
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import StreamingResponse
 
 from connector.dataplane import client
+from connector.dataplane.bought import agreed_dataset
 from connector.dataplane.routes import DECISIONS_MAX, DecisionList, QuoteRequest
 from connector.metering import store as meter
 from connector.policy import store as decisions
@@ -92,7 +93,7 @@ def data(
 @router.get("/agreements/{agreement_id}/dataset")
 def show_dataset(agreement_id: AgreementId, runtime: RuntimeDep) -> Dataset:
     """Return what we bought: the licensed relation as the supplier told it first."""
-    return client.agreed_dataset(runtime, agreement_id)
+    return agreed_dataset(runtime, agreement_id)
 
 
 @router.get("/agreements/{agreement_id}/decisions")
