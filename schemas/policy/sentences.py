@@ -141,10 +141,10 @@ _FIELDS: Final[dict[str, _Field]] = {
         lambda who: (f"지정된 참여자만: {', '.join(who)}", f"Only for: {', '.join(who)}"),
     ),
     "recipient_groups": _field(
-        "이용 대상 묶음",
+        "이용 대상 그룹",
         "groups of recipients",
         lambda names: (
-            f"운영기관이 증명하는 이 묶음의 참여자만: {', '.join(names)}",
+            f"운영기관이 증명하는 이 그룹의 참여자만: {', '.join(names)}",
             f"Only for participants in groups that the operator attests: {', '.join(names)}",
         ),
     ),
