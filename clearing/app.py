@@ -12,10 +12,12 @@ import httpx
 from fastapi import FastAPI
 
 import clearing.agreements.routes
+import clearing.attestation.routes
 import clearing.bank.routes
 import clearing.billing.routes
 import clearing.bundle.routes
 import clearing.closing.routes
+import clearing.credit.routes
 import clearing.documents.routes
 import clearing.grants.routes
 import clearing.invoices.routes
@@ -111,6 +113,7 @@ def create_app(
         fee_bps=settings.fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
+        silence=timedelta(hours=settings.silence_hours),
         invoice_issuing=settings.invoice_issuing,
         officers=settings.officers,
     )
@@ -159,7 +162,9 @@ def _open_log(
 def _add_routes(app: FastAPI) -> None:
     for module in (
         clearing.agreements.routes,
+        clearing.attestation.routes,
         clearing.bundle.routes,
+        clearing.credit.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,

@@ -28,6 +28,7 @@ class Clearing:
     fee_bps: int
     grant_life: timedelta
     issuer: Issuer
+    silence: timedelta
     invoice_issuing: Issuing
     officers: Mapping[str, str]  # name and public key of who may approve payouts
 

@@ -33,6 +33,13 @@ class ClearingSettings(ServiceSettings):
     grant_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How long a hold on a deposit lasts, seconds."
     )
+    silence_hours: float = Field(
+        default=72.0,
+        gt=0,
+        le=8760,
+        description="How long a buyer may take to sign what it received, before the supplier's "
+        "word stands alone, hours.",
+    )
     checkpoint_seconds: float = Field(
         default=1.0,
         gt=0,

@@ -1,9 +1,11 @@
 """All tables of this service, imported so that alembic sees them."""
 
 from clearing.agreements import store as agreements_store
+from clearing.attestation import store as attestation_store
 from clearing.bank import store as bank_store
 from clearing.billing import store as billing_store
 from clearing.closing import store as closing_store
+from clearing.credit import store as credit_store
 from clearing.grants import store as grants_store
 from clearing.ledger import store as ledger_store
 from clearing.log import store as log_store
@@ -16,9 +18,11 @@ from databank.kit import store as kit_store
 
 __all__ = [
     "agreements_store",
+    "attestation_store",
     "bank_store",
     "billing_store",
     "closing_store",
+    "credit_store",
     "grants_store",
     "kit_store",
     "ledger_store",

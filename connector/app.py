@@ -12,9 +12,11 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from connector.agreement.routes import router as agreement_router
 from connector.dataplane.client import SupplierRefusedError, on_supplier_refused
+from connector.dataplane.copying import CopyKeeper
 from connector.dataplane.management import router as use_router
 from connector.dataplane.pool import Limits, QueryPool
 from connector.dataplane.routes import router as data_router
+from connector.dataplane.visit import TokensInUse
 from connector.deadlines import Deadlines
 from connector.desk.routes import add_desk
 from connector.dsp.edge import DspError, on_dsp_error
@@ -23,7 +25,7 @@ from connector.identity.keeper import Keeper
 from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
-from connector.metering.ship import Shipper
+from connector.metering.ship import Shipper, received
 from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
 from connector.offering.routes import router as offering_router
@@ -35,6 +37,7 @@ from connector.publish.routes import router as publish_router
 from connector.publish.service import prepare_folders
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings
+from connector.spending.routes import router as spending_router
 from connector.transfer import store as transfers
 from connector.transfer.delivery import TransferDelivery
 from connector.transfer.routes import router as transfer_router
@@ -148,6 +151,7 @@ def create_courier(runtime: Runtime) -> Courier:
 
 
 ROUTERS: Final = (
+    data_router,  # asked most, and found in order
     registry_router,
     identity_router,
     offering_router,
@@ -157,9 +161,9 @@ ROUTERS: Final = (
     publish_router,
     management_router,
     use_router,
-    data_router,
     witness_router,
     witness_view_router,
+    spending_router,
 )
 
 
@@ -193,7 +197,14 @@ def create_app(
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = Dispatcher(runtime, create_courier(runtime))
     query_pool = QueryPool(query_limits(settings))
-    threads = (dispatcher, Shipper(runtime), Keeper(runtime), Deadlines(runtime))
+    threads = (
+        dispatcher,
+        Shipper(runtime),
+        Shipper(runtime, received(runtime)),
+        Keeper(runtime),
+        Deadlines(runtime),
+        CopyKeeper(runtime),
+    )
 
     @asynccontextmanager
     async def background() -> AsyncIterator[None]:
@@ -216,6 +227,7 @@ def create_app(
     app.state.runtime = runtime
     app.state.dispatcher = dispatcher
     app.state.query_pool = query_pool
+    app.state.tokens_in_use = TokensInUse()
     app.add_exception_handler(DspError, on_dsp_error)
     app.add_exception_handler(SupplierRefusedError, on_supplier_refused)
     for router in ROUTERS:

@@ -111,7 +111,8 @@ class Runtime:
 
     ``outbox`` reaches the dispatcher, ``usage`` the shipper of usage records, ``processes``
     those who wait for a negotiation or transfer process, ``standing`` the keeper of our
-    credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due.
+    credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due,
+    ``copies`` who makes engine copies of published files.
     ``before_queries`` are called when a consumer has got an address where it may ask with SQL.
     """
 
@@ -127,10 +128,12 @@ class Runtime:
     deciders: Deciders = field(default_factory=Deciders)
     outbox: Outlet = field(default_factory=Outlet)
     usage: Signal = field(default_factory=Signal)
+    received: Signal = field(default_factory=Signal)
     processes: Processes = field(default_factory=Processes)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)
     deadlines: Signal = field(default_factory=Signal)
+    copies: Signal = field(default_factory=Signal)
     before_queries: list[Callable[[], None]] = field(default_factory=list)
     rotating: threading.Lock = field(default_factory=threading.Lock)
 

@@ -104,7 +104,7 @@ class ConnectorSettings(ServiceSettings):
         default=2, ge=1, le=64, description="SQL worker processes that run at the same time."
     )
     queries_waiting_max: int = Field(
-        default=16, ge=0, description="Queries that wait for a worker; further ones are refused."
+        default=64, ge=0, description="Queries that wait for a worker; further ones are refused."
     )
     grant_slice_micro: int = Field(
         default=1_000_000_000,

@@ -86,6 +86,47 @@ class DepositReversal(OwnWire):
     reason: str = Field(min_length=1, max_length=200)
 
 
+class CreditStatus(StrEnum):
+    """What follows from being late with what was delivered beyond the deposit."""
+
+    CURRENT = "current"
+    NOTICE = "notice"  # from one day after it was due
+    REMINDER = "reminder"  # from seven days
+    SUSPENDED = "suspended"  # from 14 days: no further grants
+    TERMINATED = "terminated"  # from 45 days
+
+
+class CreditRequest(OwnWire):
+    """The operator allows a participant to go beyond its deposit; 0 won takes that back."""
+
+    participant_id: ParticipantId
+    limit_won: Won = Field(ge=0, le=10**11)  # with VAT
+    term_days: int = Field(default=30, ge=0, le=180)  # from a delivery's booking until it is due
+
+
+class CreditView(OwnWire):
+    """A participant's credit and how it stands; amounts with VAT.
+
+    ``left_micro`` is what may still be granted; what running grants cover, used or not, is taken
+    off.
+    """
+
+    participant_id: ParticipantId
+    limit_micro: MicroWon
+    left_micro: MicroWon
+    term_days: int
+    status: CreditStatus
+    owed_micro: MicroWon
+    due_at: Time | None = None
+    days_overdue: int = 0
+
+
+class CreditList(OwnWire):
+    """Everybody's credit, longest overdue first."""
+
+    credits: tuple[CreditView, ...]
+
+
 class Balance(OwnWire):
     """잔액 of one participant."""
 
@@ -95,6 +136,7 @@ class Balance(OwnWire):
     available_micro: MicroWon
     earned_micro: MicroWon  # earned as a supplier, after fee, with VAT
     receivable_micro: MicroWon = 0  # delivered beyond the deposit: the next deposit pays it first
+    credit: CreditView | None = None  # where the operator allows to go beyond the deposit
 
 
 class PassbookAccount(StrEnum):

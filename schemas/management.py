@@ -26,6 +26,7 @@ from schemas.participant import Brn, Name, NewHandle
 from schemas.price import PricePlan
 from schemas.proposal import Proposal, TermChange
 from schemas.refusal import RefusalCode
+from schemas.spending import TotalMax
 from schemas.terms import Mode, Terms
 from schemas.wire import OwnWire, Text, Time
 
@@ -369,10 +370,12 @@ class QueryRequest(OwnWire):
     """SQL for one dataset, which the query calls by the dataset's name.
 
     ``query_id`` is made and stored by the caller: the same id again is not charged again.
+    ``total_max_micro`` is the most that it may cost with VAT: the supplier refuses what is dearer.
     """
 
     query_id: str = Field(min_length=8, max_length=80)
     sql: str = Field(min_length=1, max_length=65_536)
+    total_max_micro: TotalMax | None = None
 
 
 class Quote(OwnWire):

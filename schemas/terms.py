@@ -8,6 +8,7 @@ from schemas.policy.model import PROFILE, Mode, Terms, UnknownTermError
 from schemas.policy.odrl import Operand, from_policy, to_policy
 from schemas.policy.relation import (
     LIST_OPERATORS,
+    Bound,
     Mask,
     MaskMethod,
     Operator,
@@ -19,6 +20,7 @@ from schemas.policy.sentences import (
     field_sentences,
     mask_words,
     sentences,
+    thousandths,
     title_of,
 )
 
@@ -26,6 +28,7 @@ __all__ = [
     "LIST_OPERATORS",
     "PROFILE",
     "UNLIMITED",
+    "Bound",
     "Mask",
     "MaskMethod",
     "Mode",
@@ -39,6 +42,7 @@ __all__ = [
     "from_policy",
     "mask_words",
     "sentences",
+    "thousandths",
     "title_of",
     "to_policy",
 ]

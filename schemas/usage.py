@@ -24,6 +24,7 @@ from schemas.signature import PublicKey, SigningKey, sign, verify
 from schemas.wire import OwnWire, Sha256, Time
 
 BATCH_TYPE: Final = "usage-batch+jws"
+ACKNOWLEDGEMENT_TYPE: Final = "usage-acknowledgement+jws"  # a consumer's batch of what it received
 RECEIPT_TYPE: Final = "usage-receipt+jws"
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 HEADER: Final = "Databank-Batch"  # the HTTP header that carries the JWS
@@ -92,7 +93,7 @@ class BadBatchError(ValueError):
 
 
 class BatchHeader(OwnWire):
-    """What a connector signs for a batch.
+    """What a connector signs for a batch; ``provider_id`` is whose stream it is.
 
     ``previous_sha256`` is the body hash of the batch before it in the stream, zeros for the
     first. ``slices_root`` is the Merkle root over the batch's slices, one for each agreement
@@ -285,19 +286,19 @@ def _check_columns(table: pa.Table, first_seq: int) -> None:
         raise BadBatchError("occurred_at lies outside the calendar")
 
 
-def sign_header(header: BatchHeader, key: SigningKey) -> str:
+def sign_header(header: BatchHeader, key: SigningKey, *, typ: str = BATCH_TYPE) -> str:
     """Return the batch header as a compact JWS."""
-    return sign(json.dumps(header.to_json()).encode(), key=key, typ=BATCH_TYPE)
+    return sign(json.dumps(header.to_json()).encode(), key=key, typ=typ)
 
 
-def verify_header(token: str, key: PublicKey) -> BatchHeader:
+def verify_header(token: str, key: PublicKey, *, typ: str = BATCH_TYPE) -> BatchHeader:
     """Return the signed batch header.
 
     Raises:
         BadSignatureError: The signature does not verify.
         BadBatchError: The payload is not a batch header.
     """
-    payload = verify(token, key=key, typ=BATCH_TYPE)
+    payload = verify(token, key=key, typ=typ)
     try:
         return BatchHeader.model_validate_json(payload)
     except ValueError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from schemas.attested import Attested
 from schemas.dcp.credential import (
     KIND_OF,
     MEMBERSHIP,
@@ -40,10 +41,11 @@ SUPPORTED: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """One grant of membership; its credentials all have the bit ``index``."""
+    """One grant of membership; its credentials all have the bit ``index`` and say the same."""
 
     index: int
     participant_id: ParticipantId
+    attested: Attested
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def membership_credential(
     profile: Profile,
     now: datetime,
 ) -> Credential:
-    """Return the credential that says that ``participant`` is a member."""
+    """Return the credential that says that ``participant`` is a member, and what is attested."""
     number, index = divmod(membership.index, BITS_MIN)
     return Credential(
         id=f"{issuer.url}{PREFIX}/memberships/{membership.index}#{_SLUGS[profile]}",
@@ -90,6 +92,7 @@ def membership_credential(
             "handle": participant.handle,
             "name": participant.name,
             "memberOf": issuer.did,
+            **membership.attested.to_subject(),
         },
         valid_from=now,
         valid_until=now + issuer.life,

@@ -12,6 +12,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from broker.membership.model import Membership, Request
 from databank.kit.db import UnitOfWork, UtcTime
+from schemas.attested import Attested
 from schemas.dcp.message import RequestStatus
 from schemas.ids import ParticipantId
 
@@ -26,6 +27,16 @@ class MembershipRow(SQLModel, table=True):
     participant_id: str = Field(index=True)
     granted_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
     revoked_at: datetime | None = Field(default=None, sa_column=Column(UtcTime))
+
+
+class AttestationRow(SQLModel, table=True):
+    """What the operator attests of a participant beyond its membership."""
+
+    __tablename__ = "broker_attestation"
+    participant_id: str = Field(primary_key=True)
+    groups: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    claims: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    changed_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
 class CredentialRequestRow(SQLModel, table=True):
@@ -50,7 +61,25 @@ def grant(uow: UnitOfWork, participant_id: ParticipantId, now: datetime) -> Memb
         uow.session.add(row)
         uow.session.flush()
     assert row.index is not None
-    return Membership(row.index, participant_id)
+    return Membership(row.index, participant_id, attested(uow, participant_id))
+
+
+def attested(uow: UnitOfWork, participant_id: ParticipantId) -> Attested:
+    """Return what is attested of a participant; nothing if nobody has said anything."""
+    row = uow.session.get(AttestationRow, participant_id)
+    return Attested() if row is None else Attested(frozenset(row.groups), frozenset(row.claims))
+
+
+def attest(uow: UnitOfWork, participant_id: ParticipantId, said: Attested, now: datetime) -> None:
+    """Attest this of a participant from now on."""
+    row = AttestationRow(
+        participant_id=participant_id,
+        groups=sorted(said.groups),
+        claims=sorted(said.claims),
+        changed_at=now,
+    )
+    uow.session.merge(row)
+    uow.session.flush()
 
 
 def revoke(uow: UnitOfWork, participant_id: ParticipantId, now: datetime) -> None:

@@ -24,6 +24,7 @@ from databank.kit.app import (
 from databank.kit.db import UnitOfWork
 from databank.kit.guard import is_callable, resolve
 from databank.kit.settings import Environment
+from schemas.attested import Attestation
 from schemas.ids import ParticipantId
 from schemas.participant import (
     JoinRequest,
@@ -157,6 +158,25 @@ def revoke(request: Request, body: StatusChange, uow: UowDep) -> Participant:
     )
     _tell_all(uow, context.did, parts, revoked)
     return revoked
+
+
+@router.post("/participants/attestation", summary="Attest", dependencies=[AdminDep])
+def attest(request: Request, body: Attestation, uow: UowDep) -> Attestation:
+    """Attest groups and claims of a participant, instead of those before; tell every process."""
+    context, parts = get_context(request), get_parts(request)
+    if service.attest(uow, body, now=context.clock()):
+        participant = store.find(uow, body.participant_id)
+        assert participant is not None  # service.attest has found it
+        _tell_all(uow, context.did, parts, participant)
+    return service.attestation(uow, body.participant_id)
+
+
+@router.get("/participants/attestation", summary="What is attested", dependencies=[AdminDep])
+def show_attestation(
+    uow: UowDep, participant_id: Annotated[str, Query(alias="id", max_length=400)]
+) -> Attestation:
+    """Return what the operator attests of a participant."""
+    return service.attestation(uow, ParticipantId(participant_id))
 
 
 def _tell_all(uow: UnitOfWork, own_id: str, parts: Parts, changed: Participant) -> None:

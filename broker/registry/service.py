@@ -10,6 +10,7 @@ from broker.membership import store as membership_store
 from broker.registry import store
 from broker.registry.model import check_change, check_repeat, first_status, handle_taken
 from databank.kit.db import IntegrityError, UnitOfWork
+from schemas.attested import Attestation
 from schemas.ids import ParticipantId
 from schemas.participant import JoinRequest, KeyChange, Participant, Role, Status
 from schemas.problem import ConflictError, NotFoundError
@@ -93,6 +94,34 @@ def revoke(
     federation_store.remove_all(uow, participant_id, now=now)
     membership_store.revoke(uow, participant_id, now)
     return store.set_status(uow, participant_id, Status.REVOKED, reason=reason, now=now)
+
+
+def attest(uow: UnitOfWork, said: Attestation, *, now: datetime) -> bool:
+    """Attest this of a participant from now on; its credential is revoked and made anew.
+
+    Returns:
+        Whether that changes anything.
+
+    Raises:
+        NotFoundError: There is no such participant.
+    """
+    participant = _require(uow, said.participant_id)
+    if membership_store.attested(uow, participant.id) == said.attested:
+        return False
+    membership_store.attest(uow, participant.id, said.attested, now)
+    membership_store.revoke(uow, participant.id, now)
+    return True
+
+
+def attestation(uow: UnitOfWork, participant_id: ParticipantId) -> Attestation:
+    """Return what is attested of a participant.
+
+    Raises:
+        NotFoundError: There is no such participant.
+    """
+    found = membership_store.attested(uow, _require(uow, participant_id).id)
+    groups, claims = tuple(sorted(found.groups)), tuple(sorted(found.claims))
+    return Attestation(participant_id=participant_id, groups=groups, claims=claims)
 
 
 def change_key(

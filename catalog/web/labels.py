@@ -134,6 +134,13 @@ WORDS: Final[dict[str, Text]] = {
         "자기 회사의 커넥터에서 아래처럼 계약하고 질의합니다.",
         "From your own company's connector, agree and query like this.",
     ),
+    "at_desk": _text("브라우저 (협상 창구)", "Browser (desk)"),
+    "at_desk_hint": _text(
+        "자기 회사 커넥터의 협상 창구(커넥터 주소 뒤에 /desk)에서 '협상 시작'에 이 이름을 붙여 "
+        "넣으세요.",
+        "At your own connector's desk (its address with /desk), paste this name under 'Begin a "
+        "negotiation'.",
+    ),
     "python": _text("노트북 (Python)", "Notebook (Python)"),
     "command": _text("명령줄", "Command line"),
     "facts": _text("한눈에 보기", "At a glance"),

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
+from clearing.credit import store as credit
+from clearing.credit.model import STOPPED, room_micro
+from clearing.credit.service import standing_of
 from clearing.grants import store
 from clearing.grants.model import coverable, hold_for
 from clearing.ledger.entries import Wallet, hold_entry
@@ -40,6 +43,14 @@ class ReceivableOpenError(ProblemError):
     status = 402
 
 
+class CreditStoppedError(ProblemError):
+    """What the consumer owes is overdue for so long that its credit is stopped."""
+
+    slug = "credit-stopped"
+    title = Text(ko="외상 이용이 정지되었습니다", en="Credit is suspended")
+    status = 402
+
+
 class GrantConflictError(ConflictError):
     """The same grant id was used for another request."""
 
@@ -59,6 +70,8 @@ def ask(
 ) -> Grant:
     """Hold as much as is wanted and available, at least the minimum.
 
+    What the deposit does not cover is granted on credit, where the operator allows it.
+
     A refused request leaves nothing behind: the same id may be asked again after a deposit.
 
     Raises:
@@ -67,6 +80,7 @@ def ask(
         GrantConflictError: The grant id was used for another request.
         InsufficientBalanceError: Not even the minimum is there.
         ReceivableOpenError: Earlier deliveries must be paid first.
+        CreditStoppedError: They are overdue for too long.
     """
     agreement = _billable(uow, request, supplier)
     books, wallet = _open_wallet(uow, agreement, now)
@@ -74,8 +88,9 @@ def ask(
     if stored is not None:
         books.save()
         return _repeated(stored, request)
-    _check_paid_up(books, wallet)
-    available = books.account(wallet.deposit).available
+    on_credit = _credit_room(uow, books, wallet, now)
+    deposited = books.account(wallet.deposit).available
+    available = max(0, deposited) + on_credit
     is_free = agreement.record.plan.is_free
     amount = request.wanted_micro if is_free else min(request.wanted_micro, coverable(available))
     if amount < request.minimum_micro:
@@ -86,19 +101,27 @@ def ask(
         amount_micro=amount,
         expires_at=now + life,
     )
-    if amount and not is_free:
+    covered = 0 if is_free else hold_for(amount)
+    held = min(covered, max(0, deposited))
+    if held:
+        hold_id = HoldId(request.grant_id)
+        ends_at = grant.expires_at
         books.post(
             hold_entry(
                 wallet,
-                hold_for(amount),
-                hold_id=HoldId(request.grant_id),
+                held,
+                hold_id=hold_id,
                 agreement_id=request.agreement_id,
                 now=now,
-                expires_at=grant.expires_at,
+                expires_at=ends_at,
             )
         )
     books.save()
     store.put_grant(uow, request, grant)
+    if covered > held:
+        credit.put_grant(
+            uow, request.grant_id, wallet.owner_id, covered - held, expires_at=grant.expires_at
+        )
     return grant
 
 
@@ -141,14 +164,29 @@ def _repeated(stored: store.StoredGrant, request: GrantRequest) -> Grant:
     return stored.grant
 
 
-def _check_paid_up(books: Books, wallet: Wallet) -> None:
-    owed = -books.account(wallet.receivable).credit_balance
-    if owed > 0:
+def _credit_room(uow: UnitOfWork, books: Books, wallet: Wallet, now: datetime) -> int:
+    """Return what may be granted beyond the deposit; refuse who owes and has no credit."""
+    line = credit.line_of(uow, wallet.owner_id)
+    found = standing_of(uow, line, wallet, books.account(wallet.receivable), now=now)
+    owed = found.owed_micro
+    if owed > 0 and line.limit_micro == 0:
         raise ReceivableOpenError(
             ko=f"수요기업의 미수금 {format_won(owed)}이(가) 있습니다. 입금하면 먼저 갚아집니다.",
             en=f"The consumer owes {format_won(owed)}. The next deposit pays it first.",
             receivable_micro=str(owed),
         )
+    if found.status in STOPPED:
+        raise CreditStoppedError(
+            ko=f"수요기업의 외상값 {format_won(owed)}이(가) 기한에서 {found.days_overdue}일 지나 "
+            "이용이 정지되었습니다. 입금하면 풀립니다.",
+            en=f"The consumer owes {format_won(owed)}, {found.days_overdue} days overdue: use is "
+            "suspended until a deposit pays it.",
+            receivable_micro=str(owed),
+            days_overdue=found.days_overdue,
+            status=found.status.value,
+        )
+    granted = credit.granted_beyond(uow, wallet.owner_id, now=now)
+    return room_micro(line, found, granted)
 
 
 def _insufficient(available: int, minimum: int) -> InsufficientBalanceError:

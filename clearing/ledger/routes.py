@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 
+from clearing.credit.service import full_balance_of
 from clearing.ledger import passbook, service
 from databank.kit.app import AdminDep, CallerDep, UowDep, get_context
 from schemas.bank import Balance, DepositRequest, DepositReversal, Passbook
@@ -20,7 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=passbook.LINES_MAX)]
 def get_balance(request: Request, caller: CallerDep) -> Balance:
     """잔액: the caller's own balance."""
     now = get_context(request).clock()
-    return service.balance_of(caller.uow, caller.participant.id, now=now)
+    return full_balance_of(caller.uow, caller.participant.id, now=now)
 
 
 @router.get("/passbook")
@@ -32,7 +33,7 @@ def get_passbook(caller: CallerDep, cursor: str | None = None, limit: Limit = 10
 @router.get("/admin/balance", dependencies=[AdminDep])
 def get_any_balance(request: Request, participant_id: ParticipantId, uow: UowDep) -> Balance:
     """A participant's balance."""
-    return service.balance_of(uow, participant_id, now=get_context(request).clock())
+    return full_balance_of(uow, participant_id, now=get_context(request).clock())
 
 
 @router.get("/admin/passbook", dependencies=[AdminDep])

@@ -107,7 +107,8 @@ class Desk:
 
     def _lock(self, batches: Sequence[Batch]) -> None:
         ids = {id_ for batch in batches for id_ in batch.by_agreement}
-        self._meters = lock_meters(self._uow, ids)
+        monthly = [id_ for id_ in ids if self._agreements[id_].record.plan.counts_by_month]
+        self._meters = lock_meters(self._uow, ids, by_month=monthly)
         priced = [id_ for id_ in sorted(ids) if not self._agreements[id_].record.plan.is_free]
         sales = [self._sale(id_, Rated(Meter(), {}, {})) for id_ in priced]
         accounts = {id_ for s in sales for id_ in (*s.wallet.accounts, *s.credit_accounts)}

@@ -7,7 +7,7 @@ and however often a batch comes again, the sums are the same to the micro-won.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.money import vat_on
 from schemas.price import PricePlan, Usage, rate
+from schemas.price import Run as Run  # noqa: PLC0414 - whoever rates, counts in runs
 from schemas.usage import UsageRecord
 
 SEOUL: Final = ZoneInfo("Asia/Seoul")
@@ -64,17 +65,6 @@ class Amounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Consecutive acts of one agreement within one calendar month in Seoul."""
-
-    month: str
-    acts: int = 0
-    queries: int = 0
-    rows: int = 0
-    bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Meter:
     """Usage of an agreement since its beginning, and the months that had any."""
 
@@ -83,17 +73,8 @@ class Meter:
 
     def plus(self, run: Run) -> Meter:
         """Return the meter after a run of acts."""
-        months = self.months | {run.month}
-        return Meter(
-            Usage(
-                acts=self.usage.acts + run.acts,
-                queries=self.usage.queries + run.queries,
-                rows=self.usage.rows + run.rows,
-                bytes=self.usage.bytes + run.bytes,
-                months=len(months),
-            ),
-            months,
-        )
+        usage = self.usage.plus(run, is_new_month=run.month not in self.months)
+        return Meter(usage, self.months | {run.month})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +95,7 @@ class Rated:
         by_month, counts = dict(self.by_month), dict(self.counts_by_month)
         for month, amounts in later.by_month.items():
             by_month[month] = by_month.get(month, Amounts()) + amounts
-            counts[month] = _add(counts.get(month, Run(month)), later.counts_by_month[month])
+            counts[month] = counts.get(month, Run(month)).plus(later.counts_by_month[month])
         return Rated(later.meter, by_month, counts)
 
 
@@ -138,7 +119,7 @@ def charge(plan: PricePlan, before: Meter, runs: Iterable[Run], *, fee_bps: int)
         meter = meter.plus(run)
         after = cumulative(plan, meter.usage, fee_bps)
         by_month[run.month] = by_month.get(run.month, Amounts()) + (after - counted)
-        counts[run.month] = _add(counts.get(run.month, Run(run.month)), run)
+        counts[run.month] = counts.get(run.month, Run(run.month)).plus(run)
         counted = after
     usage = meter.usage
     if max(usage.queries, usage.rows, usage.bytes) > COUNT_MAX or counted.supply > CHARGE_MICRO_MAX:
@@ -173,13 +154,3 @@ def month_of(moment: datetime) -> str:
 @lru_cache(maxsize=4096)
 def _month_of_hour(hour: datetime) -> str:
     return hour.astimezone(SEOUL).strftime("%Y-%m")
-
-
-def _add(left: Run, right: Run) -> Run:
-    return replace(
-        left,
-        acts=left.acts + right.acts,
-        queries=left.queries + right.queries,
-        rows=left.rows + right.rows,
-        bytes=left.bytes + right.bytes,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, select, update
@@ -57,8 +57,16 @@ class PeriodUsage:
 _COUNTED = ("acts", "queries", "rows", "bytes", "supply", "vat", "fee", "fee_vat")
 
 
-def lock_meters(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId, Meter]:
-    """Return the meters of agreements, made where needed, locked until the transaction ends."""
+def lock_meters(
+    uow: UnitOfWork, ids: Iterable[AgreementId], *, by_month: Iterable[AgreementId] = ()
+) -> dict[AgreementId, Meter]:
+    """Return the meters of agreements, made where needed, locked until the transaction ends.
+
+    Args:
+        uow: The transaction.
+        ids: Whose meters.
+        by_month: Those of them whose plan counts by the month: their usage tells each month.
+    """
     wanted = sorted(set(ids))
     empty = {"acts": 0, "queries": 0, "rows": 0, "bytes": 0, "months": ""}
     dialect = postgresql if uow.is_postgres else sqlite
@@ -75,7 +83,25 @@ def lock_meters(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId
         found |= {
             AgreementId(row.agreement_id): _from_meter(row) for row in uow.session.execute(query)
         }
-    return found
+    return found | _with_months(uow, found, sorted(set(by_month)))
+
+
+def _with_months(
+    uow: UnitOfWork, meters: Mapping[AgreementId, Meter], ids: list[AgreementId]
+) -> dict[AgreementId, Meter]:
+    """Return meters with what was used in each month; their locks hold these rows still."""
+    table: Any = PeriodUsageRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    runs: dict[AgreementId, list[Run]] = {id_: [] for id_ in ids}
+    for start in range(0, len(ids), 500):
+        is_ours = table.c.agreement_id.in_(ids[start : start + 500])
+        query = select(table).where(is_ours).order_by(table.c.agreement_id, table.c.period)
+        for row in uow.session.execute(query):
+            run = Run(row.period, row.acts, row.queries, row.rows, row.bytes)
+            runs[AgreementId(row.agreement_id)].append(run)
+    return {
+        id_: replace(meters[id_], usage=replace(meters[id_].usage, by_month=tuple(of_it)))
+        for id_, of_it in runs.items()
+    }
 
 
 def add_usage(uow: UnitOfWork, rated: Mapping[AgreementId, Rated]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
@@ -13,8 +12,8 @@ from connector.metering import store as meter
 from connector.offering import store as offerings
 from connector.offering.model import Published
 from connector.policy import store as decisions
-from connector.policy.entitlement import Entitlement, compile_policy
-from connector.policy.evaluate import Act, Decision, evaluate
+from connector.policy.entitlement import Entitlement, compile_policy, needs_attested
+from connector.policy.evaluate import Act, Decision, Epsilon, check_attested, evaluate
 from connector.relation import store as relations
 from connector.relation.model import Relation
 from connector.relation.store import Licensed
@@ -26,6 +25,7 @@ from connector.transfer.machine import State
 from connector.transfer.model import TransferProcess
 from databank.kit.app import Caller
 from databank.kit.db import UnitOfWork
+from schemas.attested import Attested
 from schemas.ids import ProcessId
 from schemas.problem import ForbiddenError, NotAuthenticatedError, NotFoundError
 from schemas.terms import Mode
@@ -64,11 +64,11 @@ def load(uow: UnitOfWork, pid: str, caller: Caller) -> Access:
     process = transfers.get(uow, ProcessId(pid))
     is_theirs = process is not None and process.counterparty_id == caller.participant.id
     if process is None or not is_theirs or process.side is not Side.PROVIDER:
-        raise NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+        raise _no_such_address()
     agreement = agreements.get(uow, process.agreement_id)
     published = offerings.get(uow, agreement.dataset_id) if agreement else None
     if agreement is None or published is None:
-        raise NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+        raise _no_such_address()
     given = hashlib.sha256((caller.access_token or "").encode()).hexdigest()
     is_started = process.state is State.STARTED
     if is_started and not hmac.compare_digest(given, process.secret_sha256 or ""):
@@ -83,13 +83,17 @@ def load(uow: UnitOfWork, pid: str, caller: Caller) -> Access:
     return Access(process, agreement, entitlement, licensed)
 
 
+def _no_such_address() -> NotFoundError:
+    return NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+
+
 def _licensed(uow: UnitOfWork, published: Published, relation: Relation) -> Licensed:
     """Return the file of the agreed terms, which need not be those that are offered now."""
     if Relation.of(published.terms) == relation:
         return Licensed(published.dataset, published.file_name)
     found = relations.get(uow, published.dataset.id, relation.sha256)
     if found is None:
-        raise NotFoundError(ko="그런 데이터 주소가 없습니다.", en="There is no such data address.")
+        raise _no_such_address()
     return found
 
 
@@ -103,40 +107,60 @@ def decide(
     rows: int | None = None,
     bytes_: int | None = None,
     queries: int = 0,
+    epsilon: Epsilon | None = None,
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
-    now = runtime.clock()
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
-    act = _act(uow, access, mode, rows=rows, bytes_=bytes_, queries=queries)
-    used = meter.total(uow, access.agreement.id).usage
-    decision = evaluate(access.entitlement, act, used, now)
-    taken = decisions.Taken(
-        runtime.make_id(), act_id, access.agreement.id, act, decision, decided_at=now
+    process = transfers.get(uow, access.pid)
+    agreement = agreements.get(uow, access.agreement.id)
+    if process is None or agreement is None:
+        raise _no_such_address()
+    access = replace(access, process=process, agreement=agreement)
+    taken = weigh(
+        uow,
+        runtime,
+        access,
+        mode,
+        act_id=act_id,
+        rows=rows,
+        bytes_=bytes_,
+        queries=queries,
+        epsilon=epsilon,
     )
     decisions.put(uow, taken)
-    return decision
+    return taken.decision
 
 
-def _act(
+def weigh(
     uow: UnitOfWork,
+    runtime: Runtime,
     access: Access,
     mode: Mode,
     *,
-    rows: int | None,
-    bytes_: int | None,
-    queries: int,
-) -> Act:
-    process = transfers.get(uow, access.pid)
-    agreement = agreements.get(uow, access.agreement.id)
-    return Act(
+    act_id: str,
+    rows: int | None = None,
+    bytes_: int | None = None,
+    queries: int = 0,
+    epsilon: Epsilon | None = None,
+) -> decisions.Taken:
+    """Decide on an act under ``access`` as it was loaded in this transaction, store nothing."""
+    now = runtime.clock()
+    act = Act(
         mode=mode,
         consumer_id=access.agreement.consumer_id,
         queries=queries,
         rows=rows,
         bytes=bytes_,
         is_other_statistics=_is_other_statistics(uow, access),
-        is_agreement_terminated=agreement is None or agreement.is_terminated,
-        is_process_started=process is not None and process.state is State.STARTED,
+        is_agreement_terminated=access.agreement.is_terminated,
+        is_process_started=access.process.state is State.STARTED,
+        epsilon=epsilon,
+        attested=attested_of(runtime, access),
+    )
+    used = meter.total(uow, access.agreement.id).usage
+    decision = evaluate(access.entitlement, act, used, now)
+    return decisions.Taken(
+        runtime.make_id(), act_id, access.agreement.id, act, decision, decided_at=now
     )
 
 
@@ -148,8 +172,21 @@ def _is_other_statistics(uow: UnitOfWork, access: Access) -> bool:
     return known not in {None, licence.basis_sha256}
 
 
-def is_open(uow: UnitOfWork, access: Access, now: datetime) -> bool:
+def attested_of(runtime: Runtime, access: Access, *, is_under_way: bool = False) -> Attested | None:
+    """Return what is attested of the consumer, where the terms ask for it; None if unverified."""
+    if not needs_attested(access.entitlement):
+        return None
+    consumer_id = access.agreement.consumer_id
+    return runtime.verifier.attested(consumer_id, is_under_way=is_under_way)
+
+
+def is_open(uow: UnitOfWork, runtime: Runtime, access: Access) -> bool:
     """Whether a stream under way may go on."""
+    now = runtime.clock()
+    if needs_attested(access.entitlement):
+        attested = attested_of(runtime, access, is_under_way=True)
+        if check_attested(access.entitlement, attested) is not None:
+            return False
     process = transfers.get(uow, access.pid)
     agreement = agreements.get(uow, access.agreement.id)
     ends_at = access.entitlement.ends_at

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx
+import structlog
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
+from connector.dataplane import store
 from connector.egress import check_url
 from connector.management import transfers as starting
+from connector.policy.evaluate import Code
+from connector.receiving import service as receiving
 from connector.runtime import Runtime
 from connector.side import Side
+from connector.spending import service as spending
 from connector.transfer import store as transfers
 from connector.transfer.machine import FINAL, State
 from databank.kit.app import PROBLEM
 from databank.kit.http import expect_json
+from schemas.arrow_count import ArrowCount, Received
+from schemas.dataset import Dataset
 from schemas.dsp.transfer import DataAddress
-from schemas.ids import AgreementId
+from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
 PIECE_BYTES: Final = 2**18  # each passes through a thread on its way
+T = TypeVar("T")
+log = structlog.get_logger()
 
 
 class SupplierRefusedError(ProblemError):
@@ -42,6 +52,13 @@ class SupplierRefusedError(ProblemError):
         super().__init__(ko=detail, en=str(problem.get("detail_en") or detail))
         self.remote_status = remote_status
         self.problem = problem
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the supplier has neither delivered nor metered: it decided, and did not fail."""
+        return self.remote_status < HTTPStatus.INTERNAL_SERVER_ERROR or bool(
+            self.problem.get("retryable")
+        )
 
     @property
     def type(self) -> str:
@@ -113,6 +130,29 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
     return Address(endpoint, address.value("authorization") or "", process.counterparty_id)
 
 
+def past_decisions(runtime: Runtime, agreement: Agreement) -> dict[str, Any]:
+    """Return the supplier's decisions under an agreement that is over.
+
+    Its data address is gone; what was decided at it can be read without its secret.
+
+    Raises:
+        NotFoundError: There was no transfer process under it, or the supplier is unknown.
+        SupplierRefusedError: The supplier's own problem.
+    """
+    with runtime.database.unit_of_work() as uow:
+        process = transfers.latest(uow, agreement.id)
+    supplier = runtime.directory.find(agreement.provider_id)
+    if process is None or process.provider_pid is None or supplier is None:
+        raise NotFoundError(
+            ko="끝난 합의이고, 그동안 데이터를 쓴 적이 없어 결정이 없습니다.",
+            en="The agreement is over, and no data was used under it: there are no decisions.",
+        )
+    url = f"{supplier.connector_url.rstrip('/')}/data/{process.provider_pid}/decisions"
+    response = runtime.client.call("GET", url, audience=supplier.id)
+    _raise_refusal(response)
+    return expect_json(response)
+
+
 def agreement_of(runtime: Runtime, agreement_id: AgreementId) -> Agreement:
     """Return one of our agreements, whatever our side.
 
@@ -144,15 +184,67 @@ def ask(
         SupplierRefusedError: Its own problem.
     """
     address = open_address(runtime, agreement_id)
-    response = runtime.client.call(
-        method,
-        address.endpoint + path,
-        audience=address.audience,
-        json=body,
-        access_token=address.secret,
-    )
-    _raise_refusal(response)
-    return expect_json(response)
+
+    def asked() -> dict[str, Any]:
+        response = runtime.client.call(
+            method,
+            address.endpoint + path,
+            audience=address.audience,
+            json=body,
+            access_token=address.secret,
+        )
+        _raise_refusal(response)
+        return expect_json(response)
+
+    return _shown_again(runtime, address, asked)
+
+
+def _shown_again(runtime: Runtime, address: Address, attempt: Callable[[], T]) -> T:
+    """Repeat what was denied because the supplier has to see our credential again.
+
+    Data routes take no credential: any call of the protocol makes the supplier ask for it.
+    """
+    try:
+        return attempt()
+    except SupplierRefusedError as error:
+        if error.problem.get("code") != Code.RECIPIENT_UNVERIFIED.value:
+            raise
+    supplier = runtime.directory.find(ParticipantId(address.audience))
+    if supplier is not None:
+        pid = address.endpoint.rsplit("/", 1)[-1]
+        runtime.client.call("GET", f"{supplier.dsp_url}/transfers/{pid}", audience=supplier.id)
+    return attempt()
+
+
+def agreed_dataset(runtime: Runtime, agreement_id: AgreementId) -> Dataset:
+    """Return the dataset of an agreement of ours: asked of its supplier once, then kept.
+
+    Raises:
+        NotFoundError: We hold no such agreement as consumer.
+        SupplierRefusedError: The supplier does not tell, or of another dataset.
+    """
+    agreement = agreement_of(runtime, agreement_id)
+    with runtime.database.unit_of_work() as uow:
+        known = store.agreed(uow, agreement_id)
+    if known is not None:
+        return known
+    told = ask(runtime, agreement_id, "GET", "/dataset")
+    try:
+        dataset = Dataset.model_validate(told)
+    except ValueError:
+        dataset = None
+    if dataset is None or dataset.id != agreement.dataset_id:
+        raise SupplierRefusedError(
+            HTTPStatus.BAD_GATEWAY,
+            {
+                "title": "공급기업의 답이 이 합의의 데이터셋이 아닙니다",
+                "detail": "공급기업이 다른 데이터셋을 알려 왔습니다. 공급기업에 문의하세요.",
+                "detail_en": "The supplier told of another dataset than the agreement's. Ask it.",
+            },
+        )
+    with runtime.database.unit_of_work() as uow:
+        store.remember(uow, agreement_id, dataset)
+        return store.agreed(uow, agreement_id) or dataset
 
 
 @contextmanager
@@ -179,6 +271,34 @@ def _opened(
         yield response
 
 
+Streamed: TypeAlias = tuple[httpx.Response, Iterator[bytes]]
+
+
+def spend(
+    runtime: Runtime,
+    agreement_id: AgreementId,
+    act_id: str,
+    wanted_micro: int | None,
+    send: Callable[[int | None], Streamed],
+) -> Streamed:
+    """Send an act within our spending limit: ``send`` is given the most that it may cost.
+
+    Raises:
+        SpendingLimitError: Nothing is left of the limit, or all is set aside: see `reserve`.
+        SupplierRefusedError: The supplier's own problem.
+    """
+    open_address(runtime, agreement_id)  # what fails here was not sent
+    most = spending.reserve(runtime, agreement_id, act_id, wanted_micro)
+    try:
+        response, pieces = send(most)
+    except SupplierRefusedError as refusal:
+        if refusal.is_certain:
+            spending.release(runtime, agreement_id, act_id)
+        raise
+    spending.settle(runtime, agreement_id, act_id, response.headers)
+    return response, pieces
+
+
 def stream(
     runtime: Runtime,
     agreement_id: AgreementId,
@@ -187,24 +307,48 @@ def stream(
     *,
     body: Any = None,  # noqa: ANN401 - any JSON value
     headers: dict[str, str] | None = None,
-) -> tuple[httpx.Response, Iterator[bytes]]:
+    query_id: str | None = None,
+) -> Streamed:
     """Open a stream at the supplier; its head is there, its body follows piece by piece.
+
+    Of a query's answer we count what comes: what arrived whole is acknowledged.
 
     Raises:
         SupplierRefusedError: Its own problem.
     """
     address = open_address(runtime, agreement_id)
-    with ExitStack() as stack:
-        response = stack.enter_context(
-            _opened(runtime, address, method, path, body=body, headers=headers or {})
-        )
-        opened = stack.pop_all()
+
+    def opening() -> tuple[httpx.Response, ExitStack]:
+        with ExitStack() as stack:
+            response = stack.enter_context(
+                _opened(runtime, address, method, path, body=body, headers=headers or {})
+            )
+            return response, stack.pop_all()
+
+    response, opened = _shown_again(runtime, address, opening)
 
     def pieces() -> Iterator[bytes]:
+        count = ArrowCount()
         with opened:
-            yield from response.iter_raw(PIECE_BYTES)
+            for piece in response.iter_raw(PIECE_BYTES):
+                if query_id is not None:
+                    count.feed(piece)
+                yield piece
+        if query_id is not None and count.received is not None:
+            _acknowledge(runtime, agreement_id, address, query_id, count.received)
 
     return response, pieces()
+
+
+def _acknowledge(
+    runtime: Runtime, agreement_id: AgreementId, address: Address, query_id: str, what: Received
+) -> None:
+    """Note what came; whoever asked has it already, whatever becomes of the note."""
+    process_id = ProcessId(address.endpoint.rsplit("/", 1)[-1])
+    try:
+        receiving.note_query(runtime, agreement_id, process_id, query_id, what)
+    except Exception as error:  # noqa: BLE001 - the answer is not taken back
+        log.warning("answer_not_acknowledged", error=type(error).__name__, query_id=query_id)
 
 
 def _read_error(response: httpx.Response) -> None:

@@ -22,12 +22,19 @@ class Kind(Enum):
     FAILED = b"F"  # a code of a closed list, never the engine's words
 
 
-def write_frame(sink: IO[bytes], kind: Kind, payload: object = b"") -> None:
-    """Write one frame; ``payload`` is anything with the buffer protocol."""
+def write_frame(
+    sink: IO[bytes], kind: Kind, payload: object = b"", *, is_last: bool = True
+) -> None:
+    """Write one frame; ``payload`` is anything with the buffer protocol.
+
+    What is not the last of an answer may wait in the sink's buffer for what follows: the
+    reader is woken once for a short answer.
+    """
     view = memoryview(payload).cast("B")  # type: ignore[arg-type]
     sink.write(_HEAD.pack(kind.value, view.nbytes))
     sink.write(view)
-    sink.flush()
+    if is_last:
+        sink.flush()
 
 
 def read_frame(source: IO[bytes]) -> tuple[Kind, bytes]:

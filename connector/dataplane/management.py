@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-import httpx
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.responses import StreamingResponse
 
@@ -15,8 +13,10 @@ from connector.metering import store as meter
 from connector.policy import store as decisions
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep, UowDep
+from schemas.dataset import Dataset
 from schemas.ids import AgreementId
 from schemas.management import QueryRequest, Quote
+from schemas.spending import TOTAL_MAX_HEADER, TotalMax
 from schemas.wire import OwnWire
 
 router: Final = APIRouter(prefix="/management", tags=["management"], dependencies=[AdminDep])
@@ -43,7 +43,7 @@ class MeterView(OwnWire):
     acknowledged: int
 
 
-def _passed_on(answer: tuple[httpx.Response, Iterator[bytes]]) -> Response:
+def _passed_on(answer: client.Streamed) -> Response:
     response, pieces = answer
     headers = {name: response.headers[name] for name in PASSED_ON if name in response.headers}
     return StreamingResponse(pieces, status_code=response.status_code, headers=headers)
@@ -52,8 +52,14 @@ def _passed_on(answer: tuple[httpx.Response, Iterator[bytes]]) -> Response:
 @router.post("/agreements/{agreement_id}/query", response_class=Response)
 def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep) -> Response:
     """Send SQL to the supplier; the answer is an Arrow IPC stream."""
-    body = request.to_json()
-    return _passed_on(client.stream(runtime, agreement_id, "POST", "/query", body=body))
+
+    def send(most: int | None) -> client.Streamed:
+        body = request.model_copy(update={"total_max_micro": most}).to_json()
+        query_id = request.query_id
+        return client.stream(runtime, agreement_id, "POST", "/query", body=body, query_id=query_id)
+
+    wanted = request.total_max_micro
+    return _passed_on(client.spend(runtime, agreement_id, request.query_id, wanted, send))
 
 
 @router.post("/agreements/{agreement_id}/quote")
@@ -69,11 +75,24 @@ def data(
     runtime: RuntimeDep,
     range_: Annotated[str | None, Header(alias="Range")] = None,
     if_range: Annotated[str | None, Header()] = None,
+    total_max_micro: Annotated[TotalMax | None, Header(alias=TOTAL_MAX_HEADER)] = None,
 ) -> Response:
     """Read the Arrow IPC file, or a byte range of it."""
-    headers = {"Range": range_, "If-Range": if_range}
-    given = {name: value for name, value in headers.items() if value is not None}
-    return _passed_on(client.stream(runtime, agreement_id, "GET", "", headers=given))
+
+    def send(most: int | None) -> client.Streamed:
+        maximum = None if most is None else str(most)
+        headers = {"Range": range_, "If-Range": if_range, TOTAL_MAX_HEADER: maximum}
+        given = {name: value for name, value in headers.items() if value is not None}
+        return client.stream(runtime, agreement_id, "GET", "", headers=given)
+
+    act_id = runtime.make_id()
+    return _passed_on(client.spend(runtime, agreement_id, act_id, total_max_micro, send))
+
+
+@router.get("/agreements/{agreement_id}/dataset")
+def show_dataset(agreement_id: AgreementId, runtime: RuntimeDep) -> Dataset:
+    """Return what we bought: the licensed relation as the supplier told it first."""
+    return client.agreed_dataset(runtime, agreement_id)
 
 
 @router.get("/agreements/{agreement_id}/decisions")
@@ -81,6 +100,8 @@ def list_decisions(agreement_id: AgreementId, runtime: RuntimeDep) -> DecisionLi
     """Return the policy decisions: our own as supplier, the supplier's as buyer."""
     agreement = client.agreement_of(runtime, agreement_id)
     if not client.is_supplier(agreement):
+        if agreement.is_over(runtime.clock()):
+            return DecisionList.model_validate(client.past_decisions(runtime, agreement))
         answer: dict[str, Any] = client.ask(runtime, agreement_id, "GET", "/decisions")
         return DecisionList.model_validate(answer)
     with runtime.database.unit_of_work() as uow:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ import pyarrow as pa
 import structlog
 
 from connector.dataplane.frames import Kind, read_frame, write_frame
+from connector.dataplane.watchdog import Watchdog
 from schemas.problem import ProblemError
 from schemas.wire import Text
 
@@ -114,7 +115,8 @@ class _DeadWorkerError(Exception):
 class _Worker:
     process_id = ""  # the transfer process served last
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
         environment = {
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -150,22 +152,9 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
-    @contextmanager
-    def deadline(self, seconds: float) -> Iterator[threading.Event]:
+    def deadline(self, seconds: float) -> AbstractContextManager[threading.Event]:
         """Kill the worker unless the block ends in time; the event says that it was killed."""
-        is_late = threading.Event()
-
-        def overrun() -> None:
-            is_late.set()
-            self._process.kill()
-
-        timer = threading.Timer(seconds, overrun)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield is_late
-        finally:
-            timer.cancel()
+        return self._watchdog.deadline(seconds, self._process.kill)
 
     def send(self, job: dict[str, object]) -> None:
         assert self._process.stdin is not None
@@ -201,6 +190,7 @@ class QueryPool:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._watchdog = Watchdog()
         self._idle: list[_Worker] = []
         self._in_use = 0
         self._lock = threading.Lock()
@@ -261,7 +251,7 @@ class QueryPool:
     def _start_first(self) -> None:
         worker: _Worker | None = None
         try:
-            worker = _Worker(self._limits)
+            worker = _Worker(self._limits, self._watchdog)
         except Exception:  # the next query tries again, and says so to who asks
             log.exception("query_worker_not_started")
         with self._lock:
@@ -283,6 +273,7 @@ class QueryPool:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.kill()
+        self._watchdog.close()
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -306,7 +297,7 @@ class QueryPool:
         if worker is not None:
             return worker
         try:
-            worker = _Worker(self._limits)
+            worker = _Worker(self._limits, self._watchdog)
         except _DeadWorkerError:
             raise _failed("worker_died") from None
         with self._lock:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -17,14 +17,16 @@ from connector.dataplane import service
 from connector.dataplane.access import Access, load
 from connector.dataplane.pool import QueryPool
 from connector.dataplane.ranges import UnsatisfiableRangeError, parse_range
+from connector.dataplane.visit import TokensInUse, Visit
 from connector.metering.store import Stored
 from connector.policy import store as decisions
 from connector.publish.arrow_file import FileIndex, read_index
 from connector.runtime import Runtime, get_runtime
-from databank.kit.app import Caller, CallerDep, consume_token, get_context, identify
-from databank.kit.db import UnitOfWork
+from databank.kit.app import CallerDep, get_context, identify
+from schemas.dataset import Dataset
 from schemas.management import DecisionView, QueryRequest, Quote
 from schemas.problem import ProblemError
+from schemas.spending import TOTAL_MAX_HEADER, TotalMax
 from schemas.usage import MEDIA_TYPE as STREAM_TYPE
 from schemas.wire import OwnWire, Text
 
@@ -65,22 +67,17 @@ async def get_pool(request: Request) -> QueryPool:
 PoolDep = Annotated[QueryPool, Depends(get_pool)]
 
 
+def get_tokens_in_use(request: Request) -> TokensInUse:
+    """Return the tokens under which this connector is at work."""
+    tokens: TokensInUse = request.app.state.tokens_in_use
+    return tokens
+
+
 def get_access(pid: str, request: Request) -> Access:
     """Authenticate the consumer at its data address; the transaction ends before the work."""
-    opened = _opener(pid, request)
+    visit = Visit(pid, *identify(request))
     with get_context(request).database.unit_of_work() as uow:
-        return opened(uow)
-
-
-def _opener(pid: str, request: Request) -> service.Opener:
-    """Verify who is calling; return what uses its token up and finds what stands behind."""
-    participant, claims = identify(request)
-
-    def opened(uow: UnitOfWork) -> Access:
-        consume_token(uow, claims)
-        return load(uow, pid, Caller(participant, uow, claims.access_token))
-
-    return opened
+        return visit.open(uow)
 
 
 AccessDep = Annotated[Access, Depends(get_access)]
@@ -104,8 +101,16 @@ def query(
     pid: str, request: Request, asked: QueryRequest, runtime: RuntimeDep, pool: PoolDep
 ) -> Response:
     """Run SQL in place; the answer is an Arrow IPC stream."""
-    opened = _opener(pid, request)
-    answer = service.query(runtime, pool, opened, query_id=asked.query_id, sql=asked.sql)
+    visit = Visit(pid, *identify(request))
+    with get_tokens_in_use(request).held(visit.claims):
+        answer = service.query(
+            runtime,
+            pool,
+            visit,
+            query_id=asked.query_id,
+            sql=asked.sql,
+            total_max_micro=asked.total_max_micro,
+        )
     pieces, length = answer.result.pieces, sum(map(len, answer.result.pieces))
     headers = {
         **charge_headers(answer.stored),
@@ -147,8 +152,24 @@ def list_decisions(pid: str, caller: CallerDep) -> DecisionList:
     return DecisionList(decisions=tuple(found))
 
 
+@router.get("/{pid}/dataset")
+def show_dataset(pid: str, caller: CallerDep) -> Dataset:
+    """Return what the agreement is about: the columns, rows and file of its licensed relation."""
+    return without_sample(load(caller.uow, pid, caller).licensed.dataset)
+
+
+def without_sample(dataset: Dataset) -> Dataset:
+    """Return a dataset without the rows that are shown to everybody."""
+    return dataset.model_copy(update={"sample": (), "sample_columns": ()})
+
+
 @router.get("/{pid}", response_class=Response)
-def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
+def read(
+    request: Request,
+    access: AccessDep,
+    runtime: RuntimeDep,
+    total_max_micro: Annotated[TotalMax | None, Header(alias=TOTAL_MAX_HEADER)] = None,
+) -> Response:
     """Return the Arrow IPC file or a byte range of it; each record batch is paid once."""
     file = _mapped(service.path_of(runtime, access))
     index = file.index
@@ -166,7 +187,9 @@ def read(request: Request, access: AccessDep, runtime: RuntimeDep) -> Response:
             file_bytes=index.file_bytes,
         ) from None
     start, end = span or (0, index.file_bytes)
-    stored = service.admit_read(runtime, access, index, start=start, end=end)
+    stored = service.admit_read(
+        runtime, access, index, start=start, end=end, total_max_micro=total_max_micro
+    )
     headers: dict[str, Any] = {**common, "Content-Length": str(end - start)}
     if stored is not None:
         headers |= charge_headers(stored)

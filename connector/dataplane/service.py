@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from fastapi.concurrency import run_in_threadpool
 
 from connector.dataplane import statistics
-from connector.dataplane.access import Access, PolicyDeniedError, decide, denied, is_open
+from connector.dataplane.access import (
+    Access,
+    PolicyDeniedError,
+    decide,
+    denied,
+    is_open,
+    weigh,
+)
 from connector.dataplane.pool import QueryPool, Result
+from connector.dataplane.visit import Visit
 from connector.metering import service as metering
 from connector.metering import store as meter
 from connector.metering.service import NeedsGrant, Use
 from connector.metering.store import Stored
-from connector.policy.evaluate import Decision
+from connector.policy import store as decisions
+from connector.policy.evaluate import Decision, Epsilon
 from connector.publish.arrow_file import FileIndex
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
@@ -32,7 +41,6 @@ from schemas.usage import Act
 from schemas.wire import Text
 
 SLICE_BYTES: Final = 2**18  # what a socket takes at once; the event loop copies what it does not
-Opener: TypeAlias = Callable[[UnitOfWork], Access]
 CHECK_SECONDS: Final = 0.2  # how long is streamed before the agreement is looked at again
 
 
@@ -56,68 +64,115 @@ def path_of(runtime: Runtime, access: Access) -> Path:
     return runtime.data_folder / access.licensed.file_name
 
 
-def query(runtime: Runtime, pool: QueryPool, opened: Opener, *, query_id: str, sql: str) -> Answer:
+def query(
+    runtime: Runtime,
+    pool: QueryPool,
+    visit: Visit,
+    *,
+    query_id: str,
+    sql: str,
+    total_max_micro: int | None = None,
+) -> Answer:
     """Run SQL in place and record it; the same id again is delivered, not charged.
 
-    ``opened`` is called in the transaction in which the query is admitted.
-
     Raises:
+        NotAuthenticatedError: The visitor's token was used before.
         PolicyDeniedError: The terms do not permit it.
         QueryIdTakenError: The id stands for something else.
         ProblemError: As of the pool and of ``metering.with_grant``.
     """
-    sql_sha256 = hashlib.sha256(sql.encode()).hexdigest()
-    access, known = _admit(runtime, opened, query_id, sql_sha256)
-    raw = _run(runtime, pool, access, sql)
-    if known is not None:
-        with runtime.database.unit_of_work() as uow:
-            return _again(_released(uow, access, raw).result, known)
+    asked = _Asked(query_id, hashlib.sha256(sql.encode()).hexdigest(), total_max_micro)
+    admitted = _admit(runtime, visit, query_id, asked.sql_sha256)
     answers: list[Answer] = []
 
     def attempt() -> Stored | NeedsGrant:
         with runtime.database.unit_of_work() as uow:
-            meter.stream(uow)
-            found = _released(uow, access, raw)
-            same = meter.find(uow, access.agreement.id, query_id)
-            if same is not None:
-                _check_same(same, sql_sha256)
-                answers.append(_again(found.result, same))
-                return same
-            use = _query_use(access, query_id, found.result, sql_sha256)
-            decision = decide(
-                uow,
-                runtime,
-                access,
-                Mode.QUERY,
-                act_id=query_id,
-                rows=use.rows_count,
-                bytes_=use.bytes_count,
-                queries=1,
-            )
-            if decision.is_allowed:
-                stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
-                if isinstance(stored, NeedsGrant):
-                    return stored
-                if isinstance(found, statistics.Release):
-                    statistics.remember(uow, runtime, access, found, act_id=query_id)
-                answers.append(Answer(found.result, stored))
-                return stored
-        raise denied(decision)
+            admitted.enter(uow)
+            done = _deliver(uow, runtime, admitted.access, asked, raw)
+            if isinstance(done, Answer):
+                answers.append(done)
+                return done.stored
+            if isinstance(done, NeedsGrant):
+                return done
+        raise denied(done)
 
-    metering.with_grant(runtime, access.agreement, attempt)
+    try:
+        raw = _run(runtime, pool, admitted.access, sql)
+        metering.with_grant(runtime, admitted.access.agreement, attempt)
+    except Exception:
+        with runtime.database.unit_of_work() as uow:
+            admitted.enter(uow)
+        raise
     return answers[-1]
 
 
-def _query_use(access: Access, query_id: str, result: Result, sql_sha256: str) -> Use:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for under one query id, and what it may cost at most."""
+
+    query_id: str
+    sql_sha256: str
+    total_max_micro: int | None
+
+
+def _deliver(
+    uow: UnitOfWork, runtime: Runtime, access: Access, asked: _Asked, raw: Result
+) -> Answer | NeedsGrant | Decision:
+    """Decide on what would leave and record it; a decision is returned if it is a denial."""
+    found = _released(uow, access, raw)
+    same = meter.find(uow, access.agreement.id, asked.query_id)
+    if same is not None:
+        _check_same(same, asked.sql_sha256)
+        return _again(found.result, same)
+    use = _query_use(access, asked, found.result)
+    decision = decide(
+        uow,
+        runtime,
+        access,
+        Mode.QUERY,
+        act_id=asked.query_id,
+        rows=use.rows_count,
+        bytes_=use.bytes_count,
+        queries=1,
+        epsilon=found.epsilon,
+    )
+    if not decision.is_allowed:
+        return decision
+    stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
+    if isinstance(stored, NeedsGrant):
+        return stored
+    if isinstance(found, statistics.Release):
+        statistics.remember(uow, runtime, access, found, act_id=asked.query_id)
+    return Answer(found.result, stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A visit that may go to work; that it may is stored with what comes of it."""
+
+    visit: Visit
+    access: Access
+    taken: decisions.Taken
+
+    def enter(self, uow: UnitOfWork) -> None:
+        """Use the token up and store the decision, unless a transaction of this visit did."""
+        meter.stream(uow)  # the lock that all acts take first
+        if not self.visit.is_entered:
+            self.visit.enter(uow)
+            decisions.put(uow, self.taken)
+
+
+def _query_use(access: Access, asked: _Asked, result: Result) -> Use:
     return Use(
-        act_id=query_id,
+        act_id=asked.query_id,
         act=Act.QUERY,
         agreement=access.agreement,
         process_id=access.pid,
         rows_count=result.rows_count,
         bytes_count=result.bytes_count,
         result_sha256=result.sha256,
-        sql_sha256=sql_sha256,
+        sql_sha256=asked.sql_sha256,
+        total_max_micro=asked.total_max_micro,
     )
 
 
@@ -126,6 +181,7 @@ class _AsItIs:
     """A result that may leave as the engine made it."""
 
     result: Result
+    epsilon: None = None
 
 
 def _released(uow: UnitOfWork, access: Access, raw: Result) -> _AsItIs | statistics.Release:
@@ -147,17 +203,15 @@ def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
     )
 
 
-def _admit(
-    runtime: Runtime, opened: Opener, query_id: str, sql_sha256: str
-) -> tuple[Access, Stored | None]:
-    """Decide before anything runs; return the record too if this query was answered before."""
+def _admit(runtime: Runtime, visit: Visit, query_id: str, sql_sha256: str) -> _Admitted:
+    """Decide before anything runs; only a refusal is written down at once."""
     with runtime.database.unit_of_work() as uow:
-        access = opened(uow)
+        access = visit.look(uow)
         known = meter.find(uow, access.agreement.id, query_id)
         is_new = known is None
-        decision = None
+        taken = None
         if known is None or known.sql_sha256 == sql_sha256:
-            decision = decide(
+            taken = weigh(
                 uow,
                 runtime,
                 access,
@@ -167,20 +221,25 @@ def _admit(
                 bytes_=None if is_new else 0,
                 queries=int(is_new),
             )
-    if known is not None:  # only now, so that the token is used up
-        _check_same(known, sql_sha256)
-    assert decision is not None
-    if not decision.is_allowed:
-        raise denied(decision)
-    return access, known
+            if taken.decision.is_allowed:
+                return _Admitted(visit, access, taken)
+            decisions.put(uow, taken)
+        visit.enter(uow)
+    if taken is not None:
+        raise denied(taken.decision)
+    raise _taken()
 
 
 def _check_same(known: Stored, sql_sha256: str) -> None:
     if known.sql_sha256 != sql_sha256:
-        raise QueryIdTakenError(
-            ko="이 query_id는 다른 질의에 쓰였습니다. 새 번호로 보내세요.",
-            en="This query_id was used for another query. Use a new one.",
-        )
+        raise _taken()
+
+
+def _taken() -> QueryIdTakenError:
+    return QueryIdTakenError(
+        ko="이 query_id는 다른 질의에 쓰였습니다. 새 번호로 보내세요.",
+        en="This query_id was used for another query. Use a new one.",
+    )
 
 
 def _again(result: Result, known: Stored) -> Answer:
@@ -204,18 +263,21 @@ def quote(
     act_id = runtime.make_id()
     is_query = sql is not None
     mode = Mode.QUERY if is_query else Mode.READ
-    queries = int(is_query)
+    queries, epsilon = int(is_query), None
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
         raw = _run(runtime, pool, access, sql)
         with runtime.database.unit_of_work() as uow:
-            result = _released(uow, access, raw).result
-        rows, bytes_ = result.rows_count, result.bytes_count
+            released = _released(uow, access, raw)
+        rows, bytes_ = released.result.rows_count, released.result.bytes_count
+        epsilon = released.epsilon
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))
         rows = sum(index.batches[n].rows_count for n in left)
         bytes_ = sum(index.batches[n].body_bytes for n in left)
-    _require(runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries)
+    _require(
+        runtime, access, mode, act_id, rows=rows, bytes_=bytes_, queries=queries, epsilon=epsilon
+    )
     use = Use(
         act_id,
         Act.QUERY if is_query else Act.READ,
@@ -226,7 +288,8 @@ def quote(
         result_sha256="",
     )
     with runtime.database.unit_of_work() as uow:
-        total = meter.total(uow, access.agreement.id)
+        by_month = access.entitlement.plan.counts_by_month
+        total = meter.total(uow, access.agreement.id, by_month=by_month)
     cost = metering.price(access.entitlement, use, total, runtime.clock())
     return Quote(
         agreement_id=access.agreement.id,
@@ -246,10 +309,19 @@ def _require(
     rows: int | None,
     bytes_: int | None,
     queries: int,
+    epsilon: Epsilon | None = None,
 ) -> None:
     with runtime.database.unit_of_work() as uow:
         decision = decide(
-            uow, runtime, access, mode, act_id=act_id, rows=rows, bytes_=bytes_, queries=queries
+            uow,
+            runtime,
+            access,
+            mode,
+            act_id=act_id,
+            rows=rows,
+            bytes_=bytes_,
+            queries=queries,
+            epsilon=epsilon,
         )
     if not decision.is_allowed:
         raise denied(decision)
@@ -262,7 +334,13 @@ def _uncovered(runtime: Runtime, access: Access, batches: list[int]) -> list[int
 
 
 def admit_read(
-    runtime: Runtime, access: Access, index: FileIndex, *, start: int, end: int
+    runtime: Runtime,
+    access: Access,
+    index: FileIndex,
+    *,
+    start: int,
+    end: int,
+    total_max_micro: int | None = None,
 ) -> Stored | None:
     """Decide on a range and record the record batches that it newly touches.
 
@@ -281,6 +359,7 @@ def admit_read(
             meter.stream(uow)
             paid = meter.covered(uow, access.pid)
             use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
+            use = replace(use, total_max_micro=total_max_micro)
             decision: Decision = decide(
                 uow,
                 runtime,
@@ -336,7 +415,7 @@ async def stream_file(
 
 def _require_open(runtime: Runtime, access: Access) -> None:
     with runtime.database.unit_of_work() as uow:
-        if not is_open(uow, access, runtime.clock()):
+        if not is_open(uow, runtime, access):
             raise PolicyDeniedError(
                 ko="전송 중에 합의나 전송이 끝났습니다.", en="The right to read has ended."
             )

@@ -13,18 +13,23 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, Final
 
 import duckdb
 import pyarrow as pa
 
+from connector.dataplane.copy import attach, show
 from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.gate import SQL_BYTES_MAX, GateError, check
+from connector.dataplane.scan import reads_every_row_once
 from connector.statistics.request import REQUEST_KEY, Scope, atoms_sql, read_request
 
 OPEN_FILES_MAX: Final = 64
 FILES_MAPPED: Final = 16
+PREPARED_MAX: Final = 32  # statements of the transfer process served last
 BATCH_ROWS: Final = 65_536
 EXPRESSION_DEPTH_MAX: Final = 250
 ENGINE_SHARE: Final = 0.5  # of the process's memory; the rest is for what the engine cannot count
@@ -99,25 +104,43 @@ def _lock(connection: duckdb.DuckDBPyConnection, *, memory_bytes: int, seconds: 
         connection.execute(f"SET {name}={value}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A statement that has passed the gate and is bound; ``request`` is of statistics."""
+
+    relation: duckdb.DuckDBPyRelation
+    request: bytes
+
+
 class _Databases:
-    """At most two: that of the transfer process served last, and an empty one for another."""
+    """Those of the transfer process served last, and an empty one for another.
+
+    Of the former there are two where the published file has an engine copy. What was prepared
+    for a transfer process goes with its databases.
+    """
 
     def __init__(self, limits: dict[str, Any]) -> None:
         self._limits = limits
         self._key: tuple[str, ...] = ()
         self._used: duckdb.DuckDBPyConnection | None = None
         self._empty: duckdb.DuckDBPyConnection | None = None
+        self._copied: duckdb.DuckDBPyConnection | None = None
+        self._is_without_copy = False
+        self._prepared: dict[tuple[str, ...], _Query] = {}
 
     def empty(self) -> duckdb.DuckDBPyConnection:
         """Return a locked database without data, which has served nobody."""
         if self._empty is None:
             self._empty = duckdb.connect()
-            _lock(
-                self._empty,
-                memory_bytes=int(self._limits["memory_bytes"]),
-                seconds=float(self._limits["seconds"]),
-            )
+            self._lock(self._empty)
         return self._empty
+
+    def _lock(self, connection: duckdb.DuckDBPyConnection) -> None:
+        _lock(
+            connection,
+            memory_bytes=int(self._limits["memory_bytes"]),
+            seconds=float(self._limits["seconds"]),
+        )
 
     def of(self, *, process_id: str, dataset: str, file: str) -> duckdb.DuckDBPyConnection:
         """Return the database of a transfer process, with its dataset."""
@@ -129,11 +152,43 @@ class _Databases:
         assert self._used is not None
         return self._used
 
+    def of_copy(
+        self, *, process_id: str, dataset: str, file: str
+    ) -> duckdb.DuckDBPyConnection | None:
+        """Return the database over the file's engine copy; None where there is none."""
+        self.of(process_id=process_id, dataset=dataset, file=file)
+        if self._copied is None and not self._is_without_copy:
+            engine = duckdb.connect()
+            if attach(engine, Path(file)):
+                show(engine, dataset)
+                self._lock(engine)
+                self._copied = engine
+            else:
+                engine.close()
+                self._is_without_copy = True
+        return self._copied
+
+    def prepared(self, key: tuple[str, ...], asked: tuple[str, ...]) -> _Query | None:
+        """Return a statement that the transfer process served last has sent before."""
+        return self._prepared.get(asked) if self._key == key else None
+
+    def keep(self, key: tuple[str, ...], asked: tuple[str, ...], query: _Query) -> _Query:
+        """Keep a statement for its next time; ``of`` was called with the same key."""
+        assert self._key == key
+        if len(self._prepared) >= PREPARED_MAX:
+            self._prepared.pop(next(iter(self._prepared)))
+        self._prepared[asked] = query
+        return query
+
     def drop(self) -> None:
         """Close the database of the transfer process served last."""
-        if self._used is not None:
-            self._used.close()
-        self._used = None
+        self._prepared.clear()
+        self._key = ()
+        for database in (self._used, self._copied):
+            if database is not None:
+                database.close()
+        self._used = self._copied = None
+        self._is_without_copy = False
 
 
 @lru_cache(maxsize=FILES_MAPPED)
@@ -143,21 +198,34 @@ def _table(file: str) -> pa.Table:
 
 
 def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
+    key = tuple(str(job[name]) for name in ("process_id", "dataset", "file"))
+    asked = (str(job["sql"]), json.dumps(job.get("statistics")))
+    query = databases.prepared(key, asked)
+    if query is None:
+        query = databases.keep(key, asked, _prepare(job, databases))
+    reader = query.relation.to_arrow_reader(BATCH_ROWS)
+    schema = reader.schema
+    if query.request:
+        schema = schema.with_metadata({REQUEST_KEY: query.request})
+    write_frame(sink, Kind.SCHEMA, schema.serialize(), is_last=False)
+    for batch in reader:
+        write_frame(sink, Kind.BATCH, batch.serialize(), is_last=False)
+    write_frame(sink, Kind.END)
+
+
+def _prepare(job: dict[str, Any], databases: _Databases) -> _Query:
+    """Let a statement pass the gate, then bind it to the data of the transfer process."""
     sql, dataset = str(job["sql"]), str(job["dataset"])
     tree = check_sql(databases.empty(), sql, dataset=dataset)
-    asked = b""
+    request = b""
     if job.get("statistics"):  # the text is read and never run: what runs is our own
         scope = Scope.from_json(job["statistics"])
-        asked, sql = read_request(tree, scope).to_json().encode(), atoms_sql(scope, dataset)
-    database = databases.of(
-        process_id=str(job["process_id"]), dataset=dataset, file=str(job["file"])
-    )
-    reader = database.sql(sql).to_arrow_reader(BATCH_ROWS)
-    schema = reader.schema.with_metadata({REQUEST_KEY: asked}) if asked else reader.schema
-    write_frame(sink, Kind.SCHEMA, schema.serialize())
-    for batch in reader:
-        write_frame(sink, Kind.BATCH, batch.serialize())
-    write_frame(sink, Kind.END)
+        request, sql = read_request(tree, scope).to_json().encode(), atoms_sql(scope, dataset)
+    place = {"process_id": str(job["process_id"]), "dataset": dataset, "file": str(job["file"])}
+    database = None if reads_every_row_once(tree) else databases.of_copy(**place)
+    if database is None:
+        database = databases.of(**place)
+    return _Query(database.sql(sql), request)
 
 
 def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> str:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from schemas.money import format_won, parse_won
 from schemas.price import AMOUNT_MICRO_MAX, PriceComponent, PriceKind, PricePlan
+from schemas.price_form import LIMIT_WORDS, parse_component, write_component
 from schemas.proposal import Proposal
 from schemas.shown import SEOUL, clean_text, in_seoul
 from schemas.terms import Terms
@@ -79,8 +80,8 @@ class CounterForm:
 def filled(proposal: Proposal) -> CounterForm:
     """Return the form with a proposal in it."""
     prices = tuple(
-        FormField(f"price.{kind.value}", Kind.MONEY, _amount(proposal.plan, kind))
-        for kind in PriceKind
+        FormField(f"price.{key}", Kind.MONEY, (_written(proposal.plan, key),))
+        for key in (*PriceKind, *LIMITS)
     )
     terms = tuple(
         FormField(f"terms.{name}", _kind(name), _texts(proposal.terms, name), _options(name))
@@ -135,18 +136,47 @@ def _is_untouched(field: FormField, blank: FormField) -> bool:
 # Prices
 
 
-def _amount(plan: PricePlan, kind: PriceKind) -> tuple[str, ...]:
-    amounts = [c.amount_micro for c in plan.components if c.kind is kind]
-    return (format_won(sum(amounts)).removeprefix("₩"),) if amounts else ("",)
+LIMITS: Final = tuple(LIMIT_WORDS.values())  # the fields of PricePlan that bound a month
+_AND: Final = " + "  # between two amounts of one kind
 
 
-def _read_amount(text: str) -> int:
-    amount = parse_won(text)
+def _written(plan: PricePlan, key: str) -> str:
+    if key in LIMITS:
+        amount = getattr(plan, key)
+        return "" if amount is None else format_won(amount).removeprefix("₩")
+    of_kind = [c for c in plan.components if c.kind.value == key]
+    if of_kind and all(c.is_plain for c in of_kind):
+        return format_won(sum(c.amount_micro for c in of_kind)).removeprefix("₩")
+    return _AND.join(write_component(c) for c in of_kind)
+
+
+def _read_limit(text: str) -> int | None:
+    amount = parse_won(text) if text else 0
     if amount > AMOUNT_MICRO_MAX:
         raise ValueError(text)
-    return amount
+    return amount or None
 
 
+def _read_kind(kind: PriceKind, text: str) -> list[PriceComponent]:
+    """Read what one field says: nothing and 0 ask for nothing."""
+    if not text or _is_zero(text):
+        return []
+    return [parse_component(kind, each) for each in text.split(_AND)]
+
+
+def _is_zero(text: str) -> bool:
+    try:
+        return parse_won(text) == 0
+    except ValueError:
+        return False
+
+
+_BAD_AMOUNT: Final = Text(
+    ko=f"{format_won(AMOUNT_MICRO_MAX)}까지의 원 금액을 적으세요. 예: 1,000 또는 0.5, "
+    "또는 0.5/free:1000/over:10000:0.3/monthly",
+    en=f"Write an amount in won up to {format_won(AMOUNT_MICRO_MAX)}, such as 1,000 or 0.5, "
+    "or 0.5/free:1000/over:10000:0.3/monthly",
+)
 _NO_PRICE: Final = Text(
     ko="요금이 모두 비었습니다. 무료로 하려면 한 칸에 0을 적으세요.",
     en="All prices are empty. To ask for nothing, write 0 in one of them.",
@@ -159,32 +189,30 @@ def _read_plan(
     pairs = zip(form.prices, blank.prices, strict=True)
     if all(_is_untouched(field, before) for field, before in pairs):
         return shown, form
-    amounts: dict[PriceKind, int] = {}
+    found: dict[PriceKind, list[PriceComponent]] = {}
+    limits: dict[str, int | None] = {}
     fields = []
     for field in form.prices:
         try:
-            amount = _read_amount(field.text) if field.text else 0
+            if field.key in LIMITS:
+                limits[field.key] = _read_limit(field.text)
+            else:
+                found[PriceKind(field.key)] = _read_kind(PriceKind(field.key), field.text)
         except ValueError:
-            most = format_won(AMOUNT_MICRO_MAX)
-            error = Text(
-                ko=f"{most}까지의 원 금액을 적으세요. 예: 1,000 또는 0.5",
-                en=f"Write an amount in won up to {most}, such as 1,000 or 0.5",
-            )
-            fields.append(replace(field, error=error))
-            continue
-        fields.append(field)
-        if amount:
-            amounts[PriceKind(field.key)] = amount
+            fields.append(replace(field, error=_BAD_AMOUNT))
+        else:
+            fields.append(field)
     form = replace(form, prices=tuple(fields))
-    if not amounts and not any(field.text for field in fields):  # a slip would give data away
+    if not any(field.text for field in fields):  # a slip would give data away
         form = replace(form, error=_NO_PRICE)
     if form.is_faulty:
         return None, form
-    order = list(dict.fromkeys([c.kind for c in shown.components] + list(PriceKind)))
-    components = (
-        PriceComponent(kind=kind, amount_micro=amounts[kind]) for kind in order if kind in amounts
-    )
-    return PricePlan(components=tuple(components)), form
+    order = dict.fromkeys([c.kind for c in shown.components] + list(PriceKind))
+    components = tuple(component for kind in order for component in found[kind])
+    try:
+        return PricePlan.model_validate({"components": components, **limits}), form
+    except ValidationError as error:
+        return None, replace(form, error=_faults(error)[1])
 
 
 # Terms

@@ -32,6 +32,8 @@ PRICES: Final[dict[str, Text]] = {
     PriceKind.PER_QUERY: _text("질의 1건당", "Per query"),
     PriceKind.PER_ROW: _text("1행당", "Per row"),
     PriceKind.PER_MEGABYTE: _text("1MB당", "Per megabyte"),
+    "monthly_minimum_micro": _text("이용한 달 최소", "At least, in a month with use"),
+    "monthly_cap_micro": _text("한 달 최대", "At most a month"),
 }
 OPTIONS: Final[dict[str, Text]] = {
     Mode.QUERY: _text("질의하기", "run queries"),
@@ -49,6 +51,7 @@ EXAMPLES: Final[dict[str, str]] = {
     "recipients": "did:web:nuri.example",
     "columns": "plant",
     "masks": "price round 10",
+    "bounds": "kwh 0 1000",
     "row_filter": 'plant isAnyOf ["A", "B"]',
 }
 SAID: Final[dict[str, Text]] = {
@@ -56,6 +59,10 @@ SAID: Final[dict[str, Text]] = {
     "countered": _text(
         "역제안을 보냈습니다. 상대의 답을 기다립니다.",
         "Counter-offer sent. Now it is the counterparty's turn.",
+    ),
+    "asked": _text(
+        "공급기업에 요청했습니다. 답이 오면 이 페이지에 나타납니다.",
+        "Asked the supplier. Its answer appears on this page.",
     ),
     "refused": _text("거절했습니다. 협상이 끝났습니다.", "Refused. The negotiation is over."),
     "withdrawn": _text("협상을 끝냈습니다.", "The negotiation was ended."),
@@ -75,6 +82,7 @@ WORDS: Final[dict[str, Text]] = {
     "example": _text("예:", "e.g."),
     "menu": _text("메뉴", "Menu"),
     "inbox": _text("받은 제안", "Inbox"),
+    "begin": _text("협상 시작", "Begin a negotiation"),
     "negotiations": _text("모든 협상", "All negotiations"),
     "agreements": _text("맺은 합의", "Our agreements"),
     "datasets": _text("우리 데이터셋", "Our datasets"),
@@ -177,8 +185,13 @@ WORDS: Final[dict[str, Text]] = {
         "Filled in with what is on the table. Change what you want to change.",
     ),
     "price_hint": _text(
-        "원, 부가세 별도. 모두 비우면 무료입니다.",
-        "In won, without VAT. All empty: free of charge.",
+        "원, 부가세 별도. 무료로 하려면 한 칸에 0을 적으세요. 금액 뒤에 붙일 수 있는 것: "
+        "/free:1000 처음 1,000까지 무료, /over:10000:0.3 초과분의 값(/volume도 쓰면 전체의 값), "
+        "/block:100 묶음당, /monthly 달마다 새로 셈.",
+        "In won, without VAT; to ask for nothing, write 0 in one of them. After an amount may "
+        "stand: /free:1000 the first 1,000 free, /over:10000:0.3 the amount above (with /volume: "
+        "for all), "
+        "/block:100 for each started block, /monthly counted anew each month.",
     ),
     "send_counter": _text("역제안 보내기", "Send the counter-offer"),
     "refuse": _text("거절하고 협상 끝내기", "Refuse and end the negotiation"),
@@ -231,6 +244,70 @@ WORDS: Final[dict[str, Text]] = {
     ),
     "confirm_end": _text("합의를 해지합니다", "End it now"),
     "approval": _text("승인 방식", "Approval"),
+    "begin_intro": _text(
+        "어떤 데이터셋을 쓰고 싶습니까? 카탈로그에 나온 이름(회사.이름), ID 또는 페이지 주소를 "
+        "붙여 넣거나, 검색어를 적으세요.",
+        "Which dataset do you want to use? Paste its name (handle.name), its id or the address of "
+        "its page at the catalog, or write words to search for.",
+    ),
+    "wanted": _text("데이터셋 이름 또는 검색어", "Name of the dataset, or words"),
+    "find": _text("찾기", "Find"),
+    "portal": _text("카탈로그에서 둘러보기", "Look around at the catalog"),
+    "found_count": _text("찾은 데이터셋", "Found"),
+    "is_widened": _text(
+        "모든 낱말이 있는 데이터셋이 없어, 일부가 있는 것을 보입니다.",
+        "No dataset has all words; these have some of them.",
+    ),
+    "first_found": _text(
+        "앞의 것만 보입니다. 낱말을 더하면 좁혀집니다.",
+        "Only the first are shown. More words make it fewer.",
+    ),
+    "found_none": _text("찾은 데이터셋이 없습니다", "Nothing was found"),
+    "found_none_hint": _text(
+        "다른 낱말로 찾거나, 카탈로그에 나온 이름(회사.이름)을 그대로 적으세요.",
+        "Try other words, or write the name as the catalog shows it (handle.name).",
+    ),
+    "look_and_ask": _text("조건 보고 요청하기", "See the terms and ask"),
+    "supplier_name": _text("공급기업", "Supplier"),
+    "size": _text("크기", "Size"),
+    "rows": _text("행", "rows"),
+    "ask": _text("요청하기", "Ask for it"),
+    "ask_as_it_stands": _text("이 조건 그대로 요청하기", "Ask for it as it stands"),
+    "ask_otherwise": _text("다른 조건을 제안하기", "Propose other terms"),
+    "ask_otherwise_hint": _text(
+        "등록된 조건이 채워져 있습니다. 바꿀 것만 바꾸세요. 보내기 전에 한 번 더 보여 드립니다.",
+        "Filled in with the listed terms. Change what you want to change. You see it all once "
+        "more before it is sent.",
+    ),
+    "look_again": _text("요금과 조건 확인하기", "Check price and terms"),
+    "own_dataset": _text(
+        "우리 회사의 데이터셋이라 합의할 상대가 없습니다.",
+        "This dataset is our own company's: there is nobody to agree with.",
+    ),
+    "used_already": _text(
+        "이미 이 데이터셋을 쓸 수 있는 합의가 있습니다. 새로 합의하면 그 요금도 따로 붙습니다.",
+        "We already have an agreement to use this dataset. A new one is charged on its own.",
+    ),
+    "asked_already": _text(
+        "이 데이터셋에 대한 협상이 진행 중입니다.", "We already negotiate about this dataset."
+    ),
+    "see_negotiation": _text("협상 보기", "See the negotiation"),
+    "change_it": _text("고치기", "Change it"),
+    "asking_title": _text("공급기업에 이렇게 요청할까요?", "Ask the supplier for this?"),
+    "asking_effect": _text(
+        "공급기업이 받아들이면 더 묻지 않고 합의가 맺어지고, 우리 회사는 데이터를 쓴 만큼 이 "
+        "요금을 냅니다.",
+        "If the supplier agrees, the agreement is made without asking us again, and we pay this "
+        "price for what we use.",
+    ),
+    "asking_end": _text(
+        "공급기업이 답하기 전에는 협상을 끝낼 수 있고, 맺은 합의는 이유를 대고 해지할 수 있습니다.",
+        "Until the supplier answers, the negotiation can be ended; an agreement can be ended "
+        "later, with a reason.",
+    ),
+    "confirm_ask": _text("요청 보내기", "Send the request"),
+    "confirm_proposal": _text("제안 보내기", "Send the proposal"),
+    "differs": _text("등록된 조건과 다른 것", "What differs from the listed terms"),
     "approval_intro": _text(
         "다른 기업의 요청에 누가 답하는지 데이터셋마다 정합니다. 이미 맺은 합의와 진행 중인 "
         "협상은 그대로입니다.",

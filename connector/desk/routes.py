@@ -1,4 +1,4 @@
-"""The company's desk in the browser: sign in, answer negotiations, end agreements.
+"""The company's desk in the browser: sign in, begin and answer negotiations, end agreements.
 
 Server-rendered pages without scripts, which call what the management API calls. They are for
 the people who hold the connector's admin token.
@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from connector.desk import labels
 from connector.desk.agreements import router as agreements_router
+from connector.desk.begin import router as begin_router
 from connector.desk.datasets import router as datasets_router
 from connector.desk.frame import (
     PAGES,
@@ -106,7 +107,13 @@ def missing_page(request: Request) -> Response:
 def add_desk(app: FastAPI, clock: Clock) -> None:
     """Add the desk's pages and style sheets to a connector."""
     app.state.desk_sessions = Sessions(clock, new_secret)
-    for each in (router, negotiations_router, agreements_router, datasets_router):
+    for each in (
+        router,
+        begin_router,
+        negotiations_router,
+        agreements_router,
+        datasets_router,
+    ):
         app.include_router(each)
     app.mount(f"{DESK}/static", PAGES.static_files(), name="desk-static")
     app.add_api_route(f"{DESK}/{{path:path}}", missing_page, include_in_schema=False)

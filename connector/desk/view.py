@@ -8,6 +8,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from connector.negotiation.machine import FINAL, State
+from schemas.approval import Approval
+from schemas.dataset import Listing
 from schemas.management import AgreementView, NegotiationView, ProcessRole, Round
 from schemas.price import PricePlan, price_sentence
 from schemas.proposal import Proposal, read_proposal
@@ -99,6 +101,41 @@ def negotiation_address(negotiation: NegotiationView) -> str:
 def agreement_address(agreement_id: str) -> str:
     """Return the address of an agreement's page."""
     return page_of("agreements", agreement_id)
+
+
+def begin_address(wanted: str) -> str:
+    """Return where a negotiation about a dataset is begun."""
+    return f"{DESK}/begin?ref={quote(wanted, safe=':')}"
+
+
+def ref_of(listing: Listing) -> str:
+    """Return what a listed dataset is called in SQL."""
+    return f"{listing.provider_handle}.{listing.dataset.name}"
+
+
+def listed_proposal(listing: Listing) -> Proposal | None:
+    """Return the listed terms and price, or None if they are outside our profile."""
+    try:
+        return read_proposal(listing.policy)
+    except UnknownTermError:
+        return None
+
+
+def takes_proposals(listing: Listing) -> bool:
+    """Whether the supplier takes other terms than the listed."""
+    return listing.approval is not Approval.AUTOMATIC
+
+
+def lets_us_use(agreement: AgreementView, dataset_id: str) -> bool:
+    """Whether we may use a dataset under an agreement now."""
+    is_of_it = agreement.dataset_id == dataset_id
+    return is_of_it and agreement.role is ProcessRole.CONSUMER and not agreement.is_over
+
+
+def is_asked_by_us(negotiation: NegotiationView, dataset_id: str) -> bool:
+    """Whether we already negotiate about a dataset as its buyer."""
+    is_of_it = negotiation.dataset_id == dataset_id
+    return is_of_it and negotiation.role is ProcessRole.CONSUMER and is_open(negotiation)
 
 
 def approval_address(dataset_id: str) -> str:

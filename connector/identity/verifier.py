@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -23,8 +23,10 @@ from databank.kit.clock import Clock
 from databank.kit.holder import TokenCheck, refused
 from databank.kit.http import ServiceClient
 from databank.kit.resolver import FETCH_SECONDS_MAX, Resolver, UnreachableError, unavailable
+from schemas.attested import Attested
 from schemas.dcp.credential import (
     MEMBERSHIP,
+    MEMBERSHIP_SCHEMA,
     Credential,
     CredentialError,
     check_credential,
@@ -54,6 +56,15 @@ class Callers:
     foreign: ServiceClient
 
 
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """A membership that was shown: ``until`` without asking again, ``ends_at`` at the latest."""
+
+    until: datetime
+    ends_at: datetime
+    attested: Attested
+
+
 class Verifier:
     """Verifies callers; safe to use from several threads."""
 
@@ -75,7 +86,7 @@ class Verifier:
         self.trusted = trusted
         self._clock = clock
         self._max_age = timedelta(seconds=max_age_seconds)
-        self._members: dict[ParticipantId, datetime] = {}
+        self._members: dict[ParticipantId, _Believed] = {}
         self._asking: dict[ParticipantId, threading.Lock] = {}
         self._lock = threading.Lock()
         self._generation = 0
@@ -100,7 +111,7 @@ class Verifier:
                 return
             generation = self._generation
             try:
-                until = self._ask(holder, claims.access_token)
+                believed = self._ask(holder, claims.access_token)
             except (UnreachableError, RemoteUnavailableError) as error:
                 log.warning("membership_not_checked", holder_id=holder, reason=str(error))
                 if isinstance(error, RemoteUnavailableError):
@@ -110,12 +121,25 @@ class Verifier:
                 raise refused(f"membership of {holder}: {error}") from None
             with self._lock:
                 if generation == self._generation:  # no notice came meanwhile
-                    self._members[holder] = until
+                    self._members[holder] = believed
         log.info("membership_verified", holder_id=holder)
 
     def believes(self, holder: ParticipantId) -> bool:
         """Whether ``require_membership`` would let this caller pass without asking anybody."""
         return holder in self.trusted or self._is_member(holder)
+
+    def attested(self, holder: ParticipantId, *, is_under_way: bool = False) -> Attested | None:
+        """Return what a verified credential of a participant attests; None if none is verified.
+
+        Who has not shown it for ``max_age_seconds`` has to show it again, but for what
+        ``is_under_way``: that goes on until the credential ends or a notice comes.
+        """
+        with self._lock:
+            known = self._members.get(holder)
+        if known is None:
+            return None
+        ends_at = known.ends_at if is_under_way else known.until
+        return known.attested if self._clock() < ends_at else None
 
     def forget(self, holder: ParticipantId) -> None:
         """Verify a participant anew before it is answered."""
@@ -158,11 +182,11 @@ class Verifier:
         with self._lock:
             if len(self._members) >= MEMBERS_MAX:
                 self._members.clear()
-            until = self._members.get(holder)
-        return until is not None and self._clock() < until
+            known = self._members.get(holder)
+        return known is not None and self._clock() < known.until
 
-    def _ask(self, holder: ParticipantId, access_token: str) -> datetime:
-        """Return until when the holder's membership may be believed."""
+    def _ask(self, holder: ParticipantId, access_token: str) -> _Believed:
+        """Return what the holder shows, and until when it may be believed."""
         tokens: list[str] = []
         for presentation in self._presentations(holder, access_token):
             if not isinstance(presentation, str):
@@ -173,18 +197,20 @@ class Verifier:
             )
         if len(tokens) > CREDENTIALS_MAX:
             raise PresentationError(f"over {CREDENTIALS_MAX} credentials")
-        until = self._clock() + self._max_age
-        is_member = False
+        until, ends_at = self._clock() + self._max_age, datetime.max.replace(tzinfo=UTC)
+        is_member, attested = False, Attested()
         for token in tokens:
             if read_credential(token)[1].issuer not in self.trusted:
                 continue  # says nothing that we rely on
             credential = self.verify_credential(token, holder=holder)
             self._lists.check(credential)
+            ends_at = min(ends_at, credential.valid_until or ends_at)
+            if MEMBERSHIP in credential.types and MEMBERSHIP_SCHEMA in credential.schemas:
+                attested = attested.joined(Attested.of(credential.subject))
             is_member = is_member or MEMBERSHIP in credential.types
-            until = min(until, credential.valid_until or until)
         if not is_member:
             raise PresentationError("no membership credential of a trusted issuer is presented")
-        return until
+        return _Believed(min(until, ends_at), ends_at, attested)
 
     def _presentations(self, holder: ParticipantId, access_token: str) -> tuple[object, ...]:
         url = f"{self._resolver.endpoint(holder, ServiceType.CREDENTIAL)}/presentations/query"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -41,6 +42,8 @@ from schemas.problem import ConflictError, InvalidRequestError, NotFoundError
 from schemas.terms import UnknownTermError, from_policy
 from schemas.wire import Text
 
+_OWN_PID: Final = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 class NotOurTurnError(ConflictError):
     """Nothing waits for our answer in this negotiation, or something else than was seen."""
@@ -56,8 +59,29 @@ class CannotAgreeError(ConflictError):
     title = Text(ko="합의할 수 없는 제안입니다", en="This proposal cannot be agreed to")
 
 
-def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
+def as_own_pid(text: str) -> ProcessId:
+    """Return a pid that this connector has made for a negotiation which is not begun yet.
+
+    Raises:
+        InvalidRequestError: It is none.
+    """
+    if not _OWN_PID.fullmatch(text):
+        raise InvalidRequestError(
+            ko="양식의 pid가 없습니다. 페이지를 다시 열어 보내세요.",
+            en="The form's pid is missing. Open the page again and send it.",
+        )
+    return ProcessId(text)
+
+
+def negotiate(
+    runtime: Runtime, request: NegotiateRequest, *, pid: ProcessId | None = None
+) -> NegotiationView:
     """Start a negotiation.
+
+    Args:
+        runtime: The connector that asks.
+        request: The offer, and whose it is.
+        pid: The new negotiation's pid; if it is begun already, nothing is begun twice.
 
     Raises:
         NotJoinedError: We are not an active participant.
@@ -91,7 +115,9 @@ def negotiate(runtime: Runtime, request: NegotiateRequest) -> NegotiationView:
                     provider.id, provider.handle, provider.name, dataset=request.dataset
                 )
                 agreements.remember(uow, known)
-            started = negotiating.start(uow, runtime, request, peer_url=provider.dsp_url)
+            started = negotiating.start(
+                uow, runtime, request, peer_url=provider.dsp_url, consumer_pid=pid
+            )
             return _view(runtime, started, has_rounds=False)
     except ValidationError as error:
         said = str(error.errors(include_input=False, include_url=False)[0]["msg"])

@@ -157,6 +157,15 @@ def change_transfer(
     return transfers.change_transfer(runtime, ProcessId(pid), change, request)
 
 
+@router.get("/agreements/{agreement_id}/comparison")
+def comparison(agreement_id: AgreementId, period: str, runtime: RuntimeDep) -> Shown:
+    """Return both sides' signed counts from clearing (`schemas.attestation.Comparison`)."""
+    check_period(period)
+    return ask_clearing(
+        runtime, "/usage/comparison", {"agreement_id": agreement_id, "period": period}
+    )
+
+
 @router.get("/balance")
 def balance(runtime: RuntimeDep) -> Shown:
     """Return our balance at clearing (`schemas.bank.Balance`)."""

@@ -15,13 +15,22 @@ from connector.policy.entitlement import Entitlement
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
 from schemas.ids import ProcessId
-from schemas.money import vat_on
-from schemas.price import rate
-from schemas.problem import RemoteUnavailableError
+from schemas.money import format_won, vat_on
+from schemas.price import Run, rate
+from schemas.problem import ProblemError, RemoteUnavailableError
 from schemas.usage import Act, UsageRecord
+from schemas.wire import Text
 
 SEOUL: Final = ZoneInfo("Asia/Seoul")
 GRANT_TRIES_MAX: Final = 4
+
+
+class ChargeAboveMaximumError(ProblemError):
+    """The act would cost more than its consumer pays; it was neither delivered nor metered."""
+
+    slug = "charge-above-maximum"
+    title = Text(ko="정한 최대 금액보다 비쌉니다", en="Dearer than the maximum")
+    status = 402
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,7 @@ class Use:
     result_sha256: str
     sql_sha256: str | None = None
     batches: list[int] = field(default_factory=list)
+    total_max_micro: int | None = None  # the most that its consumer pays for it, with VAT
 
     @property
     def queries_count(self) -> int:
@@ -46,11 +56,12 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an act costs, and the totals after it."""
+    """What an act costs, the totals after it, and the month in Seoul that it falls into."""
 
     charge_micro: int
     vat_micro: int
     after: Total
+    month: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +73,36 @@ class NeedsGrant:
 
 def price(entitlement: Entitlement, use: Use, total: Total, now: datetime) -> Price:
     """Return what an act costs after ``total``."""
-    month = f"{now.astimezone(SEOUL):%Y-%m}"
-    after = total.usage.plus(
-        queries=use.queries_count,
-        rows=use.rows_count,
-        bytes_=use.bytes_count,
-        new_month=month > total.last_month,
+    run = Run(
+        f"{now.astimezone(SEOUL):%Y-%m}", 1, use.queries_count, use.rows_count, use.bytes_count
     )
+    is_new_month = run.month > total.last_month
+    if entitlement.plan.counts_by_month:
+        is_new_month = not total.usage.has_month(run.month)
+    after = total.usage.plus(run, is_new_month=is_new_month)
     charged = rate(entitlement.plan, total.usage)
     charge = rate(entitlement.plan, after) - charged
     return Price(
         charge_micro=charge,
         vat_micro=vat_on(charged + charge) - vat_on(charged),
-        after=Total(after, max(month, total.last_month)),
+        after=Total(after, max(run.month, total.last_month)),
+        month=run.month,
     )
 
 
 def record(
     uow: UnitOfWork, runtime: Runtime, entitlement: Entitlement, use: Use, *, now: datetime
 ) -> Stored | NeedsGrant:
-    """Append the record of an act; the caller has decided on it in the same transaction."""
+    """Append the record of an act; the caller has decided on it in the same transaction.
+
+    Raises:
+        ChargeAboveMaximumError: The consumer does not pay that much for it.
+    """
     position = store.stream(uow)  # first of all locks: acts are recorded one at a time
-    total = store.total(uow, use.agreement.id)
+    by_month = entitlement.plan.counts_by_month
+    total = store.total(uow, use.agreement.id, by_month=by_month)
     cost = price(entitlement, use, total, now)
+    _check_maximum(use, cost)
     is_covered = cost.charge_micro == 0 or grants.spend(
         uow, runtime, use.agreement.id, cost.charge_micro
     )
@@ -111,10 +129,26 @@ def record(
     )
     store.append(uow, stored)
     store.put_total(uow, use.agreement.id, cost.after)
+    if by_month:
+        store.put_month(uow, use.agreement.id, cost.after, cost.month)
     if use.batches:
         store.cover(uow, use.process_id, use.batches, position.next_seq)
     uow.after_commit(runtime.usage.give)
     return stored
+
+
+def _check_maximum(use: Use, cost: Price) -> None:
+    total, most = cost.charge_micro + cost.vat_micro, use.total_max_micro
+    if most is None or total <= most:
+        return
+    raise ChargeAboveMaximumError(
+        ko=f"부가세를 포함해 {format_won(total)}이(가) 들어, 정한 최대 금액 {format_won(most)}을 "
+        "넘습니다. 아무것도 청구되지 않았습니다. 질의를 좁히거나 예산·한도를 올리세요.",
+        en=f"It would cost {format_won(total)} with VAT, above the maximum of {format_won(most)}. "
+        "Nothing was charged. Narrow it, or raise the budget or limit.",
+        total_micro=str(total),
+        total_max_micro=str(most),
+    )
 
 
 def with_grant(

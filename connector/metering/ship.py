@@ -1,4 +1,4 @@
-"""The thread that ships usage records to clearing as signed batches.
+"""The threads that ship records to clearing as signed batches: what we metered, and received.
 
 A batch is sealed in the database before it is sent, so that it is the same bytes after any
 crash; clearing's signed receipt moves the watermark.
@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import structlog
 
-from connector.metering import store
-from connector.runtime import Runtime
+from connector.metering import store as metering_store
+from connector.metering.store import Stream
+from connector.receiving import store as receiving_store
+from connector.runtime import Runtime, Signal
+from databank.kit.db import UnitOfWork
 from databank.kit.http import expect_json
 from schemas.ids import did_web
 from schemas.problem import ProblemError
 from schemas.signature import BadSignatureError
 from schemas.slices import seal_batch
 from schemas.usage import (
+    ACKNOWLEDGEMENT_TYPE,
+    BATCH_TYPE,
     HEADER,
     MEDIA_TYPE,
     BatchHeader,
     ReceiptAnswer,
     StreamPosition,
+    UsageRecord,
     sign_header,
     verify_receipt,
 )
@@ -49,15 +56,56 @@ class UntrustedReceiptError(Exception):
     """The answer to a batch is not clearing's receipt for it."""
 
 
-class Shipper:
-    """Ships one connector's records until stopped."""
+class StreamStore(Protocol):
+    """The rows of a stream: `connector.metering.store` or `connector.receiving.store`."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def stream(self, uow: UnitOfWork) -> Stream:
+        """Return where the stream stands, locked."""
+
+    def seal(self, uow: UnitOfWork, last_seq: int) -> None:
+        """Fix where the next batch ends."""
+
+    def records(self, uow: UnitOfWork, first_seq: int, last_seq: int) -> list[UsageRecord]:
+        """Return records in order."""
+
+    def acknowledge(self, uow: UnitOfWork, last_seq: int, body_sha256: str) -> None:
+        """Move the watermark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stream of ours: its rows, who says that there are new ones, and where it goes."""
+
+    store: StreamStore
+    news: Signal
+    path: str
+    position_path: str
+    typ: str
+
+
+def metered(runtime: Runtime) -> Source:
+    """What we metered as a supplier."""
+    return Source(metering_store, runtime.usage, "/usage/batches", "/usage/stream", BATCH_TYPE)
+
+
+def received(runtime: Runtime) -> Source:
+    """What we received as a buyer."""
+    path = "/usage/acknowledgements"
+    return Source(receiving_store, runtime.received, path, f"{path}/stream", ACKNOWLEDGEMENT_TYPE)
+
+
+class Shipper:
+    """Ships one stream of a connector until stopped."""
+
+    def __init__(self, runtime: Runtime, source: Source | None = None) -> None:
         self._runtime = runtime
+        self._source = source or metered(runtime)
         self._url = runtime.settings.clearing_url.rstrip("/")
         self._clearing = did_web(self._url)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="usage-ship", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"ship{self._source.path}", daemon=True
+        )
 
     def start(self) -> None:
         """Begin shipping."""
@@ -66,13 +114,13 @@ class Shipper:
     def stop(self) -> None:
         """Finish the call under way, then return."""
         self._stop.set()
-        self._runtime.usage.give()
+        self._source.news.give()
         self._thread.join()
 
     def _run(self) -> None:
         failures = 0
         while not self._stop.is_set():
-            seen = self._runtime.usage.count
+            seen = self._source.news.count
             try:
                 has_shipped = self.ship_once()
                 failures = 0
@@ -83,8 +131,8 @@ class Shipper:
                 self._stop.wait(wait)
                 continue
             if not has_shipped:
-                self._runtime.usage.wait(seen, BACKOFF_SECONDS_MAX)
-                self._stop.wait(GATHER_SECONDS)  # acts come in bursts: gather them
+                self._source.news.wait(seen, BACKOFF_SECONDS_MAX)
+            self._stop.wait(GATHER_SECONDS)  # acts come in bursts: gather them
 
     def ship_once(self) -> bool:
         """Ship the sealed batch, or seal and ship the next; False if there is none.
@@ -97,10 +145,10 @@ class Shipper:
         if batch is None:
             return False
         header, body = batch
-        signed = sign_header(header, self._runtime.identity.key)
+        signed = sign_header(header, self._runtime.identity.key, typ=self._source.typ)
         response = self._runtime.client.call(
             "POST",
-            f"{self._url}/usage/batches",
+            self._url + self._source.path,
             audience=self._clearing,
             content=body,
             headers={HEADER: signed, "Content-Type": MEDIA_TYPE},
@@ -112,17 +160,17 @@ class Shipper:
         self._check_receipt(answer.receipt, header, signed)
         last_seq = header.first_seq + header.records_count - 1
         with self._runtime.database.unit_of_work() as uow:
-            store.acknowledge(uow, last_seq, header.body_sha256)
+            self._source.store.acknowledge(uow, last_seq, header.body_sha256)
         return True
 
     def _next_batch(self) -> tuple[BatchHeader, bytes] | None:
         with self._runtime.database.unit_of_work() as uow:
-            stream = store.stream(uow)
+            stream = self._source.store.stream(uow)
             last_seq = stream.sealed_seq or min(stream.next_seq - 1, stream.acked_seq + RECORDS_MAX)
             if last_seq <= stream.acked_seq:
                 return None
-            store.seal(uow, last_seq)
-            records = store.records(uow, stream.acked_seq + 1, last_seq)
+            self._source.store.seal(uow, last_seq)
+            records = self._source.store.records(uow, stream.acked_seq + 1, last_seq)
         return seal_batch(
             records,
             provider_id=self._runtime.did,
@@ -149,13 +197,13 @@ class Shipper:
         """Take over clearing's position if it lies within what we have recorded."""
         answer = self._runtime.client.call_json(
             "GET",
-            f"{self._url}/usage/stream",
+            self._url + self._source.position_path,
             audience=self._clearing,
             params={"epoch": str(header.epoch)},
         )
         position = StreamPosition.model_validate(answer)
         with self._runtime.database.unit_of_work() as uow:
-            stream = store.stream(uow)
+            stream = self._source.store.stream(uow)
             same = (position.next_seq - 1, position.last_body_sha256)
             if position.next_seq > stream.next_seq or same == (
                 stream.acked_seq,
@@ -166,4 +214,4 @@ class Shipper:
                     ko="청산소가 가진 사용 기록과 우리 기록이 다릅니다. 운영자에게 알리세요.",
                     en="Clearing's usage records differ from ours. Tell the operator.",
                 )
-            store.acknowledge(uow, position.next_seq - 1, position.last_body_sha256)
+            self._source.store.acknowledge(uow, position.next_seq - 1, position.last_body_sha256)

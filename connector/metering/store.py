@@ -23,7 +23,7 @@ from sqlmodel import Field, SQLModel, col, select
 
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
-from schemas.price import Usage
+from schemas.price import Run, Usage
 from schemas.usage import FIRST_PREVIOUS_SHA256, Act, UsageRecord
 
 FIRST_EPOCH = 1
@@ -75,6 +75,18 @@ class TotalRow(SQLModel, table=True):
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     months: int
     last_month: str
+
+
+class MonthRow(SQLModel, table=True):
+    """What one agreement has used in a month, where its plan counts by the month."""
+
+    __tablename__ = "connector_usage_month"
+    agreement_id: str = Field(primary_key=True)
+    month: str = Field(primary_key=True)
+    acts: int = Field(sa_column=Column(BigInteger, nullable=False))
+    queries: int = Field(sa_column=Column(BigInteger, nullable=False))
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
+    bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class CoveredRow(SQLModel, table=True):
@@ -157,28 +169,35 @@ _ADVANCE: Final = (
 
 def stream(uow: UnitOfWork) -> Stream:
     """Return where the stream stands; it is locked until the transaction ends."""
+    kept: Stream | None = uow.kept.get(_STREAM)
+    if kept is not None:
+        return kept
     row = uow.run(_STREAM).mappings().one_or_none()
     if row is None:
-        first = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
-        uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(first))
-        return first
-    return Stream(
-        epoch=row["epoch"],
-        next_seq=row["next_seq"],
-        acked_seq=row["acked_seq"],
-        last_body_sha256=row["last_body_sha256"],
-        sealed_seq=row["sealed_seq"],
-    )
+        found = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
+        uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(found))
+    else:
+        found = Stream(
+            epoch=row["epoch"],
+            next_seq=row["next_seq"],
+            acked_seq=row["acked_seq"],
+            last_body_sha256=row["last_body_sha256"],
+            sealed_seq=row["sealed_seq"],
+        )
+    uow.kept[_STREAM] = found
+    return found
 
 
 def seal(uow: UnitOfWork, last_seq: int) -> None:
     """Fix where the next batch ends, so that it is the same bytes however often it is sent."""
     uow.run(_SEAL, seq=last_seq)
+    uow.kept.pop(_STREAM, None)
 
 
 def acknowledge(uow: UnitOfWork, last_seq: int, body_sha256: str) -> None:
     """Move the watermark; nothing is under way after it."""
     uow.run(_ACKNOWLEDGE, seq=last_seq, body=body_sha256)
+    uow.kept.pop(_STREAM, None)
 
 
 _APPEND: Final = insert(UsageRow)
@@ -188,6 +207,7 @@ def append(uow: UnitOfWork, stored: Stored) -> None:
     """Append a record, whose ``seq`` must be the one that is due."""
     record = stored.record
     is_due = uow.run(_ADVANCE, seq=record.seq).rowcount == 1
+    uow.kept.pop(_STREAM, None)
     assert is_due
     uow.run(
         _APPEND,
@@ -256,20 +276,62 @@ _ADD_TOTAL: Final = insert(TotalRow)
 _CHANGE_TOTAL: Final = update(TotalRow).where(col(TotalRow.agreement_id) == bindparam("agreement"))
 
 
-def total(uow: UnitOfWork, agreement_id: AgreementId) -> Total:
-    """Return what an agreement has used; locked until the transaction ends."""
+_MONTHS: Final = (
+    select(MonthRow)
+    .where(col(MonthRow.agreement_id) == bindparam("agreement"))
+    .order_by(col(MonthRow.month))
+)
+_ADD_MONTH: Final = insert(MonthRow)
+_CHANGE_MONTH: Final = update(MonthRow).where(
+    col(MonthRow.agreement_id) == bindparam("agreement"), col(MonthRow.month) == bindparam("of")
+)
+
+
+def total(uow: UnitOfWork, agreement_id: AgreementId, *, by_month: bool = False) -> Total:
+    """Return what an agreement has used; locked until the transaction ends.
+
+    ``by_month``: also in each month, which is kept where the plan counts by the month.
+    """
+    key = (_TOTAL, agreement_id, by_month)
+    kept: Total | None = uow.kept.get(key)
+    if kept is not None:
+        return kept
     row = uow.run(_TOTAL, agreement=agreement_id).mappings().one_or_none()
-    if row is None:
+    if row is None:  # nothing is locked: another transaction may add it
         return Total()
-    usage = Usage(row["acts"], row["queries"], row["rows"], row["bytes"], row["months"])
-    return Total(usage, row["last_month"])
+    months = uow.run(_MONTHS, agreement=agreement_id).mappings() if by_month else ()
+    usage = Usage(
+        acts=row["acts"],
+        queries=row["queries"],
+        rows=row["rows"],
+        bytes=row["bytes"],
+        months=row["months"],
+        by_month=tuple(
+            Run(m["month"], m["acts"], m["queries"], m["rows"], m["bytes"]) for m in months
+        ),
+    )
+    found = Total(usage, row["last_month"])
+    uow.kept[key] = found
+    return found
 
 
 def put_total(uow: UnitOfWork, agreement_id: AgreementId, total: Total) -> None:
     """Store what an agreement has used."""
+    for by_month in (False, True):
+        uow.kept.pop((_TOTAL, agreement_id, by_month), None)
     values = {**asdict(total.usage), "last_month": total.last_month}
+    del values["by_month"]
     if uow.run(_CHANGE_TOTAL, agreement=agreement_id, **values).rowcount == 0:
         uow.run(_ADD_TOTAL, agreement_id=agreement_id, **values)
+
+
+def put_month(uow: UnitOfWork, agreement_id: AgreementId, total: Total, month: str) -> None:
+    """Store what an agreement has used in one of its months."""
+    run = next(run for run in total.usage.by_month if run.month == month)
+    values = asdict(run)
+    del values["month"]
+    if uow.run(_CHANGE_MONTH, agreement=agreement_id, of=month, **values).rowcount == 0:
+        uow.run(_ADD_MONTH, agreement_id=agreement_id, month=month, **values)
 
 
 _COVERED: Final = select(CoveredRow.batch).where(col(CoveredRow.process_id) == bindparam("process"))

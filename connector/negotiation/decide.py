@@ -15,6 +15,7 @@ from connector.negotiation.model import Negotiation, rules_of
 from connector.offering.model import Published
 from connector.side import Side
 from schemas.approval import Approval
+from schemas.attested import Attested
 from schemas.refusal import RefusalCode, said_in_both
 from schemas.terms import UnknownTermError, from_policy
 
@@ -46,6 +47,7 @@ class Situation:
     published: Published | None
     earlier_offer: dict[str, Any]
     now: datetime
+    attested: Attested | None = None  # of the consumer, if we are the provider
 
 
 class Decider(Protocol):
@@ -94,7 +96,8 @@ def _answer_to_request(negotiation: Negotiation, situation: Situation) -> Move |
     A listing that the consumer may not see is refused as one that does not exist.
     """
     published = situation.published
-    if published is None or not published.is_visible_to(negotiation.counterparty_id):
+    consumer_id, attested = negotiation.counterparty_id, situation.attested
+    if published is None or not published.is_visible_to(consumer_id, attested):
         return _refuse(RefusalCode.UNKNOWN_DATASET)
     if published.is_withdrawn:
         return _refuse(RefusalCode.WITHDRAWN)

@@ -42,6 +42,11 @@ class NegotiationDelivery:
         negotiation = store.get(uow, ProcessId(message.process_key))
         if negotiation is None:
             return False
+        if negotiation.provider_pid is None and not (refused.is_its_word or refused.is_last):
+            # it may have begun one there: said until it is answered, so that its end can be told
+            if negotiation.state is not State.TERMINATED:
+                service.give_up(uow, runtime, negotiation, reason=refused.reason)
+            return True
         shown = State(refused.shown) if refused.shown in set(State) else None
         remedy = remedy_for(
             negotiation.state, kind_of(message.body), shown, is_last=refused.is_last

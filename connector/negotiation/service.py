@@ -44,15 +44,23 @@ TITLE_CHARS_MAX: Final = 300  # of AgreementRecord
 
 
 def start(
-    uow: UnitOfWork, runtime: Runtime, request: NegotiateRequest, *, peer_url: str
+    uow: UnitOfWork,
+    runtime: Runtime,
+    request: NegotiateRequest,
+    *,
+    peer_url: str,
+    consumer_pid: ProcessId | None = None,
 ) -> Negotiation:
     """Ask a provider for an offer of its catalog, as it stands or on other terms (consumer).
+
+    With a ``consumer_pid``, a negotiation that we have begun under it is returned instead.
 
     Args:
         uow: The transaction.
         runtime: The connector that asks.
         request: The offer, and whose it is.
         peer_url: The provider's DSP base.
+        consumer_pid: The new negotiation's pid; without one, it is made.
     """
     now = runtime.clock()
     listed = _as_offer({**request.policy, "@id": request.offer_id}, request.dataset_id)
@@ -60,7 +68,7 @@ def start(
     offer = _as_offer({**wanted, "@id": request.offer_id}, request.dataset_id)
     negotiation = Negotiation(
         side=Side.CONSUMER,
-        consumer_pid=ProcessId(runtime.make_id()),
+        consumer_pid=consumer_pid or ProcessId(runtime.make_id()),
         provider_pid=None,
         counterparty_id=request.provider_id,
         peer_url=peer_url.rstrip("/"),
@@ -72,7 +80,12 @@ def start(
         rounds=(Round(Side.PROVIDER, listed, now), Round(Side.CONSUMER, offer, now)),
     )
     message = initial_request(negotiation, callback_address=runtime.dsp_url)
-    _save(uow, runtime, negotiation)
+    if not store.add(uow, negotiation):  # the same form came twice
+        begun = store.get(uow, negotiation.pid)
+        assert begun is not None
+        return begun
+    told = partial(runtime.processes.tell, negotiation.pid, negotiation)
+    uow.after_commit(told, about=negotiation.pid)
     _send(uow, runtime, negotiation, "/negotiations/request", message)
     return negotiation
 
@@ -109,7 +122,10 @@ def on_request(
         offer=offer,
         state=step(None, Side.CONSUMER, Message.REQUEST),
         updated_at=now,
-        rounds=(*_listing_round(published, consumer.id, now), Round(Side.CONSUMER, offer, now)),
+        rounds=(
+            *_listing_round(runtime, published, consumer.id, now),
+            Round(Side.CONSUMER, offer, now),
+        ),
     )
     if not store.add(uow, negotiation):  # the same request came at the same moment
         known = store.by_consumer_pid(uow, consumer_pid, consumer.id)
@@ -123,9 +139,10 @@ def on_request(
 
 
 def _listing_round(
-    published: Published | None, consumer_id: ParticipantId, now: datetime
+    runtime: Runtime, published: Published | None, consumer_id: ParticipantId, now: datetime
 ) -> tuple[Round, ...]:
-    if published is None or not published.is_visible_to(consumer_id):
+    attested = runtime.verifier.attested(consumer_id)
+    if published is None or not published.is_visible_to(consumer_id, attested):
         return ()
     offer = _as_offer(published.offer(), published.dataset.id)
     return (Round(Side.PROVIDER, offer, now),)
@@ -228,17 +245,26 @@ def end(
     uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, *, reason: str, is_told: bool
 ) -> None:
     """End a negotiation that the counterparty does not go on with; ``is_told``: tell it so."""
-    ended = replace(
+    ended = _given_up(runtime, negotiation, reason)
+    _void(uow, negotiation.state, ended, by=runtime.did)
+    _save(uow, runtime, ended)
+    if is_told:
+        tell_end(uow, runtime, ended)
+
+
+def give_up(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation, *, reason: str) -> None:
+    """End a negotiation whose request goes on being said, so that its end can be told then."""
+    _save(uow, runtime, _given_up(runtime, negotiation, reason))
+
+
+def _given_up(runtime: Runtime, negotiation: Negotiation, reason: str) -> Negotiation:
+    return replace(
         negotiation,
         state=State.TERMINATED,
         reason=reason[:REASON_CHARS_MAX],
         reason_code=RefusalCode.OTHER.value,
         updated_at=runtime.clock(),
     )
-    _void(uow, negotiation.state, ended, by=runtime.did)
-    _save(uow, runtime, ended)
-    if is_told:
-        tell_end(uow, runtime, ended)
 
 
 def tell_end(uow: UnitOfWork, runtime: Runtime, ended: Negotiation) -> None:
@@ -336,6 +362,7 @@ def _answer(
         published=offerings.get(uow, heard.dataset_id) if is_provider else None,
         earlier_offer=earlier_offer,
         now=runtime.clock(),
+        attested=runtime.verifier.attested(heard.counterparty_id) if is_provider else None,
     )
     move = runtime.deciders.negotiation.next_move(heard, situation)
     if move is not None:

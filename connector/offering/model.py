@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.approval import Approval
+from schemas.attested import Attested
 from schemas.dataset import Dataset
 from schemas.ids import OfferId, ParticipantId
 from schemas.price import PricePlan
@@ -29,9 +30,9 @@ class Published:
         """Return the ODRL offer as it stands in the catalog (no target, DSP 2025-1)."""
         return make_offer(self.offer_id, self.terms, self.plan)
 
-    def is_visible_to(self, participant_id: ParticipantId) -> bool:
+    def is_visible_to(self, participant_id: ParticipantId, attested: Attested | None) -> bool:
         """Whether the listing may be shown: restricted offers are shown to their recipients."""
-        return is_visible(self.terms, participant_id)
+        return is_visible(self.terms, participant_id, attested)
 
 
 def make_offer(offer_id: OfferId, terms: Terms, plan: PricePlan) -> dict[str, Any]:
@@ -39,6 +40,15 @@ def make_offer(offer_id: OfferId, terms: Terms, plan: PricePlan) -> dict[str, An
     return {"@id": offer_id, "@type": "Offer", **to_policy(terms, plan)}
 
 
-def is_visible(terms: Terms, participant_id: ParticipantId) -> bool:
-    """Whether a listing on these terms may be shown to a participant."""
-    return not terms.recipients or participant_id in terms.recipients
+def is_visible(terms: Terms, participant_id: ParticipantId, attested: Attested | None) -> bool:
+    """Whether a listing on these terms may be shown to a participant.
+
+    ``attested`` is of its verified credential; None: there is none, and so no group or claim.
+    """
+    known = attested or Attested()
+    groups = set(terms.recipient_groups)
+    return (
+        (not terms.recipients or participant_id in terms.recipients)
+        and (not groups or not groups.isdisjoint(known.groups))
+        and known.claims.issuperset(terms.recipient_claims)
+    )

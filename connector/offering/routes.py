@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import Depends, Header, Query, Response
 
 from connector.dsp.edge import BodyDep, DspCallerDep, DspRouter, ErrorType, receive
-from connector.offering import service, store
+from connector.offering import service
 from connector.runtime import Runtime, get_runtime
 from schemas.dsp.catalog import CatalogRequestMessage
 from schemas.dsp.version import WELL_KNOWN_PATH, version_document
@@ -34,7 +34,7 @@ def catalog(
     """Return a page of the catalog; ``Link`` leads on, ``ETag`` tells whether it changed."""
     message, _ = receive(body, CatalogRequestMessage, ErrorType.CATALOG)
     window = service.window_of(message.filter)
-    etag = f'"{store.catalog_version(caller.uow)}"'
+    etag = f'"{service.version_for(caller.uow, runtime, caller.participant.id)}"'
     if if_none_match == etag and not after and window is None:
         return Response(status_code=304, headers={"ETag": etag})
     if window is not None:

@@ -12,6 +12,7 @@ from connector.offering import store
 from connector.offering.model import Published, is_visible, make_offer
 from connector.runtime import Runtime
 from databank.kit.db import UnitOfWork
+from schemas.canonical import digest
 from schemas.dcat import dataset_text, dataset_to_wire
 from schemas.dsp.catalog import Catalog, DataService
 from schemas.dsp.message import CONTEXT
@@ -36,7 +37,8 @@ def catalog_page(
     """
     size = runtime.settings.catalog_page_size
     rows = store.listed(uow, after=after, limit=size + 1)
-    shown = [one for one in rows[:size] if is_visible(one.terms, reader_id)]
+    attested = runtime.verifier.attested(reader_id)
+    shown = [one for one in rows[:size] if is_visible(one.terms, reader_id, attested)]
     following = rows[size - 1].dataset_id if len(rows) > size else None
     return _catalog(runtime, shown), following
 
@@ -52,6 +54,13 @@ def _catalog(runtime: Runtime, shown: list[store.Listed]) -> str:
     if not shown:
         return text
     return f'{text[:-1]}, "dataset": [{", ".join(_text(one, own) for one in shown)}]}}'
+
+
+def version_for(uow: UnitOfWork, runtime: Runtime, reader_id: ParticipantId) -> str:
+    """Return a text that differs whenever what ``reader_id`` may see does."""
+    version = store.catalog_version(uow)
+    attested = runtime.verifier.attested(reader_id)
+    return version if not attested else f"{version}-{digest(attested.to_subject())[:16]}"
 
 
 @lru_cache(maxsize=TEXTS_KEPT)
@@ -71,7 +80,9 @@ def dataset(
         DspError: 404, there is none, or not for this reader.
     """
     published = store.get(uow, DatasetId(dataset_id))
-    if published is None or published.is_withdrawn or not published.is_visible_to(reader_id):
+    attested = runtime.verifier.attested(reader_id)
+    is_shown = published is not None and published.is_visible_to(reader_id, attested)
+    if published is None or published.is_withdrawn or not is_shown:
         raise DspError(ErrorType.CATALOG, 404, code="404", reason="no such dataset")
     return {"@context": list(CONTEXT), **_to_wire(published, runtime)}
 
@@ -99,9 +110,10 @@ def catalog_window(
     """Return the part of the catalog that ``reader_id`` asks for, out of what it may see."""
     part: list[store.Listed] = []
     after, seen, size = "", 0, runtime.settings.catalog_page_size
+    attested = runtime.verifier.attested(reader_id)
     while len(part) < window.limit:
         rows = store.listed(uow, after=after, limit=size)
-        visible = [one for one in rows if is_visible(one.terms, reader_id)]
+        visible = [one for one in rows if is_visible(one.terms, reader_id, attested)]
         begin = max(window.offset - seen, 0)
         part += visible[begin : begin + window.limit - len(part)]
         seen += len(visible)

@@ -8,7 +8,7 @@ the message's kind, in the transaction that removes it. No thread stands here: w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,7 @@ from connector.outbox.model import (
     Refused,
     is_believed,
     is_final,
+    is_its_word,
     next_attempt,
 )
 from connector.runtime import Runtime
@@ -56,12 +57,13 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """``is_delivered`` None means: try again later. ``shown`` is the counterparty's state."""
+    """``is_delivered`` None means: try again later. The rest is as in ``Refused``."""
 
     is_delivered: bool | None
     answer: dict[str, Any]
     reason: str = ""
     shown: str | None = None
+    is_its_word: bool = True
 
 
 class Courier:
@@ -110,7 +112,8 @@ class Courier:
             return _Outcome(False if is_final(status, answer) else None, answer, reason)
         if not is_believed(status, answer, queued.attempts_count):
             return _Outcome(None, answer, reason)
-        return self._looked(message, reason)
+        looked = self._looked(message, reason)
+        return replace(looked, is_its_word=is_its_word(status, answer))
 
     def _looked(self, message: OutgoingMessage, reason: str) -> _Outcome:
         """See what the counterparty holds after its refusal; without an answer, try again."""
@@ -163,7 +166,7 @@ class Courier:
         runtime, message = self._runtime, queued.message
         log.info("message_refused", kind=message.kind.value, reason=outcome.reason)
         runtime.standing.give()  # perhaps our credential is not good any more
-        refused = Refused(outcome.reason, outcome.shown, is_last)
+        refused = Refused(outcome.reason, outcome.shown, is_last, outcome.is_its_word)
         if self._handlers[message.kind].refused(uow, runtime, message, refused):
             return False
         store.remove(uow, queued)

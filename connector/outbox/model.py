@@ -44,12 +44,15 @@ class Refused:
     """A message that the receiver will not take.
 
     ``shown`` is the state of the process that the counterparty shows now, None if it shows
-    nothing; ``is_last`` whether the message was tried as often as it may be.
+    nothing; ``is_last`` whether the message was tried as often as it may be; ``is_its_word``
+    whether the counterparty has said so itself: not what stands between, nor a 404, which
+    hides why.
     """
 
     reason: str
     shown: str | None
     is_last: bool
+    is_its_word: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,12 @@ def is_believed(status: int, body: dict[str, Any], attempts_count: int) -> bool:
     """Whether an error status after ``attempts_count`` failures is the counterparty's last word."""
     if not is_final(status, body):
         return False
-    is_its_own = status != NOT_FOUND and str(body.get("@type", "")).endswith("Error")
-    return is_its_own or attempts_count + 1 >= BELIEVED_AFTER
+    return is_its_word(status, body) or attempts_count + 1 >= BELIEVED_AFTER
+
+
+def is_its_word(status: int, body: dict[str, Any]) -> bool:
+    """Whether an error is the counterparty's own: one of the protocol, and no 404."""
+    return status != NOT_FOUND and str(body.get("@type", "")).endswith("Error")
 
 
 def next_attempt(attempts_count: int, now: datetime) -> datetime:

@@ -126,13 +126,6 @@ def drop(uow: UnitOfWork, process_key: str) -> None:
     uow.run(_DROP, process_key=process_key)
 
 
-def drop_all(uow: UnitOfWork, process_key: str, message_type: str) -> None:
-    """Take out what a process has not delivered of one type (``@type``) of message: it is void."""
-    for row in uow.run(_ALL_OF_PROCESS, process_key=process_key).all():
-        if _from_row(row).message.body.get("@type") == message_type:
-            uow.run(_REMOVE, key=row.id)
-
-
 def postpone(uow: UnitOfWork, message_id: int, next_at: datetime) -> None:
     """Note a failed attempt."""
     uow.run(_POSTPONE, key=message_id, at=next_at)

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from connector.policy.entitlement import Entitlement
+from connector.policy.entitlement import Entitlement, needs_attested
+from schemas.attested import Attested
 from schemas.ids import ParticipantId
 from schemas.price import Usage
-from schemas.terms import Mode
+from schemas.terms import Mode, thousandths
 from schemas.wire import Text, format_time
 
 SKEW: Final = timedelta(seconds=60)  # how far the two parties' clocks may differ
@@ -28,6 +29,7 @@ class Code(StrEnum):
     AGREEMENT_TERMINATED = "agreement_terminated"
     PROCESS_NOT_STARTED = "process_not_started"
     RECIPIENT = "recipient"
+    RECIPIENT_UNVERIFIED = "recipient_unverified"
     MODE_NOT_ALLOWED = "mode_not_allowed"
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
@@ -35,6 +37,17 @@ class Code(StrEnum):
     ROW_QUOTA = "row_quota"
     BYTE_QUOTA = "byte_quota"
     OTHER_STATISTICS = "other_statistics"
+    EPSILON_BUDGET = "epsilon_budget"
+    MISSING_CONTEXT = "missing_context"
+
+
+@dataclass(frozen=True, slots=True)
+class Epsilon:
+    """What an answer with noise would spend, and what was spent before; all in thousandths."""
+
+    wanted_milli: int
+    spent_milli: int  # of the dataset, by all buyers
+    spent_agreement_milli: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ class Act:
     is_agreement_terminated: bool = False
     is_process_started: bool = True
     is_other_statistics: bool = False  # the dataset's statistics have been made otherwise before
+    epsilon: Epsilon | None = None
+    attested: Attested | None = None  # of the consumer's credential; None: not verified now
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +83,20 @@ def evaluate(entitlement: Entitlement, act: Act, used: Usage, now: datetime) -> 
         or _check_time(entitlement, now)
         or _check_process(act)
         or _check_quotas(entitlement, act, used)
-        or Decision(
-            is_allowed=True,
-            code=Code.ALLOWED,
-            reason=Text(ko="합의에 따라 허용됩니다.", en="Allowed by the agreement."),
-        )
+        or _check_epsilon(entitlement, act)
+        or _allow(entitlement, act)
     )
+
+
+def _allow(entitlement: Entitlement, act: Act) -> Decision:
+    budget, epsilon = entitlement.epsilon_budget_milli, act.epsilon
+    ko, en = "합의에 따라 허용됩니다.", "Allowed by the agreement."
+    if budget is not None and epsilon is not None:
+        wanted = thousandths(epsilon.wanted_milli)
+        left = thousandths(budget - epsilon.spent_milli - epsilon.wanted_milli)
+        ko += f" 이 답에 ε={wanted}을 쓰고, 데이터셋의 예산은 ε={left} 남습니다."
+        en += f" This answer spends epsilon {wanted}; {left} of the dataset's budget is left."
+    return Decision(is_allowed=True, code=Code.ALLOWED, reason=Text(ko=ko, en=en))
 
 
 def _deny(code: Code, *, ko: str, en: str) -> Decision:
@@ -113,6 +136,8 @@ def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
             ko="합의가 정한 참여자가 아닙니다.",
             en="Not a participant that the agreement names.",
         )
+    if needs_attested(entitlement) and (denial := check_attested(entitlement, act.attested)):
+        return denial
     if act.mode not in entitlement.modes:
         return _deny(
             Code.MODE_NOT_ALLOWED,
@@ -132,6 +157,33 @@ def _check_scope(entitlement: Entitlement, act: Act) -> Decision | None:
     return None
 
 
+def check_attested(entitlement: Entitlement, attested: Attested | None) -> Decision | None:
+    """Return why the consumer is not one of the recipients that the terms describe."""
+    if attested is None:
+        return _deny(
+            Code.RECIPIENT_UNVERIFIED,
+            ko="이용 자격을 증명서로 확인하지 못했습니다. 커넥터가 증명서를 다시 보여야 합니다.",
+            en="The recipient is not verified by a credential now. Its connector has to show its "
+            "membership credential again.",
+        )
+    groups, claims = entitlement.recipient_groups, entitlement.recipient_claims
+    if groups and not groups & attested.groups:
+        said = ", ".join(sorted(groups))
+        return _deny(
+            Code.RECIPIENT,
+            ko=f"운영기관이 이 묶음의 참여자라고 증명하지 않습니다: {said}.",
+            en=f"The operator does not attest membership in any of these groups: {said}.",
+        )
+    if lacking := claims - attested.claims:
+        said = ", ".join(sorted(lacking))
+        return _deny(
+            Code.RECIPIENT,
+            ko=f"운영기관이 이 자격을 증명하지 않습니다: {said}.",
+            en=f"The operator does not attest: {said}.",
+        )
+    return None
+
+
 def _check_time(entitlement: Entitlement, now: datetime) -> Decision | None:
     if now < entitlement.starts_at - SKEW:
         starts = format_time(entitlement.starts_at)
@@ -139,6 +191,13 @@ def _check_time(entitlement: Entitlement, now: datetime) -> Decision | None:
             Code.NOT_YET_VALID,
             ko=f"합의는 {starts}부터 유효합니다. 시계를 확인하세요.",
             en=f"The agreement is valid from {starts}. Check the clocks.",
+        )
+    if entitlement.use_from is not None and now < entitlement.use_from:
+        starts = format_time(entitlement.use_from)
+        return _deny(
+            Code.NOT_YET_VALID,
+            ko=f"{starts}부터 쓸 수 있습니다. 그때 다시 시도하세요.",
+            en=f"Use is permitted from {starts}. Try again then.",
         )
     if entitlement.ends_at is not None and now > entitlement.ends_at:
         ended = format_time(entitlement.ends_at)
@@ -172,6 +231,33 @@ def _check_quotas(entitlement: Entitlement, act: Act, used: Usage) -> Decision |
             en=f"{left:,} of {most:,} permitted bytes are left: too few for this.",
         )
     return None
+
+
+def _check_epsilon(entitlement: Entitlement, act: Act) -> Decision | None:
+    budget, epsilon = entitlement.epsilon_budget_milli, act.epsilon
+    if budget is None or not act.rows:  # nothing leaves yet
+        return None
+    if epsilon is None:
+        return _deny(
+            Code.MISSING_CONTEXT,
+            ko="이 답에 드는 ε을 알 수 없어 허용하지 않습니다. 공급기업에 문의하세요.",
+            en="What this answer spends of epsilon is not known: denied. Ask the supplier.",
+        )
+    most = entitlement.epsilon_agreement_milli
+    lefts = [(budget - epsilon.spent_milli, "데이터셋의 예산", "the dataset's budget")]
+    if most is not None:
+        lefts.append((most - epsilon.spent_agreement_milli, "이 합의의 예산", "this agreement's"))
+    left, of_ko, of_en = min(lefts)
+    if epsilon.wanted_milli <= max(left, 0):
+        return None
+    wanted, rest = thousandths(epsilon.wanted_milli), thousandths(max(left, 0))
+    return _deny(
+        Code.EPSILON_BUDGET,
+        ko=f"이 답에는 ε={wanted}이 드는데 {of_ko}은 ε={rest}이 남았습니다. 이미 나간 답은 같은 "
+        "질의로 다시 받을 수 있습니다.",
+        en=f"This answer needs epsilon {wanted}; {rest} of {of_en} is left. Answers that were "
+        "given before can be had again by the same query.",
+    )
 
 
 def _left(most: int, used: int, wanted: int | None) -> int | None:

@@ -9,15 +9,15 @@ import pyarrow as pa
 
 from connector.offering import store as offerings
 from connector.offering.model import Published
+from connector.policy.entitlement import statistics_basis
 from connector.publish.arrow_file import PARTIAL_SUFFIX, make_durable, sha256_of
 from connector.publish.sample import sample_of
 from connector.relation import store as relations
 from connector.relation.derive import derive
-from connector.relation.model import Relation, TermsDoNotFitError, check_statistics
+from connector.relation.model import Relation, TermsDoNotFitError, check_bounds, check_statistics
 from connector.relation.store import Licensed
 from connector.runtime import Runtime
 from connector.statistics import store as statistics
-from connector.statistics.answer import basis_of
 from databank.kit.db import UnitOfWork
 from databank.kit.keys import load_or_make_secret
 from schemas.dataset import Dataset, DatasetSchema
@@ -52,6 +52,21 @@ def _check_columns(terms: Terms, schema: DatasetSchema) -> None:
     licensed = Relation.of(terms).licensed(schema)
     if terms.statistics_entity is not None:
         check_statistics(licensed, terms.statistics_entity, terms.statistics_groups)
+    if terms.statistics_entity is not None and terms.epsilon_milli is not None:
+        check_bounds(licensed, terms.statistics_entity, terms.bounds)
+
+
+def _check_recipients(runtime: Runtime, terms: Terms) -> None:
+    """Refuse groups and claims where no credential is asked for: nobody could ever show them."""
+    if runtime.settings.shows_credentials:
+        return
+    if terms.recipient_groups or terms.recipient_claims:
+        raise TermsDoNotFitError(
+            ko="이 커넥터는 증명서를 확인하지 않으므로(설정 identity=registry) 이용 대상을 "
+            "묶음이나 자격으로 정할 수 없습니다. 참여자 id로 정하거나 identity=dcp로 바꾸세요.",
+            en="This connector checks no credentials (setting identity=registry), so recipients "
+            "cannot be groups or claims. Name participants, or set identity=dcp.",
+        )
 
 
 def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> Licensed:
@@ -61,6 +76,7 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
         TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
     """
     relation = Relation.of(terms)
+    _check_recipients(runtime, terms)
     _check_columns(terms, whole.dataset.schema_)
     if relation.is_whole:
         return _without_rows(whole) if terms.statistics_entity else whole
@@ -76,6 +92,7 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
             )
         file_name = f"{facts['data_sha256']}.arrow"
         make_durable(partial, runtime.data_folder / file_name)
+        runtime.copies.give()
     finally:
         partial.unlink(missing_ok=True)
     licensed = Licensed(whole.dataset.model_copy(update=facts), file_name)
@@ -94,6 +111,7 @@ def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None
     Raises:
         TermsDoNotFitError: They do not fit the columns, or no row fulfils them.
     """
+    _check_recipients(runtime, terms)
     with runtime.database.unit_of_work() as uow:
         check_history(uow, dataset_id, terms)
         published = offerings.get(uow, dataset_id)
@@ -136,12 +154,12 @@ def check_history(uow: UnitOfWork, dataset_id: DatasetId, terms: Terms) -> None:
     entity, known = terms.statistics_entity, statistics.basis(uow, dataset_id)
     if entity is None or known is None:
         return
-    if basis_of(Relation.of(terms).sha256, entity, terms.statistics_groups) != known:
+    if statistics_basis(terms) != known:
         raise TermsDoNotFitError(
-            ko="이 데이터셋은 다른 열, 행, 구분으로 낸 통계가 이미 나갔습니다. 두 통계를 견주면 한 "
-            "곳의 값이 드러날 수 있습니다. 그때의 범위로 내거나 통계 없이 내세요.",
-            en="Statistics by other columns, rows or groups were answered of this dataset. "
-            "Comparing both could show one's value. Keep to those, or offer no statistics.",
+            ko="이 데이터셋은 다른 열, 행, 구분, 방식으로 낸 통계가 이미 나갔습니다. 두 통계를 "
+            "견주면 한 곳의 값이 드러날 수 있습니다. 그때의 범위로 내거나 통계 없이 내세요.",
+            en="Statistics by other columns, rows, groups or in another way were answered of this "
+            "dataset. Comparing both could show one's value. Keep to those, or offer none.",
         )
 
 

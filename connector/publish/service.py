@@ -204,6 +204,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
     file_bytes = partial.stat().st_size
     file_name = f"{sha256}.arrow"
     make_durable(partial, runtime.data_folder / file_name)
+    runtime.copies.give()
     dataset = _dataset(
         runtime, request, report, dataset_id=dataset_id, sha256=sha256, file_bytes=file_bytes
     )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from schemas.canonical import digest
 from schemas.dataset import Column, ColumnType, DatasetSchema
 from schemas.problem import ProblemError
-from schemas.terms import Mask, MaskMethod, Operator, RowCondition, Terms
+from schemas.terms import Bound, Mask, MaskMethod, Operator, RowCondition, Terms
 from schemas.wire import Text, parse_time
 
 
@@ -115,6 +115,33 @@ def check_statistics(licensed: DatasetSchema, entity: str, groups: tuple[str, ..
                 "Choose a column of texts, whole numbers, dates or truth values.",
                 column=name,
             )
+
+
+def check_bounds(licensed: DatasetSchema, entity: str, bounds: tuple[Bound, ...]) -> None:
+    """Check that what noise is to cover can be bounded.
+
+    Raises:
+        TermsDoNotFitError: A bounded column is missing or no number, or entities are merged.
+    """
+    known = {column.name: column for column in licensed.columns}
+    for bound in bounds:
+        column = _find(known, bound.column)
+        if column.type not in _NUMBERS or column.mask == MaskMethod.BLANK.value:
+            raise TermsDoNotFitError(
+                ko=f"열 '{column.name}'({column.type.value})은(는) 더할 수 있는 수가 아니라 범위를 "
+                "정할 수 없습니다. 수 열을 고르세요.",
+                en=f"Column '{column.name}' ({column.type.value}) is not summed, so it has no "
+                "bounds. Choose a column of numbers.",
+                column=column.name,
+            )
+    if known[entity].mask not in {None, MaskMethod.HASH.value}:
+        raise TermsDoNotFitError(
+            ko=f"열 '{entity}'을(를) 이렇게 가리면 여러 곳이 하나로 합쳐져 잡음의 크기가 맞지 "
+            "않습니다. 가리지 않거나 hash로 가리세요.",
+            en=f"Masked like this, several '{entity}' become one, and the noise would be too "
+            "small. Leave the column unmasked, or mask it by hash.",
+            column=entity,
+        )
 
 
 def _find(known: dict[str, Column], name: str) -> Column:

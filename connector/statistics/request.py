@@ -13,6 +13,7 @@ from typing import Any, Final
 from connector.dataplane.gate import GateError
 
 REQUEST_KEY: Final = b"idb.request"  # metadata of contributions: what was asked for
+UNITS_MAX: Final = "1e18"
 FUNCTIONS: Final = frozenset({"count", "sum", "avg", "mean"})
 _PLAIN_SELECT: Final[dict[str, Any]] = {
     "modifiers": [],
@@ -30,6 +31,7 @@ class Scope:
     entity: str
     groups: tuple[str, ...]
     measures: tuple[str, ...]
+    steps: tuple[str, ...] | None = None  # of each measure, where sums are noisy whole numbers
 
     def to_json(self) -> dict[str, Any]:
         """Return the scope as JSON values."""
@@ -38,7 +40,8 @@ class Scope:
     @classmethod
     def from_json(cls, said: dict[str, Any]) -> Scope:
         """Read what ``to_json`` wrote."""
-        return cls(said["entity"], tuple(said["groups"]), tuple(said["measures"]))
+        steps = None if said["steps"] is None else tuple(said["steps"])
+        return cls(said["entity"], tuple(said["groups"]), tuple(said["measures"]), steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +182,9 @@ def atoms_sql(scope: Scope, dataset: str) -> str:
     """Return our own SQL: for each combination of all groups and each entity its contribution.
 
     Columns: ``g0…`` groups, ``t0…`` the same as texts, ``entity``, ``n`` rows, then for each
-    measure ``n_i`` values, ``s_i`` their sum and ``w_i`` the sum of their magnitudes. Rows
-    that belong to nobody are left out.
+    measure ``n_i`` values, ``s_i`` their sum and ``w_i`` the sum of their magnitudes; with
+    ``steps`` instead ``n_i`` finite values and ``u_i`` their sum in steps, exactly. Rows that
+    belong to nobody are left out.
     """
     groups = [_quoted(name) for name in scope.groups]
     parts = [f"{name} AS g{i}" for i, name in enumerate(groups)]
@@ -188,6 +192,9 @@ def atoms_sql(scope: Scope, dataset: str) -> str:
     parts += [f"CAST({_quoted(scope.entity)} AS VARCHAR) AS entity", "count(*) AS n"]
     for i, column in enumerate(scope.measures):
         value = f"CAST({_quoted(column)} AS DOUBLE)"
+        if scope.steps is not None:
+            parts += _in_steps(i, value, scope.steps[i])
+            continue
         parts += [
             f"count({value}) AS n_{i}",
             f"coalesce(sum({value}), 0) AS s_{i}",
@@ -195,6 +202,15 @@ def atoms_sql(scope: Scope, dataset: str) -> str:
         ]
     listed, source, owner = ", ".join(parts), _quoted(dataset), _quoted(scope.entity)
     return f"SELECT {listed} FROM {source} WHERE {owner} IS NOT NULL GROUP BY ALL ORDER BY ALL"  # noqa: S608 - names of a schema, quoted
+
+
+def _in_steps(number: int, value: str, step: str) -> list[str]:
+    most = UNITS_MAX  # of one row: far beyond any bound, and no sum of rows overflows
+    units = f"CAST(round(least(greatest({value} / {step}::DOUBLE, -{most}), {most})) AS HUGEINT)"
+    return [
+        f"count({value}) FILTER (WHERE isfinite({value})) AS n_{number}",
+        f"coalesce(sum({units}) FILTER (WHERE isfinite({value})), 0) AS u_{number}",
+    ]
 
 
 def _quoted(name: str) -> str:

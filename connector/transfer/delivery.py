@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from connector.dsp.remedy import Remedy
+from connector.outbox import store as outbox
 from connector.outbox.model import OutgoingMessage, Refused
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.transfer import service, store
 from connector.transfer.machine import Message, State
+from connector.transfer.model import TransferProcess
 from connector.transfer.reconcile import remedy_for
 from databank.kit.db import UnitOfWork
 from schemas.dsp.message import read_id
@@ -32,12 +34,10 @@ class TransferDelivery:
     def delivered(
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
     ) -> None:
-        """Learn the provider's pid from the answer to our request; await its address."""
+        """Learn the provider's pid from the answer to our request."""
         process = store.get(uow, ProcessId(message.process_key))
         if process is None:
             return
-        if message.body["@type"] == Message.START:
-            service.keep(uow, runtime, service.await_address(process))
         provider_pid = read_id(answer.get("providerPid"))
         if process.provider_pid is not None or provider_pid is None:
             return
@@ -50,6 +50,11 @@ class TransferDelivery:
         process = store.get(uow, ProcessId(message.process_key))
         if process is None:
             return False
+        if process.provider_pid is None and not (refused.is_its_word or refused.is_last):
+            # it may have begun one there: said until it is answered, so that its end can be told
+            if process.state is not State.TERMINATED:
+                service.give_up(uow, runtime, process, reason=refused.reason)
+            return True
         kind = Message(message.body["@type"])
         shown = State(refused.shown) if refused.shown in set(State) else None
         remedy = remedy_for(process.state, kind, shown, is_last=refused.is_last)
@@ -60,6 +65,12 @@ class TransferDelivery:
             state = State.TERMINATED
             service.end(uow, runtime, process, state=state, reason=refused.reason, is_told=True)
         elif kind is Message.SUSPEND and process.state is State.SUSPENDED:
-            # both have suspended at the same moment: either may resume
-            service.keep(uow, runtime, replace(process, suspended_by=None))
+            self._not_paused(uow, runtime, process)
         return remedy is Remedy.AGAIN
+
+    def _not_paused(self, uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
+        """Forget our pause: the counterparty has suspended too, and does not take ours on top."""
+        waiting = [message.body["@type"] for message in outbox.waiting(uow, process.pid)]
+        if waiting.count(Message.SUSPEND) == 1:  # else we have paused again
+            left = process.suspended_by - {process.side}
+            service.keep(uow, runtime, replace(process, suspended_by=left))

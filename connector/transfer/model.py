@@ -8,6 +8,7 @@ from typing import Any
 
 from connector.side import Side
 from connector.transfer.machine import State
+from connector.transfer.pause import NO_PAUSE, Pauses
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 
 
@@ -16,8 +17,9 @@ class TransferProcess:
     """One transfer process.
 
     The provider keeps ``secret_sha256`` of the access secret while the process is started;
-    the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` is set while
-    it is suspended, unless both sides did so at once, and at a consumer that has resumed it.
+    the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` says whose
+    pauses hold it up; it is empty where both have suspended at once and the counterparty has
+    refused our pause. ``has_resumed``: we have resumed it since we suspended it last.
     ``peer_url`` is the counterparty's DSP base.
     """
 
@@ -34,7 +36,8 @@ class TransferProcess:
     data_address: dict[str, Any] | None = None
     reason: str | None = None
     reason_code: str | None = None
-    suspended_by: Side | None = None
+    suspended_by: Pauses = NO_PAUSE
+    has_resumed: bool = False
 
     @property
     def is_address_awaited(self) -> bool:
@@ -43,8 +46,8 @@ class TransferProcess:
         We (the consumer) have resumed; an older start may still come before the one that
         answers us, so the newest counts.
         """
-        is_resumed = self.state is State.STARTED and self.suspended_by is Side.CONSUMER
-        return is_resumed and self.side is Side.CONSUMER
+        is_started = self.state is State.STARTED
+        return is_started and self.has_resumed and self.side is Side.CONSUMER
 
     @property
     def pid(self) -> ProcessId:

@@ -2,7 +2,7 @@
 
 Rule 1: an end wins, and termination wins over completion.
 Rule 2: what only we hold as final is said again until it is taken.
-Rule 3: a refusal is void if the counterparty's state shows that it took the message.
+Rule 3: a refusal is void if the counterparty took the message, or holds what we hold.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def remedy_for(state: State, message: Message, shown: State | None, *, is_last: 
         is_open = shown is not None and shown not in FINAL
         is_ours = message is Message.TERMINATE
         return Remedy.AGAIN if is_ours and is_open and not is_last else Remedy.NONE
-    if shown is ANNOUNCED[message]:
+    if shown is not None and shown in {state, ANNOUNCED[message]}:
         return Remedy.NONE
     if shown in FINAL:
         return Remedy.ADOPT

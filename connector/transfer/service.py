@@ -1,7 +1,7 @@
 """Use cases of transfer processes: load, decide, store and queue, in one transaction.
 
 Our own next message is decided when the counterparty's arrives, or later by whoever calls
-``act``. The side that has suspended a process resumes it, nobody else.
+``act``. Each side lifts the pause that it has made itself, nobody else's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from connector.transfer import store
 from connector.transfer.decide import Move
 from connector.transfer.machine import FINAL, SAID_ONCE, Message, State, step
 from connector.transfer.model import TransferProcess
+from connector.transfer.pause import NO_PAUSE, Pauses, step_heard, step_said
 from connector.transfer.reconcile import ANNOUNCED, OVERTAKEN
 from databank.kit.clock import new_secret
 from databank.kit.db import UnitOfWork
@@ -169,57 +170,40 @@ def hear(
             starts a pull without a data address.
     """
     process = _with_peer_pid(process, edge, received)
-    if message is Message.START and Message.START in _waiting(uow, process):
-        process = await_address(process)
     seen = note(uow, process.pid, received)
     if seen is Seen.MESSAGE:
         return
     try:
-        state = _state_after(process, process.side.other, message)
+        state, pauses = _heard(process, message)
     except IllegalTransitionError as error:
         if is_repetition(seen, received, is_said_once=message in SAID_ONCE):
             return
         overtaken = _overtaken(uow, process, message)
         if overtaken is None:
             raise edge.illegal(error, received.raw) from None
-        state = overtaken
-    moved = _moved(runtime, process, state, suspender=process.side.other)
+        state, pauses = overtaken, NO_PAUSE
+    moved = _moved(runtime, process, state, pauses)
     if message is Message.START and moved.side is Side.CONSUMER:
-        moved = replace(moved, data_address=_address_in(edge, received))
+        address = _address_in(edge, received)
+        moved = replace(moved, data_address=address if state is State.STARTED else None)
     elif message in {Message.SUSPEND, Message.TERMINATE}:
         moved = replace(moved, reason=_said(received), reason_code=code_in(received))
-    _void(uow, moved, message)
+    if state in FINAL:
+        outbox.drop(uow, process.pid)  # nothing more is said
     _save(uow, runtime, moved)
-    if message is Message.START and moved.side is Side.PROVIDER:
+    if message is Message.START and moved.side is Side.PROVIDER and state is State.STARTED:
         # The consumer resumed and needs an address, since the old secret was cleared. Peers
         # for whom a start in STARTED is illegal may refuse it without ending the process.
         moved = _open(uow, runtime, moved, kind=Kind.FRESH_ADDRESS)
     _answer(uow, runtime, moved)
 
 
-def _void(uow: UnitOfWork, moved: TransferProcess, heard: Message) -> None:
-    """Take back what we have not said yet and what is not true any more."""
-    if moved.state in FINAL:
-        outbox.drop(uow, moved.pid)
-    elif heard is Message.SUSPEND and moved.side is Side.PROVIDER:
-        outbox.drop_all(uow, moved.pid, Message.START.value)  # its address opens nothing now
-
-
 def _overtaken(uow: UnitOfWork, process: TransferProcess, message: Message) -> State | None:
     """Return where a message leads that crossed our last one, or None if it cannot have."""
     state = OVERTAKEN.get((process.state, message))
-    is_announced = any(ANNOUNCED[kind] is process.state for kind in _waiting(uow, process))
+    waiting = {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
+    is_announced = any(ANNOUNCED[kind] is process.state for kind in waiting)
     return state if is_announced else None
-
-
-def _waiting(uow: UnitOfWork, process: TransferProcess) -> set[Message]:
-    return {Message(m.body["@type"]) for m in outbox.waiting(uow, process.pid)}
-
-
-def await_address(process: TransferProcess) -> TransferProcess:
-    """Return a started process whose provider answers our resumption (consumer), if it is one."""
-    is_ours = process.side is Side.CONSUMER and process.state is State.STARTED
-    return replace(process, suspended_by=Side.CONSUMER) if is_ours else process
 
 
 def keep(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
@@ -238,11 +222,23 @@ def end(
 ) -> None:
     """End a process that the counterparty does not go on with; ``is_told``: tell it so."""
     outbox.drop(uow, process.pid)
-    moved = _moved(runtime, process, state, suspender=process.side)
-    ended = replace(moved, reason=reason[:REASON_CHARS_MAX])
-    _save(uow, runtime, ended)
+    ended = _end(uow, runtime, process, state, reason)
     if is_told and ended.provider_pid is not None:
         _tell(uow, runtime, ended, Move(Message.TERMINATE, ended.reason or ""))
+
+
+def give_up(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, *, reason: str) -> None:
+    """End a process whose request goes on being said, so that its end can be told then."""
+    _end(uow, runtime, process, State.TERMINATED, reason)
+
+
+def _end(
+    uow: UnitOfWork, runtime: Runtime, process: TransferProcess, state: State, reason: str
+) -> TransferProcess:
+    moved = _moved(runtime, process, state, NO_PAUSE)
+    ended = replace(moved, reason=reason[:REASON_CHARS_MAX])
+    _save(uow, runtime, ended)
+    return ended
 
 
 def learn_provider_pid(
@@ -275,28 +271,24 @@ def _with_peer_pid(process: TransferProcess, edge: Process, received: Received) 
     return process
 
 
-def _state_after(process: TransferProcess, sender: Side, message: Message) -> State:
-    if message is Message.START and process.state is State.SUSPENDED:
-        if process.suspended_by not in {None, sender}:
-            raise IllegalTransitionError("only the side that has suspended resumes")
-    elif message is Message.START and process.is_address_awaited and sender is Side.PROVIDER:
-        return State.STARTED
-    return step(process.state, sender, message)
+def _heard(process: TransferProcess, message: Message) -> tuple[State, Pauses]:
+    if message is Message.START and process.is_address_awaited:
+        return process.state, process.suspended_by
+    return step_heard(process.state, process.suspended_by, process.side.other, message)
 
 
 def _moved(
-    runtime: Runtime, process: TransferProcess, state: State, *, suspender: Side
+    runtime: Runtime, process: TransferProcess, state: State, pauses: Pauses
 ) -> TransferProcess:
     """Return the process in its new state; access is void in any but STARTED."""
     is_started = state is State.STARTED
-    kept = process.suspended_by if state is process.state else None
     return replace(
         process,
         state=state,
         updated_at=runtime.clock(),
         secret_sha256=process.secret_sha256 if is_started else None,
         data_address=process.data_address if is_started else None,
-        suspended_by=suspender if state is State.SUSPENDED else kept,
+        suspended_by=pauses,
     )
 
 
@@ -332,14 +324,14 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
     """Start, resume, suspend, complete or terminate from our side.
 
     Raises:
-        IllegalTransitionError: The state forbids it, or the counterparty has suspended.
+        IllegalTransitionError: The state forbids it, or only the counterparty has suspended.
     """
-    state = _state_after(process, process.side, move.message)
-    moved = _moved(runtime, process, state, suspender=process.side)
-    if move.message is Message.START:
-        if moved.side is Side.PROVIDER:
-            return _open(uow, runtime, moved, kind=Kind.TRANSFER)
-        moved = await_address(moved)
+    state, pauses = step_said(process.state, process.suspended_by, process.side, move.message)
+    moved = _moved(runtime, process, state, pauses)
+    if move.message in {Message.START, Message.SUSPEND}:
+        moved = replace(moved, has_resumed=move.message is Message.START)
+    if move.message is Message.START and moved.side is Side.PROVIDER:
+        return _open(uow, runtime, moved, kind=Kind.TRANSFER)
     if move.reason:
         moved = replace(moved, reason=move.reason[:REASON_CHARS_MAX], reason_code=move.code)
     _save(uow, runtime, moved)
@@ -351,11 +343,15 @@ def act(uow: UnitOfWork, runtime: Runtime, process: TransferProcess, move: Move)
 def _open(
     uow: UnitOfWork, runtime: Runtime, process: TransferProcess, *, kind: Kind
 ) -> TransferProcess:
-    """Send the consumer an address with a fresh secret (provider); only its hash is kept."""
-    secret = new_secret()
-    opened = replace(process, secret_sha256=hashlib.sha256(secret.encode()).hexdigest())
+    """Send the consumer an address with a fresh secret (provider); only its hash is kept.
+
+    While the consumer's own pause holds the process up, the address opens nothing.
+    """
+    secret, is_open = new_secret(), process.state is State.STARTED
+    sha256 = hashlib.sha256(secret.encode()).hexdigest() if is_open else None
+    opened = replace(process, secret_sha256=sha256)
     _save(uow, runtime, opened)
-    if opened.format == FORMAT_QUERY:
+    if is_open and opened.format == FORMAT_QUERY:
         for action in runtime.before_queries:
             uow.after_commit(action)
     endpoint = f"{runtime.settings.url}/data/{opened.pid}"

@@ -37,6 +37,7 @@ class TransferRow(SQLModel, table=True):
     reason: str | None
     reason_code: str | None = None
     suspended_by: str | None
+    has_resumed: bool = False
 
 
 def _values(process: TransferProcess) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def _values(process: TransferProcess) -> dict[str, Any]:
         "data_address_json": None if address is None else json.dumps(address),
         "reason": process.reason,
         "reason_code": process.reason_code,
-        "suspended_by": process.suspended_by,
+        "suspended_by": " ".join(sorted(process.suspended_by)) or None,
+        "has_resumed": process.has_resumed,
     }
 
 
@@ -75,7 +77,8 @@ def _from_row(row: TransferRow | Row[Any]) -> TransferProcess:
         data_address=None if row.data_address_json is None else json.loads(row.data_address_json),
         reason=row.reason,
         reason_code=row.reason_code,
-        suspended_by=None if row.suspended_by is None else Side(row.suspended_by),
+        suspended_by=frozenset(Side(side) for side in (row.suspended_by or "").split()),
+        has_resumed=row.has_resumed,
     )
 
 
@@ -137,6 +140,17 @@ def by_consumer_pid(
 def running(uow: UnitOfWork, agreement_id: AgreementId) -> list[TransferProcess]:
     """Return the processes of an agreement that have not ended, oldest change first."""
     return [_from_row(row) for row in uow.run(_RUNNING, agreement=agreement_id)]
+
+
+def latest(uow: UnitOfWork, agreement_id: AgreementId) -> TransferProcess | None:
+    """Return the process of an agreement that changed last, ended or not."""
+    query = (
+        select(TransferRow)
+        .where(col(TransferRow.agreement_id) == agreement_id)
+        .order_by(col(TransferRow.updated_at).desc(), col(TransferRow.pid).desc())
+    )
+    row = uow.session.exec(query.limit(1)).first()
+    return None if row is None else _from_row(row)
 
 
 def has_open_queries(uow: UnitOfWork) -> bool:

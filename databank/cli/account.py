@@ -34,6 +34,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
 
 def show_balance(balance: Balance, surface: Surface) -> None:
     """Print a balance."""
+    from databank.cli.crediting import credit_lines
     from schemas.money import format_won
 
     say = surface.say
@@ -43,10 +44,15 @@ def show_balance(balance: Balance, surface: Surface) -> None:
         (say("쓸 수 있는 돈", "available"), balance.available_micro),
         (say("공급해서 번 돈", "earned"), balance.earned_micro),
     ]
+    if balance.receivable_micro or balance.credit is not None:
+        lines.append((say("미수금", "receivable"), balance.receivable_micro))
+    said = [(name, format_won(amount)) for name, amount in lines]
+    if balance.credit is not None:
+        said += credit_lines(balance.credit, surface)
     surface.table(
         balance.to_json(),
         (say("계정", "account"), say("금액", "amount")),
-        [(name, format_won(amount)) for name, amount in lines],
+        said,
         numbers=(1,),
         title=balance.participant_id,
     )

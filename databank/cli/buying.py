@@ -43,7 +43,6 @@ _TRANSFER = {
     "COMPLETED": ("마침", "completed"),
     "TERMINATED": ("끝남", "terminated"),
 }
-_MODES = {"query": ("질의", "query"), "read": ("내려받기", "read")}
 
 
 def sql_help(say: Callable[[str, str], str]) -> str:
@@ -79,11 +78,6 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         ),
         ("sql", sql, sql_help(say)),
         ("read", read, say("Arrow 파일을 내려받습니다 (이어받기)", "Read the Arrow file")),
-        (
-            "decisions",
-            decisions,
-            say("이용 허가·거절 기록을 봅니다", "List the policy's decisions"),
-        ),
     ]
     for name, command, help_ in commands:
         app.command(name, help=help_)(command)
@@ -441,30 +435,4 @@ def read(  # noqa: PLR0917 - options, all by name
         surface.say(
             f"{output}: {size:,}바이트, 해시 확인함", f"{output}: {size:,} bytes, hash verified"
         ),
-    )
-
-
-def decisions(context: typer.Context, ref: str) -> None:
-    """Print what the supplier's policy decided about our acts."""
-    surface = surface_of(context)
-    say = surface.say
-    with surface.session() as session:
-        decided = session.decisions(ref)
-    surface.table(
-        [d.to_json() for d in decided],
-        (
-            say("일시", "time"),
-            say("이용", "use"),
-            say("결정", "decision"),
-            say("이유", "reason"),
-        ),
-        [
-            (
-                surface.time(d.decided_at, has_seconds=True),
-                say(*_MODES.get(d.mode, (d.mode, d.mode))),
-                say("허가", "allowed") if d.is_allowed else say("거절", "denied"),
-                surface.text(d.reason),
-            )
-            for d in decided
-        ],
     )

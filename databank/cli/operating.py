@@ -37,10 +37,17 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
+    from databank.cli.attesting import attest
+
     commands: list[tuple[str, Callable[..., None], str]] = [
         ("participants", participants, say("참여자를 봅니다", "List participants")),
         ("approve", approve, say("참여를 승인합니다", "Approve a participant")),
         ("revoke", revoke, say("참여를 정지합니다 (즉시)", "Revoke a participant, at once")),
+        (
+            "attest",
+            attest,
+            say("참여자의 묶음과 자격을 증명합니다", "Attest a participant's groups and claims"),
+        ),
         ("deposit", deposit, say("입금을 적습니다", "Book a deposit")),
         (
             "reverse-deposit",
@@ -53,6 +60,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
             say("청구 정보를 보거나 바꿉니다", "Billing data of anybody"),
         ),
         ("close", close, say("한 달을 마감합니다", "Close a month")),
+        ("credit", credit, say("외상 한도를 정하거나 모두 봅니다", "Allow credit, or list it")),
         ("statements", statements, say("명세서를 냅니다", "Issue a month's statements")),
         ("trial-balance", trial_balance, say("차변과 대변을 맞춥니다", "Add the books up")),
     ]
@@ -148,6 +156,61 @@ def deposit(  # noqa: PLR0917 - options, all by name
     with open_service(where, "clearing") as clearing:
         answer = clearing.repeat("POST", "/deposits", json=request.to_json())
     show_balance(Balance.model_validate(answer), where.surface)
+
+
+def credit(
+    context: typer.Context,
+    who: Annotated[
+        str | None, typer.Argument(help="참여자; 없으면 모두 봅니다 (participant; none: list all)")
+    ] = None,
+    won: Annotated[
+        int | None, typer.Argument(help="한도, 원; 0은 없앰 (limit, won)", min=0, max=10**11)
+    ] = None,
+    days: Annotated[
+        int, typer.Option(help="기록된 날부터 낼 때까지, 일 (days until it is due)", min=0, max=180)
+    ] = 30,
+    data_dir: DataDir = Var,
+) -> None:
+    """Set a participant's credit limit; without one, print everybody's credit."""
+    from databank.cli.bad_answer import BadAnswerError
+    from databank.cli.crediting import credit_lines, status_said
+    from schemas.bank import CreditList, CreditRequest, CreditView
+    from schemas.money import format_won
+
+    where = Where(surface_of(context), data_dir)
+    surface = where.surface
+    say = surface.say
+    if (who is None) != (won is None):
+        raise BadAnswerError(
+            ko="참여자와 한도(원)를 함께 적으세요. 예: databank operator credit garam 1000000",
+            en="Give a participant and a limit in won, such as: "
+            "databank operator credit garam 1000000",
+        )
+    if who is not None and won is not None:
+        wish = CreditRequest(
+            participant_id=find_participant(where, who).id, limit_won=won, term_days=days
+        )
+        with open_service(where, "clearing") as clearing:
+            view = CreditView.model_validate(clearing.post("/admin/credits", wish.to_json()))
+        heads = (say("외상", "credit"), say("값", "value"))
+        surface.table(view.to_json(), heads, credit_lines(view, surface), title=view.participant_id)
+        return
+    with open_service(where, "clearing") as clearing:
+        found = CreditList.model_validate(clearing.get("/admin/credits"))
+    surface.table(
+        found.to_json(),
+        (
+            say("참여자", "participant"),
+            say("외상 한도", "credit limit"),
+            say("미수금", "receivable"),
+            say("외상 상태", "credit status"),
+        ),
+        [
+            (v.participant_id, format_won(v.limit_micro), format_won(v.owed_micro),
+             status_said(v, surface))
+            for v in found.credits
+        ],
+    )  # fmt: skip
 
 
 def reverse_deposit(

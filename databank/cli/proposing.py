@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 Price = Annotated[
     list[str] | None,
     typer.Option(
-        help="요금을 이렇게 바꿈: query=80 row=0.5 free (price instead, in won, repeatable)"
+        help="요금을 이렇게 바꿈: query=80 row=0.5/over:1000:0.3 cap=50000 free "
+        "(price instead, in won, repeatable)"
     ),
 ]
 Term = Annotated[

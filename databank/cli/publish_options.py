@@ -30,9 +30,12 @@ TermTexts = Annotated[
     typer.Option(
         "--term",
         help="조건 하나: columns=열,열  mask=열:hash,열:round:10  where='열=값 and 열>=값'  rows=  "
-        "queries=  bytes=  days=  until=  recipients=  purposes=  redistribution=no  "
+        "queries=  bytes=  days=  from=  until=  recipients=  "
+        "recipient-groups=  recipient-claims=이름=값  purposes=  redistribution=no  "
         "derivation=no  royalty=%  delete-days=  modes=query,read  통계만: statistics-of=열  "
-        "groups=열,열  entities=  dominance=%  remainder=% (one term, repeatable)",
+        "groups=열,열  entities=  dominance=%  remainder=%  잡음 통계: statistics-of=열  "
+        "epsilon=0.5  epsilon-budget=5  epsilon-agreement=  bounds=열:0:1000  entity-rows=  "
+        "entity-cells=  (one term, repeatable)",
     ),
 ]
 ApprovalKind = Annotated[
@@ -45,7 +48,9 @@ ApprovalKind = Annotated[
 Prices = Annotated[
     list[str] | None,
     typer.Option(
-        help="요금: free, once=원, month=원, query=원, row=원, mb=원 (price in won, repeatable)"
+        help="요금: free, once=원, month=원, query=원, row=원, mb=원. 무료 제공량 /free:1000, 구간 "
+        "/over:10000:0.3 (대량 할인은 /volume도), 묶음 /block:100, 달마다 세기 /monthly; 달의 한도 "
+        "minimum=원 cap=원. 예: row=0.5/free:1000/monthly cap=100000 (price in won, repeatable)"
     ),
 ]
 Types = Annotated[

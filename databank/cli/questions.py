@@ -35,20 +35,13 @@ from schemas.management import (
     UploadReport,
     check_line,
 )
-from schemas.money import parse_won
-from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price import PricePlan
+from schemas.price_form import BadPriceError, parse_plan
 from schemas.terms import Terms
 from schemas.wire import Text
 
 SEOUL: Final = timezone(timedelta(hours=9))
 DEFAULT_PRICE: Final = "query=100"
-PRICE_WORDS: Final = {
-    "once": PriceKind.ONE_OFF,
-    "month": PriceKind.MONTHLY,
-    "query": PriceKind.PER_QUERY,
-    "row": PriceKind.PER_ROW,
-    "mb": PriceKind.PER_MEGABYTE,
-}
 _DOMAIN_HINTS: Final = {
     Domain.CARBON: r"carbon|co2|탄소|emission|pcf|배출",
     Domain.SUPPLY_CHAIN: r"suppl|ship|deliver|vendor|공급|납품|배송|물류",
@@ -389,24 +382,15 @@ def default_domain(report: UploadReport, file: Path) -> Domain:
 
 
 def parse_price(text: str) -> PricePlan:
-    """Read a price such as ``query=100 row=0.5``, or ``free``.
+    """Read a price such as ``query=100 row=0.5``, or ``free`` (`schemas.price_form`).
 
     Raises:
-        BadAnswerError: A word is unknown, or an amount is none.
+        BadAnswerError: A word is unknown, an amount is none, or it contradicts itself.
     """
-    words = text.split() or [""]
-    if words in (["free"], ["무료"]):
-        return PricePlan()
-    plan = PricePlan()
-    for word in words:
-        kind, _, amount = word.partition("=")
-        try:
-            component = PriceComponent(kind=PRICE_WORDS[kind], amount_micro=parse_won(amount))
-            plan = PricePlan(components=(*plan.components, component))
-        except (KeyError, ValueError):
-            raise BadAnswerError(
-                ko=f"요금 {word!r}: free, once=원, month=원, query=원, row=원, mb=원 "
-                "꼴로 적으세요.",
-                en=f"Price {word!r}: write free, once=WON, month=WON, query=WON, row=WON, mb=WON.",
-            ) from None
-    return plan
+    try:
+        return parse_plan(text)
+    except BadPriceError as error:
+        reason = error.reason
+        raise BadAnswerError(
+            ko=f"요금 {error.word}: {reason.ko}", en=f"Price {error.word}: {reason.en}"
+        ) from None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from databank.cli.bad_answer import BadAnswerError
-from schemas.terms import Mask, Mode, Operator, RowCondition, Terms
+from schemas.terms import Bound, Mask, Mode, Operator, RowCondition, Terms
 from schemas.wire import parse_time
 
 _SIGNS: Final = {
@@ -23,6 +24,7 @@ _SIGNS: Final = {
 }
 _CONDITION: Final = re.compile(r"^\s*(\w+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*$")
 _DAY: Final = re.compile(r"^\d{4}-\d\d-\d\d$")
+_DECIMAL: Final = re.compile(r"^\d{1,6}(\.\d{1,3})?$", re.ASCII)
 _YES: Final = {"yes": True, "no": False}
 
 
@@ -60,6 +62,22 @@ def _condition(text: str) -> RowCondition:
     return RowCondition(column=column, operator=operator, values=values)
 
 
+def _bounds(text: str) -> tuple[Bound, ...]:
+    return tuple(Bound.from_text(" ".join(one.split(":"))) for one in _list(text))
+
+
+def _thousandths(text: str) -> int:
+    """Read a decimal of at most three places as thousandths."""
+    if not _DECIMAL.match(text):
+        raise ValueError(text)
+    return int(Decimal(text) * 1000)
+
+
+def _from(text: str) -> datetime:
+    """Read a moment, or a day, which begins with its first second in Korea."""
+    return parse_time(f"{text}T00:00:00+09:00" if _DAY.match(text) else text)
+
+
 def _until(text: str) -> datetime:
     """Read a moment, or a day, which ends with its last second in Korea."""
     if _DAY.match(text):
@@ -70,9 +88,12 @@ def _until(text: str) -> datetime:
 # name on the command line: field of Terms, how its value is read
 READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "modes": ("modes", _modes),
+    "from": ("valid_from", _from),
     "until": ("valid_until", _until),
     "days": ("valid_days", int),
     "recipients": ("recipients", _list),
+    "recipient-groups": ("recipient_groups", _list),
+    "recipient-claims": ("recipient_claims", _list),
     "columns": ("columns", _list),
     "mask": ("masks", _masks),
     "where": ("row_filter", _conditions),
@@ -81,6 +102,12 @@ READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "entities": ("entities_min", int),
     "dominance": ("dominance_percent_max", int),
     "remainder": ("remainder_percent_min", int),
+    "epsilon": ("epsilon_milli", _thousandths),
+    "epsilon-budget": ("epsilon_budget_milli", _thousandths),
+    "epsilon-agreement": ("epsilon_agreement_milli", _thousandths),
+    "bounds": ("bounds", _bounds),
+    "entity-rows": ("entity_rows_max", int),
+    "entity-cells": ("entity_cells_max", int),
     "queries": ("queries_max", int),
     "rows": ("rows_max", int),
     "bytes": ("bytes_max", int),

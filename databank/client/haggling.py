@@ -89,6 +89,14 @@ class Haggling:
             en=f"There is no agreement {name}. See `databank agreements`.",
         )
 
+    def agreements_on(self, name: str) -> list[AgreementView]:
+        """Return both sides' agreements on ``handle.name``, or with this (end of an) id."""
+        answer = self._management.get("/management/agreements", limit=LISTED_MAX)
+        known = AgreementList.model_validate(answer).agreements
+        if "." in name and ":" not in name:
+            return [a for a in known if f"{a.provider_handle}.{a.dataset_name}" == name]
+        return [a for a in known if _is_named(a.agreement_id, name)]
+
     def end(self, agreement: AgreementView, code: RefusalCode, reason: str) -> AgreementView:
         """End a running agreement; effective at the next read."""
         path = f"/management/agreements/{agreement.agreement_id}/termination"

@@ -11,17 +11,21 @@ from urllib.parse import quote
 import httpx
 
 from databank.client.api import Api, expect_success, open_http
-from databank.client.cost import Cost
+from databank.client.cost import Cost, CostLine
 from databank.client.haggling import Haggling
 from databank.client.listings import Found, Listings
 from databank.client.profile import Profile, find_profile
 from databank.client.ref import Ref
 from databank.client.suppliers import RANGE_BYTES, Dataset, Suppliers
 from databank.kit.clock import new_urn
+from schemas.attestation import Comparison
 from schemas.bank import Balance, Passbook, Statement
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView, NegotiationView
+from schemas.money import MICRO_PER_WON
+from schemas.problem import NotFoundError
 from schemas.proposal import Proposal
+from schemas.spending import Spending, SpendingLimit
 from schemas.witness import WitnessView
 
 if TYPE_CHECKING:
@@ -41,6 +45,11 @@ def _approve(quote: Cost, budget_won: int | None, on_quote: OnQuote | None) -> N
     quote.check(budget_won)
     if on_quote is not None:
         on_quote(quote)
+
+
+def _most(quote: Cost, budget_won: int | None) -> int:
+    """Return what may be spent, in micro-won with VAT: the budget, or what was approved."""
+    return quote.total_micro if budget_won is None else budget_won * MICRO_PER_WON
 
 
 def _ignore(done: int, total: int) -> None:
@@ -148,7 +157,8 @@ class Session:
         Args:
             sql: DuckDB SELECT; datasets are called ``handle.name``. Timestamps are in UTC;
                 ``ts AT TIME ZONE 'Asia/Seoul'`` gives Korean time.
-            budget_won: Refuse, before any row moves, if the quote with VAT is above it.
+            budget_won: Refuse, before any row moves, if the quote with VAT is above it. It is
+                hard: suppliers refuse what would bring the charges above it.
             auto_agree: Take free offers that the query needs without asking.
             on_quote: Called with the quote before anything is spent; raises to refuse. Not
                 called where everything is free.
@@ -165,11 +175,21 @@ class Session:
 
         plan, datasets = self._prepare(sql, auto_agree=auto_agree)
         is_asked = budget_won is not None or on_quote is not None
+        most = None
         if is_asked and not all(dataset.is_free for dataset in datasets.values()):
-            _approve(self._quote(plan, datasets), budget_won, on_quote)
-        lines, tables = [], {}
+            quote = self._quote(plan, datasets)
+            _approve(quote, budget_won, on_quote)
+            most = _most(quote, budget_won)
+        lines: list[CostLine] = []
+        tables = {}
         for part in plan.parts:
-            table, line = self._suppliers.query(part.ref, datasets[part.ref], part.sql)
+            spent = sum(line.total_micro for line in lines)
+            table, line = self._suppliers.query(
+                part.ref,
+                datasets[part.ref],
+                part.sql,
+                total_max_micro=None if most is None else max(0, most - spent),
+            )
             tables[part.ref] = table
             lines.append(line)
         return answer_locally(plan, tables, Cost(tuple(lines), is_charged=True))
@@ -195,18 +215,62 @@ class Session:
         parsed, target = Ref.parse(ref), Path(path)
         dataset = self._suppliers.dataset(parsed)
         is_asked = budget_won is not None or on_quote is not None
+        most = None
         if is_asked and not dataset.is_free:
-            line = self._suppliers.price(parsed, dataset, None)
-            _approve(Cost((line,), is_charged=False), budget_won, on_quote)
-        self._suppliers.read(parsed, dataset, target, on_bytes=on_bytes, range_bytes=range_bytes)
+            quote = Cost((self._suppliers.price(parsed, dataset, None),), is_charged=False)
+            _approve(quote, budget_won, on_quote)
+            most = _most(quote, budget_won)
+        self._suppliers.read(
+            parsed,
+            dataset,
+            target,
+            on_bytes=on_bytes,
+            range_bytes=range_bytes,
+            total_max_micro=most,
+        )
         return target
 
-    def decisions(self, ref: str) -> tuple[DecisionView, ...]:
-        """Return the supplier's policy decisions about our acts, newest first."""
-        agreement_id = self._suppliers.dataset(Ref.parse(ref)).agreement_id
-        path = f"/management/agreements/{agreement_id}/decisions"
-        answer = self.management.get(path)
-        return tuple(DecisionView.model_validate(decision) for decision in answer["decisions"])
+    def spending(self, ref: str) -> Spending:
+        """Return what a dataset has cost us this month with VAT, and the limit."""
+        path = f"/management/agreements/{self._agreement_for(ref)}/spending"
+        return Spending.model_validate(self.management.get(path))
+
+    def limit_spending(
+        self, ref: str, limit_won: int | None, *, forget_unsettled: bool = False
+    ) -> Spending:
+        """Set the most, in won with VAT, that a dataset may cost us in a month; None lifts it.
+
+        Our connector keeps it, whoever asks: an act that could cost more is not sent.
+        ``forget_unsettled`` lets go of what is set aside for acts whose answers were lost.
+        """
+        limit = None if limit_won is None else limit_won * MICRO_PER_WON
+        wish = SpendingLimit(limit_micro=limit, forget_unsettled=forget_unsettled)
+        path = f"/management/agreements/{self._agreement_for(ref)}/spending-limit"
+        return Spending.model_validate(self.management.repeat("PUT", path, json=wish.to_json()))
+
+    def decisions(self, name: str) -> tuple[DecisionView, ...]:
+        """Return what a supplier's policy decided, newest first.
+
+        Args:
+            name: ``handle.name`` of a dataset, another's or our own: decisions under all
+                agreements on it that we are a side of. Or an agreement's id or the end of it.
+
+        Raises:
+            NotFoundError: We have no such agreement.
+        """
+        found = self.haggling.agreements_on(name)
+        if not found:
+            raise NotFoundError(
+                ko=f"{name}에 대한 합의가 없습니다. `databank agreements`로 확인하세요.",
+                en=f"There is no agreement on {name}. See `databank agreements`.",
+            )
+        decided: list[DecisionView] = []
+        for agreement in found:
+            answer = self.management.get(
+                f"/management/agreements/{agreement.agreement_id}/decisions"
+            )
+            decided += map(DecisionView.model_validate, answer["decisions"])
+        return tuple(sorted(decided, key=lambda one: one.decision_id, reverse=True))
 
     def balance(self) -> Balance:
         """Return our 잔액."""
@@ -250,9 +314,29 @@ class Session:
     def _file(self, path: str, params: dict[str, str]) -> bytes:
         return expect_success(self.management.send_repeatedly("GET", path, params=params)).content
 
+    def comparison(self, name: str, period: str) -> Comparison:
+        """Return a month of an agreement as supplier and buyer have each signed it.
+
+        Args:
+            name: ``handle.name`` of a dataset that we use, or the id of any agreement of ours.
+            period: The month in Seoul, such as ``2026-11``.
+        """
+        id_ = AgreementId(name) if name.startswith("urn:") else self._agreement_for(name)
+        path = f"/management/agreements/{id_}/comparison"
+        return Comparison.model_validate(self.management.get(path, period=period))
+
     def witness(self) -> WitnessView:
         """Return what our connector has seen of clearing's log."""
         return WitnessView.model_validate(self.management.get("/management/witness"))
+
+    def _agreement_for(self, ref: str) -> AgreementId:
+        parsed = Ref.parse(ref)
+        found = self._suppliers.held(parsed)
+        return (
+            found.agreement_id
+            if found is not None and found.agreement_id is not None
+            else self._suppliers.dataset(parsed).agreement_id
+        )
 
     def _prepare(self, sql: str, *, auto_agree: bool) -> tuple[Plan, dict[Ref, Dataset]]:
         from databank.client.answer import check_plan  # noqa: PLC0415 - DuckDB loads slowly

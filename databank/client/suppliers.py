@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pyarrow as pa
 
 from databank.client.api import Api, expect_success
-from databank.client.cost import CostLine, charged, quoted
+from databank.client.cost import CHARGE_HEADER, VAT_HEADER, CostLine, charged, quoted
 from databank.client.listings import Found
 from databank.client.ref import Ref
 from databank.kit.clock import IdMaker
 from databank.kit.http import RemoteRefusedError
 from schemas.approval import Approval
+from schemas.dataset import Dataset as Described
 from schemas.dataset import DatasetSchema, Listing
 from schemas.ids import AgreementId, OfferId
 from schemas.management import (
@@ -26,12 +28,14 @@ from schemas.management import (
     NegotiateRequest,
     NegotiationView,
     ProcessRole,
+    QueryRequest,
     Quote,
     TransferView,
 )
 from schemas.problem import NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.proposal import Proposal
 from schemas.search import SearchAnswer
+from schemas.spending import TOTAL_MAX_HEADER
 from schemas.terms import UnknownTermError, from_policy
 from schemas.wire import Text
 
@@ -102,6 +106,7 @@ class Suppliers:
         self._make_id = make_id
         self._catalog: Api | None = None
         self._started: set[AgreementId] = set()
+        self._bought: dict[AgreementId, Described] = {}
 
     @property
     def catalog(self) -> Api:
@@ -198,7 +203,18 @@ class Suppliers:
                 dataset=str(ref),
             )
         self.start_transfer(found.agreement_id)
-        return Dataset(found, found.agreement_id)
+        return Dataset(self._as_bought(found, found.agreement_id), found.agreement_id)
+
+    def _as_bought(self, found: Found, agreement_id: AgreementId) -> Found:
+        """Return a dataset with the columns and the file that were agreed on.
+
+        After a counter-offer they are others than those of the listing.
+        """
+        if agreement_id not in self._bought:
+            path = f"/management/agreements/{agreement_id}/dataset"
+            self._bought[agreement_id] = Described.model_validate(self.management.get(path))
+        listing = found.listing.model_copy(update={"dataset": self._bought[agreement_id]})
+        return replace(found, listing=listing)
 
     def negotiate(self, listing: Listing, proposal: Proposal | None = None) -> NegotiationView:
         """Ask for a listing's offer, as it stands or on other terms.
@@ -280,13 +296,18 @@ class Suppliers:
         is_paid_before = is_covered and not listing.plan.is_free and listing.dataset.rows_count > 0
         return quoted(ref, listing.provider_name, quote, is_paid_before=is_paid_before)
 
-    def query(self, ref: Ref, dataset: Dataset, sql: str) -> tuple[pa.Table, CostLine]:
+    def query(
+        self, ref: Ref, dataset: Dataset, sql: str, *, total_max_micro: int | None = None
+    ) -> tuple[pa.Table, CostLine]:
         """Run a query at its supplier; a lost answer is asked for again, not paid again.
+
+        The supplier refuses what would cost more than ``total_max_micro`` with VAT.
 
         Raises:
             BrokenAnswerError: The answer holds other rows than were charged.
         """
-        body = {"query_id": self._make_id(), "sql": sql}
+        request = QueryRequest(query_id=self._make_id(), sql=sql, total_max_micro=total_max_micro)
+        body = request.to_json()
         path = f"/management/agreements/{dataset.agreement_id}/query"
         response = expect_success(self.management.send_repeatedly("POST", path, json=body))
         try:
@@ -307,11 +328,13 @@ class Suppliers:
         *,
         on_bytes: Callable[[int, int], None],
         range_bytes: int = RANGE_BYTES,
+        total_max_micro: int | None = None,
     ) -> None:
         """Read the Arrow file into ``path``; goes on where an earlier call stopped.
 
         It asks for one range after the other, so that what is lost on the way is paid for at
         most ``range_bytes`` long. ``on_bytes`` is told how many bytes are there, and of how many.
+        What would bring the ranges of this call above ``total_max_micro`` with VAT is refused.
 
         Raises:
             BrokenAnswerError: What came is not the published file.
@@ -323,8 +346,12 @@ class Suppliers:
         while here < total:
             last = min(here + range_bytes, total) - 1
             headers = {"Range": f"bytes={here}-{last}"}
+            if total_max_micro is not None:
+                headers[TOTAL_MAX_HEADER] = str(total_max_micro)
             response = self.management.send_repeatedly("GET", api_path, headers=headers)
             content = expect_success(response).content
+            if total_max_micro is not None:
+                total_max_micro = max(0, total_max_micro - _charged_for_range(ref, response))
             said = response.headers.get("content-range", f"bytes 0-{len(content) - 1}/{total}")
             if said != f"bytes {here}-{last}/{total}" or len(content) != last + 1 - here:
                 raise _broken(ref, f"{said} where bytes {here}-{last}/{total} were asked")
@@ -354,6 +381,15 @@ def _as_agreed(view: AgreementView) -> Listing | None:
         policy=view.policy,
         plan=plan,
     )
+
+
+def _charged_for_range(ref: Ref, response: httpx.Response) -> int:
+    """Return what a range cost with VAT; what was paid for before has no charge."""
+    said = (response.headers.get(name, "0") for name in (CHARGE_HEADER, VAT_HEADER))
+    try:
+        return sum(map(int, said))
+    except ValueError as error:
+        raise _broken(ref, str(error)) from None
 
 
 def _check_file(ref: Ref, path: Path, sha256: str) -> None:

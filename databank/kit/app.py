@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from databank.kit.clock import Clock, new_urn
 from databank.kit.db import Database, DataError, UnitOfWork
 from databank.kit.directory import Directory
-from databank.kit.store import remember_token
+from databank.kit.store import remember_token, was_used
 from schemas.dcp.did import DidDocument
 from schemas.ids import ParticipantId
 from schemas.participant import Participant, Status
@@ -326,6 +326,16 @@ def consume_token(uow: UnitOfWork, claims: Claims) -> None:
         NotAuthenticatedError: It was used before.
     """
     if not remember_token(uow, claims):
+        raise _refused("this token was used before")
+
+
+def require_unused_token(uow: UnitOfWork, claims: Claims) -> None:
+    """Look whether a verified token may still be used, without using it up.
+
+    Raises:
+        NotAuthenticatedError: It was used before.
+    """
+    if was_used(uow, claims):
         raise _refused("this token was used before")
 
 

@@ -44,10 +44,12 @@ class UnitOfWork:
     """One transaction: ``session`` or ``run`` for stores, ``after_commit`` for what follows it.
 
     It begins with the first statement, and the ORM's session is made where it is asked for.
+    ``kept`` is for stores: rows that they have locked, which only this transaction can change.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.kept: dict[object, Any] = {}
         self._after: dict[object, Callable[[], None]] = {}
         self._connection: Connection | None = None
         self._session: Session | None = None

@@ -47,6 +47,8 @@ class MembershipSubject(PeerWire):
     handle: StrictStr = Field(min_length=1)
     name: StrictStr = Field(min_length=1)
     member_of: StrictStr = Field(alias="memberOf", min_length=1)
+    groups: list[StrictStr] = Field(default_factory=list)
+    claims: dict[StrictStr, StrictStr] = Field(default_factory=dict)
 
 
 KNOWN_SCHEMAS: Final[Mapping[str, type[PeerWire]]] = {MEMBERSHIP_SCHEMA: MembershipSubject}

@@ -16,8 +16,9 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from schemas.policy.model import PROFILE, Terms, UnknownTermError
-from schemas.policy.relation import Mask, RowCondition
+from schemas.policy.relation import Bound, Mask, RowCondition
 from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price_form import component_of, parts_of
 from schemas.wire import format_time, parse_time
 
 PRICE_PREFIX: Final = "urn:idb:price:1:"
@@ -27,9 +28,11 @@ class Operand(StrEnum):
     """The left operands of the profile; ODRL's own where it has one."""
 
     MODE = "urn:idb:policy:1:mode"
-    VALID_UNTIL = "dateTime"
+    VALID_FROM = VALID_UNTIL = "dateTime"
     VALID_FOR = "elapsedTime"
     RECIPIENT = "recipient"
+    RECIPIENT_GROUP = "urn:idb:policy:1:recipientGroup"
+    RECIPIENT_CLAIM = "urn:idb:policy:1:recipientClaim"
     PURPOSE = "purpose"
     QUERIES = "count"
     ROWS = "urn:idb:policy:1:rows"
@@ -42,6 +45,12 @@ class Operand(StrEnum):
     ENTITIES = "urn:idb:policy:1:entities"
     DOMINANCE = "urn:idb:policy:1:dominancePercent"
     REMAINDER = "urn:idb:policy:1:remainderPercent"
+    EPSILON = "urn:idb:policy:1:epsilonMilli"
+    EPSILON_BUDGET = "urn:idb:policy:1:epsilonBudgetMilli"
+    EPSILON_AGREEMENT = "urn:idb:policy:1:epsilonAgreementMilli"
+    BOUNDS = "urn:idb:policy:1:bounds"
+    ENTITY_ROWS = "urn:idb:policy:1:entityRows"
+    ENTITY_CELLS = "urn:idb:policy:1:entityCells"
     ROYALTY = "urn:idb:policy:1:derivationRoyalty"
 
 
@@ -92,7 +101,7 @@ def _limit(operand: Operand, operator: str = "lteq") -> _Form:
     return _Form(operand, operator, str, partial(_number, _COUNT))
 
 
-def _relation(operand: Operand, kind: type[Mask | RowCondition]) -> _Form:
+def _relation(operand: Operand, kind: type[Bound | Mask | RowCondition]) -> _Form:
     return _Form(
         operand,
         "isAllOf",
@@ -107,9 +116,12 @@ _DURATION: Final = _Form(
 # The constraints of the permission by the field of Terms, in the order in which they are written.
 _FORMS: Final[dict[str, _Form]] = {
     "modes": _Form(Operand.MODE, "isAnyOf", lambda modes: [mode.value for mode in modes], _texts),
+    "valid_from": _Form(Operand.VALID_FROM, "gteq", format_time, _moment),
     "valid_until": _Form(Operand.VALID_UNTIL, "lteq", format_time, _moment),
     "valid_days": _DURATION,
     "recipients": _list(Operand.RECIPIENT),
+    "recipient_groups": _list(Operand.RECIPIENT_GROUP),
+    "recipient_claims": _list(Operand.RECIPIENT_CLAIM, "isAllOf"),
     "purposes": _list(Operand.PURPOSE),
     "queries_max": _limit(Operand.QUERIES),
     "rows_max": _limit(Operand.ROWS),
@@ -122,6 +134,12 @@ _FORMS: Final[dict[str, _Form]] = {
     "entities_min": _limit(Operand.ENTITIES, "gteq"),
     "dominance_percent_max": _limit(Operand.DOMINANCE),
     "remainder_percent_min": _limit(Operand.REMAINDER, "gteq"),
+    "epsilon_milli": _limit(Operand.EPSILON, "eq"),
+    "epsilon_budget_milli": _limit(Operand.EPSILON_BUDGET),
+    "epsilon_agreement_milli": _limit(Operand.EPSILON_AGREEMENT),
+    "bounds": _relation(Operand.BOUNDS, Bound),
+    "entity_rows_max": _limit(Operand.ENTITY_ROWS),
+    "entity_cells_max": _limit(Operand.ENTITY_CELLS),
     "derivation_royalty_percent": _limit(Operand.ROYALTY, "eq"),
 }
 _BY_OPERAND: Final = {(form.operand.value, form.operator): name for name, form in _FORMS.items()}
@@ -154,17 +172,32 @@ def to_policy(terms: Terms, plan: PricePlan) -> dict[str, Any]:
         policy["prohibition"] = [{"action": action} for action in prohibited]
     obligations = []
     if plan.components:
-        price = [
-            _atom(f"{PRICE_PREFIX}{component.kind.value}", "eq", str(component.amount_micro))
-            for component in plan.components
-        ]
-        obligations.append({"action": "compensate", "constraint": price})
+        obligations.append({"action": "compensate", "constraint": _price_atoms(plan)})
     if terms.deletion_days is not None:
         within = _atom(_DURATION.operand.value, "lteq", _DURATION.write(terms.deletion_days))
         obligations.append({"action": "delete", "constraint": [within]})
     if obligations:
         policy["obligation"] = obligations
     return policy
+
+
+_LIMITS: Final = {  # of a month: the field of PricePlan by operand and operator
+    (f"{PRICE_PREFIX}month", "gteq"): "monthly_minimum_micro",
+    (f"{PRICE_PREFIX}month", "lteq"): "monthly_cap_micro",
+}
+
+
+def _price_atoms(plan: PricePlan) -> list[dict[str, Any]]:
+    """Write a plain amount as a text, one with more to it as the list of its parts."""
+    atoms = []
+    for component in plan.components:
+        parts = parts_of(component, str)
+        right = parts[0] if len(parts) == 1 else parts
+        atoms.append(_atom(f"{PRICE_PREFIX}{component.kind.value}", "eq", right))
+    for (operand, operator), name in _LIMITS.items():
+        if (amount := getattr(plan, name)) is not None:
+            atoms.append(_atom(operand, operator, str(amount)))
+    return atoms
 
 
 _POLICY_FIELDS: Final = frozenset(
@@ -264,8 +297,9 @@ def _read_obligations(obligation: object) -> tuple[PricePlan, int | None]:
         if not isinstance(atoms, list) or not atoms:
             raise UnknownTermError(f"{action} needs constraints")
         found[action] = atoms
-    plan = PricePlan(components=tuple(map(_read_component, found.get("compensate", []))))
-    return plan, _read_deletion(found["delete"]) if "delete" in found else None
+    return _read_plan(found.get("compensate", [])), _read_deletion(
+        found["delete"]
+    ) if "delete" in found else None
 
 
 def _read_deletion(atoms: list[Any]) -> int:
@@ -275,10 +309,34 @@ def _read_deletion(atoms: list[Any]) -> int:
     return int(_DURATION.read(right))
 
 
-def _read_component(atom: object) -> PriceComponent:
-    left, operator, right = _read_atom(atom)
+def _read_plan(atoms: list[Any]) -> PricePlan:
+    components: list[PriceComponent] = []
+    limits: dict[str, str] = {}
+    for atom in atoms:
+        left, operator, right = _read_atom(atom)
+        name = _LIMITS.get((left, operator))
+        if name is None:
+            components.append(_read_component(left, operator, right))
+        elif name in limits:
+            raise UnknownTermError(f"{name} stands twice")
+        else:
+            limits[name] = _amount(right)
+    return PricePlan.model_validate({"components": components, **limits})
+
+
+def _read_component(left: str, operator: str, right: object) -> PriceComponent:
     if operator != "eq" or not left.startswith(PRICE_PREFIX):
         raise UnknownTermError(f"price outside the profile: {left!r}")
+    kind = PriceKind(left.removeprefix(PRICE_PREFIX))
+    if isinstance(right, list):
+        parts = _texts(right)
+        if len(parts) == 1:
+            raise UnknownTermError(f"a list of one part: {right!r}")
+        return component_of(kind, parts, _amount)
+    return component_of(kind, [_amount(right)], _amount)
+
+
+def _amount(right: object) -> str:
     if not isinstance(right, str):
         raise UnknownTermError("a price is a whole number in a text")
-    return PriceComponent(kind=PriceKind(left.removeprefix(PRICE_PREFIX)), amount_micro=right)
+    return right

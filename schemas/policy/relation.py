@@ -22,6 +22,7 @@ VALUES_MAX: Final = 1000
 VALUE_CHARS_MAX: Final = 200
 PREFIX_CHARS_MAX: Final = 50
 _STEP: Final = re.compile(r"^\d{1,12}(\.\d{1,9})?$", re.ASCII)
+_BOUND: Final = re.compile(r"^-?\d{1,12}(\.\d{1,9})?$", re.ASCII)
 
 ColumnName = Annotated[str, StringConstraints(pattern=COLUMN_NAME.pattern)]
 
@@ -81,6 +82,45 @@ class Mask(OwnWire):
         if len(rest) > 1:
             raise ValueError(f"not a mask: {text!r}")
         return cls(column=column, method=MaskMethod(method), argument=rest[0] if rest else None)
+
+
+class Bound(OwnWire):
+    """Between what one entity's total of a column is kept, where noise covers one entity.
+
+    ``lower`` and ``upper`` are decimals in the column's unit; they are published, so they must
+    not be read off the data.
+    """
+
+    column: ColumnName
+    lower: str
+    upper: str
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Self:
+        if not (_BOUND.match(self.lower) and _BOUND.match(self.upper)):
+            raise ValueError("a bound is a column, a lower and an upper number: kwh 0 1000")
+        if Decimal(self.lower) >= Decimal(self.upper):
+            raise ValueError(f"the lower bound of {self.column} is not below the upper one")
+        return self
+
+    @property
+    def magnitude(self) -> Decimal:
+        """The most that one entity can change a sum by; never zero."""
+        return max(abs(Decimal(self.lower)), abs(Decimal(self.upper)))
+
+    def to_text(self) -> str:
+        """Return the bound as the policy holds it."""
+        return f"{self.column} {self.lower} {self.upper}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Bound:
+        """Read a bound.
+
+        Raises:
+            ValueError: Not one.
+        """
+        column, lower, upper = text.split(" ")
+        return cls(column=column, lower=lower, upper=upper)
 
 
 def _is_step(text: str | None) -> bool:

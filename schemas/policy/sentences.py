@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from schemas.policy.model import Mode, Terms
 from schemas.policy.relation import (
     LIST_OPERATORS,
+    Bound,
     Mask,
     MaskMethod,
     Operator,
@@ -98,6 +99,15 @@ def _condition(condition: RowCondition) -> str:
     return f"{condition.column} {_OPERATOR_SIGNS[condition.operator]} {values}"
 
 
+def _bound(bound: Bound, to: str) -> str:
+    return f"{bound.column} {bound.lower}{to}{bound.upper}"
+
+
+def thousandths(milli: int) -> str:
+    """Return a number of thousandths as a decimal: 500 is 0.5."""
+    return f"{milli / 1000:.3f}".rstrip("0").rstrip(".")
+
+
 def _moment(time: datetime) -> str:
     return f"{in_seoul(time):%Y-%m-%d %H:%M}"
 
@@ -105,6 +115,14 @@ def _moment(time: datetime) -> str:
 # Every field of Terms stands here, enforced ones first: a term without a sentence cannot be.
 _FIELDS: Final[dict[str, _Field]] = {
     "modes": _field("이용 방법", "ways of use", lambda modes: _MODE_WORDS[frozenset(modes)]),
+    "valid_from": _field(
+        "시작일",
+        "start",
+        lambda start: (
+            f"{_moment(start)} (한국 시각)부터 쓸 수 있습니다",
+            f"Valid from {_moment(start)} KST",
+        ),
+    ),
     "valid_until": _field(
         "종료일",
         "end",
@@ -120,6 +138,22 @@ _FIELDS: Final[dict[str, _Field]] = {
         "이용 대상",
         "recipients",
         lambda who: (f"지정된 참여자만: {', '.join(who)}", f"Only for: {', '.join(who)}"),
+    ),
+    "recipient_groups": _field(
+        "이용 대상 묶음",
+        "groups of recipients",
+        lambda names: (
+            f"운영기관이 증명하는 이 묶음의 참여자만: {', '.join(names)}",
+            f"Only for participants in groups that the operator attests: {', '.join(names)}",
+        ),
+    ),
+    "recipient_claims": _field(
+        "이용 대상 자격",
+        "claims of recipients",
+        lambda claims: (
+            f"운영기관이 모두 증명하는 참여자만: {', '.join(claims)}",
+            f"Only for participants of whom the operator attests all of: {', '.join(claims)}",
+        ),
     ),
     "columns": _field(
         "이용할 열",
@@ -180,6 +214,54 @@ _FIELDS: Final[dict[str, _Field]] = {
         lambda least: (
             f"가장 큰 두 곳을 뺀 나머지가 가장 큰 곳의 {least}%보다 적은 합계는 뺍니다",
             f"Sums are left out whose rest beside the two largest is under {least} % of the first",
+        ),
+    ),
+    "epsilon_milli": _field(
+        "차등정보보호 ε",
+        "epsilon of an answer",
+        lambda epsilon: (
+            f"답마다 잡음을 더합니다(차등정보보호, 통계 하나에 ε={thousandths(epsilon)})",
+            f"Noise in all answers (differential privacy, {thousandths(epsilon)} epsilon each)",
+        ),
+    ),
+    "epsilon_budget_milli": _field(
+        "ε 예산",
+        "epsilon budget",
+        lambda most: (
+            f"모든 수요기업이 받은 답을 합쳐 ε={thousandths(most)}까지만 답합니다",
+            f"Answers to all buyers together end at epsilon {thousandths(most)}",
+        ),
+    ),
+    "epsilon_agreement_milli": _field(
+        "합의의 ε 예산",
+        "epsilon of an agreement",
+        lambda most: (
+            f"한 합의에는 ε={thousandths(most)}까지만 답합니다",
+            f"Answers under one agreement end at epsilon {thousandths(most)}",
+        ),
+    ),
+    "bounds": _field(
+        "반영 범위",
+        "bounds",
+        lambda bounds: (
+            f"한 곳의 합계는 이 범위까지만 반영합니다: {', '.join(_bound(b, '~') for b in bounds)}",
+            f"One's total counts within bounds: {', '.join(_bound(b, ' to ') for b in bounds)}",
+        ),
+    ),
+    "entity_rows_max": _field(
+        "반영 행 수",
+        "rows of an entity",
+        lambda most: (
+            f"한 곳의 행은 칸마다 {most:,}개까지만 셉니다",
+            f"At most {most:,} rows of one are counted in a cell",
+        ),
+    ),
+    "entity_cells_max": _field(
+        "반영 칸 수",
+        "cells of an entity",
+        lambda most: (
+            f"한 곳은 답 하나의 {most:,}칸에만 들어갑니다",
+            f"One counts in at most {most:,} cells of an answer",
         ),
     ),
     "queries_max": _field(

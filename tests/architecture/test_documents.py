@@ -107,7 +107,7 @@ def routes_of_architecture(service: str) -> set[str]:
     [section] = [text for text in sections if text.startswith(f"{service} ")]
     own = re.split(r"^## ", section, flags=re.MULTILINE)[0]
     shared = common[common.index("## Services and routes") :]
-    found = re.findall(r"`((?:GET|POST|PATCH|DELETE) /[^`?]*)", shared + own)
+    found = re.findall(r"`((?:GET|POST|PATCH|PUT|DELETE) /[^`?]*)", shared + own)
     return {re.sub(r"{\w+}", "{}", route) for route in found}
 
 

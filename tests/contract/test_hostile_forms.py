@@ -15,12 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.approval import Approval
 from schemas.refusal import RefusalCode
 from schemas.terms import Terms
 from tests.support.connectors import Registry, connector, publish
 from tests.support.desk import Form, Person, signed_in
-from tests.support.haggling import ask, inbox_of, wait_for_turn
-from tests.support.hostile import check_refusal
+from tests.support.haggling import ask, inbox_of, listing_of, wait_for_turn
+from tests.support.hostile import check_refusal, tally
+from tests.support.portal import portal_with
 
 EXAMPLES: Final = 1000 if os.environ.get("DATABANK_LONG_TESTS") else 40
 ANSWERS: Final = ("counter", "refusal")
@@ -60,6 +62,50 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
         assert len(inbox_of(supplier)[0]["rounds"]) == 2, "something was answered"
 
 
+@pytest.fixture(scope="module")
+def beginning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Waiting]:
+    """Somebody who types a proposal, and then is asked whether to send it."""
+    folder, registry = tmp_path_factory.mktemp("beginning"), Registry()
+    with connector(Path(folder, "supplier"), registry, "supplier") as supplier:
+        published = publish(supplier.runtime, "energy", terms=Terms(valid_days=30))
+        listing = listing_of(supplier, published, approval=Approval.MANUAL)
+        with (
+            portal_with(folder / "catalog", [listing]) as portal,
+            connector(Path(folder, "buyer"), registry, "buyer", catalog_url=portal) as buyer,
+            signed_in(buyer) as person,
+        ):
+            typing = person.look("/begin", params={"ref": published.dataset.id})
+            asking = person.submit(typing, "confirmation", terms__valid_days="20")
+            yield Waiting(person, {**typing.forms, **asking.forms})
+            begun = buyer.manage("GET", "/negotiations").json()["negotiations"]
+            assert begun == [], "something was asked for"
+
+
+@pytest.mark.parametrize("name", ["confirmation", "begin"])
+def test_whatever_is_typed_to_begin_is_answered_with_a_page(beginning: Waiting, name: str) -> None:
+    form = beginning.forms[name]
+    fields = [*(field for field in form.values if field not in {"csrf_token", "ref"}), "edit"]
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
+    @given(
+        typed=st.dictionaries(st.sampled_from(fields), st.lists(TYPED, min_size=1, max_size=2)),
+        pid=TYPED,
+        ref=st.none() | TYPED,
+    )
+    def attack(typed: dict[str, list[str]], pid: str, ref: str | None) -> None:
+        sent = {**form.values, **typed, "pid": [pid]}
+        if ref is not None:
+            sent["ref"] = [ref]
+        answer = beginning.person.send(form.action, sent).answer
+        check_refusal(answer)
+        answers[answer.status_code] += 1
+        assert answer.status_code in {200, 404, 409, 422}, answer.text
+        assert answer.headers["content-type"].startswith("text/html")
+
+    with tally(f"form {name}") as answers:
+        attack()
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 def test_whatever_stands_in_a_form_is_answered_with_a_page(waiting: Waiting, name: str) -> None:
     form = waiting.forms[name]
@@ -74,7 +120,9 @@ def test_whatever_stands_in_a_form_is_answered_with_a_page(waiting: Waiting, nam
         sent = {**form.values, **typed, "rounds_count": [seen]}
         answer = waiting.person.send(form.action, sent).answer
         check_refusal(answer)
+        answers[answer.status_code] += 1
         assert answer.status_code in {409, 422}, answer.text
         assert answer.headers["content-type"].startswith("text/html")
 
-    attack()
+    with tally(f"form {name}") as answers:
+        attack()

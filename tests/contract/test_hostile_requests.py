@@ -39,7 +39,7 @@ from schemas.participant import Participant
 from schemas.token import issue
 from schemas.usage import MEDIA_TYPE
 from tests.support.bank import Company, company
-from tests.support.hostile import Attack, as_content, send
+from tests.support.hostile import Attack, as_content, send, tally
 from tests.support.serve import serve
 from tests.support.shared import ROOT
 
@@ -179,7 +179,10 @@ def test_whatever_is_sent_is_answered_and_a_refusal_changes_nothing(
         @settings(max_examples=examples, suppress_health_check=every_health_check, database=None)
         @given(case=cases, is_known=st.integers(0, 9).map(bool))
         def attack(case: Case[Any], is_known: bool) -> None:  # noqa: FBT001 - hypothesis names them
-            send(http, as_attack(case, target, is_known=is_known), target)
+            answer = send(http, as_attack(case, target, is_known=is_known), target)
+            if answer is not None:
+                answers[answer.status_code] += 1
 
-        for _ in range(ROUNDS):
-            attack()
+        with tally(f"request {service} {operation.label}") as answers:
+            for _ in range(ROUNDS):
+                attack()

@@ -11,12 +11,15 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from connector.offering.model import Published
+from schemas.approval import Approval
+from schemas.dataset import Listing
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.terms import Terms
 from tests.support.browser import NARROW, WIDE, chromium, click, is_too_wide, keep_picture, tab
 from tests.support.connectors import Registry, Running, connector, publish
 from tests.support.contracts import wait
-from tests.support.haggling import ask, wait_for_turn
+from tests.support.haggling import ask, listing_of, wait_for_turn
+from tests.support.portal import portal_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e, pytest.mark.xdist_group("browser")]
 LISTED: Final = PricePlan(
@@ -39,8 +42,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def sides(tmp_path: Path) -> Iterator[tuple[Running, Running]]:
-    registry = Registry()
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def sides(tmp_path: Path, registry: Registry) -> Iterator[tuple[Running, Running]]:
     with (
         connector(tmp_path / "supplier", registry, "garam") as supplier,
         connector(tmp_path / "buyer", registry, "nuri") as buyer,
@@ -178,6 +185,89 @@ def test_a_proposal_is_countered_on_one_desk_and_accepted_on_the_other(
         supplier.press("로그아웃")
         supplier.reads("로그아웃했습니다")
     assert complaints == []
+
+
+def propose(buyer: Seat, complaints: list[str]) -> None:
+    """Find a dataset by words, propose another price for it, and see it once more."""
+    page = buyer.page
+    buyer.follow("협상 시작")
+    buyer.check("begin")
+    page.get_by_label("데이터셋 이름 또는 검색어").fill("없는낱말뿐")
+    buyer.press("찾기")
+    buyer.reads("찾은 데이터셋이 없습니다")
+    buyer.check("begin-none")
+    page.get_by_label("데이터셋 이름 또는 검색어").fill("전력")
+    buyer.press("찾기")
+    buyer.check("begin-found")
+    buyer.follow("조건 보고 요청하기")
+    buyer.reads("질의 1건당 ₩100")
+    buyer.check("listing")
+    page.get_by_text("다른 조건을 제안하기").click()
+    page.get_by_label("질의 1건당").fill("육십")
+    assert complaints == []
+    buyer.press("요금과 조건 확인하기")
+    buyer.reads("원 금액을 적으세요")
+    buyer.check("listing-faulty")
+    complaints.clear()
+    page.get_by_label("질의 1건당").fill("60")
+    buyer.press("요금과 조건 확인하기")
+    buyer.reads("더 묻지 않고 합의가 맺어지고")
+    assert page.locator(".big-price").inner_text() == "질의 1건당 ₩60 (부가세 별도)"
+    buyer.check("asking")
+    buyer.press("고치기")
+    assert page.get_by_label("질의 1건당").input_value() == "60"
+    buyer.press("요금과 조건 확인하기")
+    buyer.press("제안 보내기")
+    buyer.reads("공급기업에 요청했습니다")
+    buyer.check("asked-at-our-desk")
+
+
+def take(buyer: Seat) -> None:
+    """Ask for the offer as it stands, in English, by its name."""
+    page = buyer.page
+    page.goto(f"{buyer.running.url}/desk/begin?lang=en")
+    page.get_by_label("Name of the dataset, or words").fill("garam.rolling")
+    buyer.press("Find")
+    buyer.reads("We already negotiate about this dataset")
+    buyer.check("listing-en")
+    buyer.follow("Ask for it as it stands")
+    buyer.reads("₩100 per query")
+    buyer.check("asking-en")
+    buyer.press("Send the request")
+    buyer.reads("Asked the supplier")
+    page.goto(f"{buyer.running.url}/desk/begin?ref=garam.nothing")
+    buyer.reads("The catalog lists no dataset")
+    buyer.check("begin-missing-en")
+
+
+def waits_for_people(supplier: Running) -> Listing:
+    """Publish a dataset whose every request waits for people."""
+    terms = Terms(valid_days=30, purposes=("탄소 신고",))
+    published = publish(supplier.runtime, "rolling", terms=terms, plan=LISTED)
+    path, body = f"/publications/{published.dataset.id}", {"approval": "manual"}
+    supplier.manage("PATCH", path, json=body).raise_for_status()
+    return listing_of(supplier, published, approval=Approval.MANUAL, provider_name="가람제강")
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_buyer_begins_at_its_own_desk(
+    browser: Browser, registry: Registry, tmp_path: Path, width: int
+) -> None:
+    """It proposes other terms in Korean, and asks for the listed ones in English."""
+    complaints: list[str] = []
+    with connector(tmp_path / "supplier", registry, "garam") as supplier:
+        listing = waits_for_people(supplier)
+        with (
+            portal_with(tmp_path / "catalog", [listing]) as portal,
+            connector(tmp_path / "buyer", registry, "nuri", catalog_url=portal) as running,
+            tab(browser, complaints, width=width) as page,
+        ):
+            buyer = Seat(running, page, width)
+            buyer.sign_in(label="관리 토큰", button="로그인")
+            propose(buyer, complaints)
+            assert wait_for_turn(supplier)["counterparty_id"] == running.runtime.did
+            take(buyer)
+    assert all("404" in text or "garam.nothing" in text for text in complaints), complaints
 
 
 def test_the_keyboard_reaches_the_content_and_the_first_form(

@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from schemas.ids import COLUMN_NAME, ParticipantId
-from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price import PricePlan
 from schemas.terms import (
+    Bound,
     Mask,
     MaskMethod,
     Mode,
@@ -26,6 +27,7 @@ from schemas.terms import (
     title_of,
     to_policy,
 )
+from tests.support.plans import plans as plans_of
 
 TIMES = st.datetimes(
     min_value=datetime(2020, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
@@ -57,9 +59,12 @@ def _with_masks(terms: Terms, methods: list[tuple[str, str | None]]) -> Terms:
 PLAIN = st.builds(
     Terms,
     modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
+    valid_from=st.none() | st.just(datetime(2019, 12, 31, tzinfo=UTC)),
     valid_until=st.none() | TIMES,
     valid_days=st.none() | st.integers(1, 36_500),
     recipients=st.lists(TEXTS, max_size=3).map(tuple),
+    recipient_groups=st.sampled_from([(), ("안전협의회",), ("a", "b.c")]),
+    recipient_claims=st.sampled_from([(), ("industry=C24",), ("role=curator", "x=1 2")]),
     purposes=st.lists(TEXTS, max_size=3).map(tuple),
     queries_max=st.none() | st.integers(1, 10**12),
     rows_max=st.none() | st.integers(1, 10**15),
@@ -81,6 +86,22 @@ STATISTICS = st.fixed_dictionaries(
         "columns": st.just(()),
     }
 )
+PRIVATE = st.fixed_dictionaries(
+    {
+        "statistics_entity": st.just("company"),
+        "statistics_groups": st.sampled_from([(), ("region",)]),
+        "epsilon_milli": st.integers(1, 1000),
+        "epsilon_budget_milli": st.integers(1000, 1_000_000),
+        "epsilon_agreement_milli": st.none() | st.just(1000),
+        "bounds": st.sampled_from(
+            [(), (Bound(column="kwh", lower="-0.5", upper="1000"),)],
+        ),
+        "entity_rows_max": st.integers(1, 10**9),
+        "entity_cells_max": st.none() | st.integers(1, 1000),
+        "modes": st.just((Mode.QUERY,)),
+        "columns": st.just(()),
+    }
+)
 TERMS = st.builds(
     lambda terms, methods, derived, statistics: _with_masks(
         terms.model_copy(update={**derived, **statistics}), methods
@@ -88,17 +109,9 @@ TERMS = st.builds(
     PLAIN,
     st.lists(METHODS, max_size=3),
     DERIVED,
-    st.just({}) | STATISTICS,
+    st.just({}) | STATISTICS | PRIVATE,
 )
-PLANS = st.builds(
-    PricePlan,
-    components=st.lists(
-        st.builds(
-            PriceComponent, kind=st.sampled_from(PriceKind), amount_micro=st.integers(1, 10**15)
-        ),
-        max_size=3,
-    ).map(tuple),
-)
+PLANS = plans_of(st.integers(1, 10**15), st.integers(1, 10**12), components_max=3)
 
 
 @given(TERMS, PLANS)
@@ -170,9 +183,12 @@ def test_extra_rules_and_constraints_are_refused(terms: Terms, plan: PricePlan) 
 def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
     full = Terms(
         modes=(Mode.QUERY, Mode.READ),
+        valid_from=datetime(2026, 12, 1, tzinfo=UTC),
         valid_until=datetime(2027, 1, 1, tzinfo=UTC),
         valid_days=30,
         recipients=(ParticipantId("did:web:buyer.example"),),
+        recipient_groups=("안전협의회",),
+        recipient_claims=("industry=C24",),
         purposes=("탄소 신고",),
         queries_max=1,
         rows_max=1,
@@ -191,7 +207,16 @@ def test_every_field_of_the_terms_has_a_title_and_a_sentence() -> None:
         remainder_percent_min=10,
         derivation_forbidden=True,
     )
-    said = field_sentences(full) | field_sentences(statistics)
+    private = Terms(
+        statistics_entity="company",
+        epsilon_milli=500,
+        epsilon_budget_milli=5000,
+        epsilon_agreement_milli=1000,
+        bounds=(Bound(column="kwh", lower="0", upper="1000"),),
+        entity_rows_max=12,
+        entity_cells_max=2,
+    )
+    said = field_sentences(full) | field_sentences(statistics) | field_sentences(private)
     assert set(said) == set(Terms.model_fields)
     for name, sentence in said.items():
         assert title_of(name).ko

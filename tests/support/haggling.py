@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from connector.offering.model import Published
+from schemas.dataset import Listing
 from tests.support.connectors import Running
 
 
@@ -43,3 +44,21 @@ def answer(running: Running, waiting: dict[str, Any], **said: Any) -> httpx.Resp
     """Answer what waits, as it was seen."""
     body = {"rounds_count": len(waiting["rounds"]), **said}
     return running.manage("POST", f"/negotiations/{waiting['pid']}/answer", json=body)
+
+
+def listing_of(supplier: Running, published: Published, **changes: Any) -> Listing:
+    """Return a dataset as the catalog would list it after a crawl."""
+    registered = supplier.runtime.directory.find(supplier.runtime.did)
+    assert registered is not None
+    values: dict[str, Any] = {
+        "dataset": published.dataset,
+        "provider_id": registered.id,
+        "provider_name": registered.name,
+        "provider_handle": registered.handle,
+        "dsp_url": supplier.runtime.dsp_url,
+        "offer_id": published.offer_id,
+        "policy": published.offer(),
+        "plan": published.plan,
+        "approval": published.approval,
+    }
+    return Listing(**values | changes)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -60,6 +64,22 @@ class Attack:
     url: str
     headers: dict[str, Any]
     content: bytes
+
+
+@contextmanager
+def tally(kind: str) -> Iterator[Counter[int]]:
+    """Count the answers to one kind of attack by their status, and report them at the end."""
+    answers: Counter[int] = Counter()
+    is_done = False
+    try:
+        yield answers
+        is_done = True
+    finally:
+        if report := os.environ.get("DATABANK_HOSTILE_REPORT"):
+            statuses = " ".join(f"{status}:{count}" for status, count in sorted(answers.items()))
+            end = "ok" if is_done else "FAILED"
+            with Path(report).open("a", encoding="utf-8") as file:
+                file.write(f"{end} {answers.total()} {kind} ({statuses})\n")
 
 
 def state_of(engine: Engine) -> str:

@@ -12,6 +12,7 @@ from catalog.index import store
 from catalog.index.document import to_document
 from catalog.settings import CatalogSettings
 from databank.kit.app import Context
+from databank.kit.db import Database
 from schemas.dataset import Listing
 from tests.support.serve import serve
 
@@ -31,3 +32,11 @@ def portal_with(folder: Path, listings: list[Listing]) -> AbstractContextManager
         return app
 
     return serve(make)
+
+
+def relist(folder: Path, listing: Listing) -> None:
+    """Let the catalog that runs in ``folder`` list something, or something anew."""
+    database = Database(f"sqlite:///{folder}/service.db")
+    with database.unit_of_work() as uow:
+        store.put(uow, to_document(listing))
+    database.close()

@@ -126,6 +126,6 @@ def _check_transfers(supplier: Node, buyer: Node) -> None:
                 raise BrokenError(f"{theirs['pid']}: the buyer's address does not open the data")
         elif ours["secret_sha256"] or theirs["data_address_json"]:
             raise BrokenError(f"{theirs['pid']}: an address outlives STARTED")
-        if {ours["suspended_by"], theirs["suspended_by"]} == {"provider", "consumer"}:
-            if ours["suspended_by"] == "consumer":
-                raise BrokenError(f"{theirs['pid']}: nobody can resume")
+        pauses = ours["suspended_by"], theirs["suspended_by"]
+        if pauses[0] != pauses[1] or bool(pauses[0]) != (theirs["state"] == "SUSPENDED"):
+            raise BrokenError(f"{theirs['pid']} is {theirs['state']}, held up by {pauses}")

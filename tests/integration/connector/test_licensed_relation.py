@@ -12,6 +12,12 @@ import pyarrow as pa
 import pytest
 
 from connector.offering import store as offerings
+from connector.offering.model import Published
+from connector.publish.arrow_file import sha256_of
+from databank.client.api import Api
+from databank.client.ref import Ref
+from databank.client.suppliers import Suppliers
+from databank.kit.clock import new_urn
 from schemas.ids import DatasetId
 from tests.integration.connector.test_publish import request, table_of, upload
 from tests.support.connectors import Registry, Running, connector
@@ -209,6 +215,75 @@ def test_terms_of_a_counter_offer_are_the_relation_of_the_agreement(
     made = Contract(buyer, supplier, published, agreed["agreement_id"])
     assert len(rows_of(made.query("SELECT worker, plant, kwh FROM $data"))) == 3
     assert made.query("SELECT recipe FROM $data").status_code == 422
+
+
+def test_after_a_counter_offer_the_buyer_knows_what_it_bought(
+    buyer: Running, supplier: Running, tmp_path: Path
+) -> None:
+    own = publish(supplier, {"modes": ["query", "read"]}, approval="manual").json()
+    with supplier.runtime.database.unit_of_work() as uow:
+        published = offerings.get(uow, DatasetId(own["dataset"]["id"]))
+    assert published is not None
+    agreement_id = _haggle(buyer, supplier, published)
+    management = Api(buyer.url, buyer.app.state.context.admin_token, buyer.http)
+    suppliers = Suppliers(management, make_id=new_urn)
+    ref = Ref("supplier", published.dataset.name)
+    bought = suppliers.dataset(ref)
+    assert bought.agreement_id == agreement_id
+    assert [column.name for column in bought.schema.columns] == ["worker", "plant", "kwh"]
+    target = tmp_path / "bought.arrow"
+    suppliers.read(ref, bought, target, on_bytes=lambda *_: None)
+    table = pa.ipc.open_file(target).read_all()
+    assert (table.column_names, table.num_rows) == (["worker", "plant", "kwh"], 3)
+    told = buyer.manage("GET", f"/agreements/{agreement_id}/dataset").json()
+    assert told["data_sha256"] == sha256_of(target) != published.dataset.data_sha256
+    assert told["sample"] == []
+
+    def other(*_: object, **__: object) -> dict[str, Any]:
+        return {**told, "data_sha256": "0" * 64}
+
+    with pytest.MonkeyPatch.context() as patch:  # a supplier that says something else later
+        patch.setattr("connector.dataplane.client.ask", other)
+        assert buyer.manage("GET", f"/agreements/{agreement_id}/dataset").json() == told
+
+
+def test_a_supplier_that_tells_of_another_dataset_is_not_believed(
+    buyer: Running, supplier: Running
+) -> None:
+    made = agree(buyer, supplier, publish(supplier, {"modes": ["query"]}).json())
+    other = publish(supplier, {"modes": ["query"]}).json()["dataset"]
+    path = f"/agreements/{made.agreement_id}/dataset"
+    with pytest.MonkeyPatch.context() as patch:
+        for answer in (other, {}, {"id": made.published.dataset.id}):
+            patch.setattr("connector.dataplane.client.ask", lambda *_, told=answer: told)
+            refused = buyer.manage("GET", path)
+            assert (refused.status_code, refused.json()["status"]) == (502, 502)
+            assert "공급기업" in refused.json()["detail"]
+    assert buyer.manage("GET", path).json()["id"] == made.published.dataset.id
+
+
+def _haggle(buyer: Running, supplier: Running, published: Published) -> str:
+    """Ask for an offer, be answered with other terms, and accept them."""
+    dataset = published.dataset.model_copy(update={"sample": (), "sample_columns": ()})
+    request = {
+        "provider_id": supplier.runtime.did,
+        "dataset_id": dataset.id,
+        "offer_id": published.offer_id,
+        "policy": published.offer(),
+        "dataset": dataset.to_json(),
+    }
+    mine = buyer.manage("POST", "/negotiations", json=request).json()["pid"]
+    path = f"/negotiations/{mine}?wait_seconds=20"
+    [waiting] = _inbox(supplier)
+    counter = {"kind": "counter", "proposal": {"terms": TERMS, "plan": {}}}
+    theirs = f"/negotiations/{waiting['pid']}/answer"
+    assert supplier.manage("POST", theirs, json=counter).is_success
+    assert buyer.manage("GET", path).json()["state"] == "OFFERED"
+    accepted = buyer.manage("POST", f"/negotiations/{mine}/answer", json={"kind": "accept"})
+    assert accepted.is_success, accepted.text
+    agreed = buyer.manage("GET", path).json()
+    assert agreed["state"] == "FINALIZED", agreed
+    return str(agreed["agreement_id"])
 
 
 def _inbox(supplier: Running) -> list[dict[str, Any]]:

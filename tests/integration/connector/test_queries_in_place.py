@@ -228,6 +228,45 @@ def test_no_transfer_process_meets_what_another_has_left(asset: Path) -> None:
         first.execute("SELECT 1")
 
 
+def test_a_statement_is_prepared_for_its_transfer_process_only(asset: Path) -> None:
+    databases = worker._Databases({"memory_bytes": LIMITS.memory_bytes, "seconds": LIMITS.seconds})
+    asked = ("SELECT sum(n) FROM asset", "null")
+
+    def prepare(process_id: str, file: Path = asset) -> tuple[str, ...]:
+        job = {"process_id": process_id, "dataset": "asset", "file": str(file), "sql": asked[0]}
+        key = (process_id, "asset", str(file))
+        databases.keep(key, asked, worker._prepare(job, databases))
+        return key
+
+    first = prepare("first")
+    kept = databases.prepared(first, asked)
+    assert kept is not None
+    assert databases.prepared(("second", *first[1:]), asked) is None
+    assert databases.prepared((*first[:2], "/another.arrow"), asked) is None
+    prepare("second")
+    assert databases.prepared(first, asked) is None
+    with pytest.raises(duckdb.ConnectionException):  # its database is closed
+        kept.relation.fetchall()
+    for number in range(2 * worker.PREPARED_MAX):
+        again = (f"SELECT {number} FROM asset", "null")
+        databases.keep(("second", *first[1:]), again, kept)
+    assert len(databases._prepared) == worker.PREPARED_MAX
+    databases.drop()
+    assert databases.prepared(("second", *first[1:]), again) is None
+
+
+def test_the_same_text_again_is_answered_anew(pool: QueryPool, asset: Path) -> None:
+    answers = [ask(pool, asset, "SELECT now() AS at, count(*) AS n FROM asset") for _ in range(3)]
+    tables = [read(answer) for answer in answers]
+    assert [table["n"][0].as_py() for table in tables] == [1000] * 3
+    times = [table["at"][0].as_py() for table in tables]
+    assert times == sorted(set(times))
+    with pytest.raises(QueryRefusedError):  # what was refused is refused however often it comes
+        ask(pool, asset, "DROP TABLE asset")
+    with pytest.raises(QueryRefusedError):
+        ask(pool, asset, "DROP TABLE asset")
+
+
 def test_a_worker_serves_several_transfer_processes_and_datasets(
     pool: QueryPool, asset: Path, tmp_path: Path
 ) -> None:

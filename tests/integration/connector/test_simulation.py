@@ -10,6 +10,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from connector.negotiation.decide import Move
+from connector.outbox import store as outbox
+from connector.outbox.model import BELIEVED_AFTER, Refused
 from connector.side import Side
+from connector.transfer.delivery import TransferDelivery
 from tests.support.simchecks import check_end
 from tests.support.simcompany import END, Change, Deal, change, negotiate, say, transfer
 from tests.support.simulation import NO_FAULTS, Template, World, world
@@ -26,8 +30,8 @@ LONG: Final = bool(os.environ.get("DATABANK_LONG_TESTS"))
 REPLAYED: Final = os.environ.get("DATABANK_SIMULATION", "transfer:1")
 KINDS: Final = ("negotiation", "transfer")
 CHUNK: Final = 100 if LONG else 30
-# Found, understood and not repaired; a repair turns the test below red until they are taken out.
-NOT_YET: Final = {("transfer", 495), ("transfer", 692)}
+# Pauses of both sides that crossed more than once ended in different states, or in one for ever.
+CROSSED: Final = (495, 692)
 CHUNKS: Final = 26 if LONG else 1
 SUPPLIER, BUYER = Side.PROVIDER, Side.CONSUMER
 
@@ -65,20 +69,17 @@ def test_both_sides_hold_the_same_once_the_faults_stop(
     template: Template, tmp_path: Path, kind: str, chunk: int
 ) -> None:
     seen: Counter[str] = Counter()
-    seeds = {(kind, seed) for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK)} - NOT_YET
-    for _, seed in sorted(seeds):
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         seen += run_one(kind, seed, template, tmp_path / str(seed))
     ends = {"negotiation": ("FINALIZED",), "transfer": ("STARTED", "SUSPENDED", "COMPLETED")}
     assert all(seen[state] for state in ("TERMINATED", "killed", *ends[kind])), seen
 
 
-@pytest.mark.parametrize(("kind", "seed"), sorted(NOT_YET))
-def test_pauses_that_cross_more_than_once_do_not_converge_yet(
-    template: Template, tmp_path: Path, kind: str, seed: int
+@pytest.mark.parametrize("seed", CROSSED)
+def test_pauses_that_cross_more_than_once_lead_to_one_state(
+    template: Template, tmp_path: Path, seed: int
 ) -> None:
-    """Known and not repaired, see decision 0024: a repair turns this red."""
-    with pytest.raises(AssertionError, match="replay with"):
-        run_one(kind, seed, template, tmp_path / "run")
+    run_one("transfer", seed, template, tmp_path / "run")
 
 
 def test_one_run_alone(
@@ -213,12 +214,36 @@ def test_transfer_messages_that_cross_lead_to_one_state(
 
 
 @pytest.mark.parametrize("who", [SUPPLIER, BUYER])
-def test_either_side_resumes_what_both_have_suspended_at_once(calm: World, who: Side) -> None:
+def test_what_both_have_suspended_runs_once_both_have_resumed(calm: World, who: Side) -> None:
+    """Whoever resumed first had lifted the other's pause with its own."""
     started(calm)
     for side in Side:
         changed(calm, side, Change.SUSPEND)
     assert ended(calm, "transfer") == ("SUSPENDED", "SUSPENDED")
     changed(calm, who, Change.START)
+    assert ended(calm, "transfer") == ("SUSPENDED", "SUSPENDED")
+    assert change(calm.nodes[who], pid(calm, who, "transfer"), Change.START) is None
+    changed(calm, who.other, Change.START)
+    assert ended(calm, "transfer") == ("STARTED", "STARTED")
+
+
+@pytest.mark.parametrize("who", [SUPPLIER, BUYER])
+def test_a_pause_that_is_refused_on_top_of_another_does_not_count(calm: World, who: Side) -> None:
+    """Counterparties that take the figure to the letter refuse to suspend what they suspended."""
+    started(calm)
+    for side in Side:
+        changed(calm, side, Change.SUSPEND)
+    calm.send(who.other)
+    node = calm.nodes[who]
+    [ours] = node.due()
+    refused = Refused("suspended already", "SUSPENDED", is_last=False)
+    with node.runtime.database.unit_of_work() as uow:
+        TransferDelivery().refused(uow, node.runtime, ours.message, refused)
+        outbox.remove(uow, ours)
+    [row] = node.rows("connector_transfer")
+    assert (row["state"], row["suspended_by"]) == ("SUSPENDED", who.other)
+    assert change(node, pid(calm, who, "transfer"), Change.START) is None
+    changed(calm, who.other, Change.START)
     assert ended(calm, "transfer") == ("STARTED", "STARTED")
 
 
@@ -269,6 +294,31 @@ def test_who_gives_up_tells_the_other_side(calm: World) -> None:
     calm.part_for_hours(8)
     assert state(calm, BUYER, "negotiation") == "TERMINATED"
     assert ended(calm, "negotiation") == ("TERMINATED", "TERMINATED")
+
+
+@pytest.mark.parametrize("is_ended_before", [True, False])
+@pytest.mark.parametrize("table", ["negotiation", "transfer"])
+def test_a_request_that_is_given_up_is_said_until_its_end_can_be_told(
+    calm: World, table: str, *, is_ended_before: bool
+) -> None:
+    """The request was taken, its answer lost, and then something between refused it for good."""
+    if table == "negotiation":
+        negotiate(calm.nodes[BUYER], calm.nodes[SUPPLIER], calm.published)
+    else:
+        transfer(calm.nodes[BUYER], calm.nodes[SUPPLIER])
+    calm.lose_next_answer()
+    calm.send(BUYER)
+    assert state(calm, SUPPLIER, table) == "REQUESTED"
+    if is_ended_before and table == "negotiation":
+        said(calm, BUYER, Deal.TERMINATE)
+    elif is_ended_before:
+        changed(calm, BUYER, Change.TERMINATE)
+    for _ in range(BELIEVED_AFTER):
+        calm.now += timedelta(minutes=1)
+        calm.refuse_next(409, is_delivered=False)
+        calm.send(BUYER)
+    assert state(calm, BUYER, table) == "TERMINATED"
+    assert ended(calm, table) == ("TERMINATED", "TERMINATED")
 
 
 def test_nobody_says_anything_after_it_has_heard_the_end(calm: World) -> None:

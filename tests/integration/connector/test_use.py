@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from connector.dataplane.service import SLICE_BYTES, stream_file
 from connector.transfer import store as transfers
 from databank.kit.app import Caller
 from databank.kit.clock import new_urn
+from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.terms import Mode, Terms
@@ -236,6 +238,60 @@ def test_priced_data_need_a_deposit_and_cost_what_was_quoted(
         return bool(buyer.manage("GET", "/balance").json()["deposit_micro"] == "999890000")
 
     wait_until(is_charged, "clearing books charge and VAT")
+
+
+def ask_with(supplier: Running, buyer: Running, sql: str) -> Callable[[str], httpx.Response]:
+    """Return what asks the supplier directly, each time under the same token of the buyer."""
+    process = buyer.manage("GET", "/agreements").json()["agreements"][0]["transfer_pid"]
+    with buyer.runtime.database.unit_of_work() as uow:
+        found = transfers.get(uow, process)
+    assert found is not None
+    address = DataAddress.model_validate(found.data_address)
+    headers = buyer.runtime.client.authorization(
+        supplier.runtime.did, access_token=address.value("authorization")
+    )
+
+    def ask(query_id: str) -> httpx.Response:
+        body = {"query_id": query_id, "sql": sql}
+        url = f"{address.value('endpoint')}/query"
+        return supplier.http.post(url, json=body, headers=headers)
+
+    return ask
+
+
+def test_a_token_starts_one_query_whatever_becomes_of_it(supplier: Running, buyer: Running) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    assert made.query(SUM).status_code == 200
+    good = ask_with(supplier, buyer, SUM.replace("$data", made.name))
+    assert [
+        good("query-number-1").status_code,
+        good("query-number-1").status_code,
+        good("query-number-2").status_code,
+    ] == [
+        200,
+        401,
+        401,
+    ]
+    refused = ask_with(supplier, buyer, "DROP TABLE x")
+    assert [refused("query-number-3").status_code, refused("query-number-3").status_code] == [
+        422,
+        401,
+    ]
+    taken = ask_with(supplier, buyer, f"SELECT 2 FROM {made.name} LIMIT 1")
+    assert [taken("query-number-1").status_code, taken("query-number-1").status_code] == [409, 401]
+    assert made.recorded == 2
+    codes = [decision["code"] for decision in made.decisions(supplier)]
+    assert codes == ["allowed"] * 5  # two of each answer, one of the query that did not run
+
+
+def test_of_copies_of_a_token_at_once_one_is_answered(supplier: Running, buyer: Running) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    assert made.query(SUM).status_code == 200
+    ask = ask_with(supplier, buyer, SUM.replace("$data", made.name))
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda number: ask(f"at-once-{number}"), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[401] * 7]
+    assert made.recorded == 2
 
 
 def test_sql_that_may_not_run_is_refused_by_name_and_not_metered(

@@ -18,11 +18,12 @@ from schemas.bank import AgreementRecord, Statement
 from schemas.canonical import canonical_bytes
 from schemas.money import MICRO_PER_WON
 from schemas.note import Checkpoint, NoteKey, sign_checkpoint
-from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price import PricePlan
 from schemas.signature import generate_key, peek_payload
 from schemas.usage import BatchHeader, sign_header
 from tests.support.bank import Company, Meter, agreement, company, plan
 from tests.support.ledger import Ledger, open_ledger
+from tests.support.plans import plans as plans_of
 
 LONG: Final = bool(os.environ.get("DATABANK_LONG_TESTS"))
 NOVEMBER = datetime(2026, 11, 30, tzinfo=UTC)
@@ -31,12 +32,11 @@ MONTHS = {"2026-11": NOVEMBER, "2026-12": DECEMBER}
 STEEL, CARBON = company("steel", "광양제철"), company("carbon", "탄소")
 BUYER, CURATOR = company("buyer", "구매사"), company("curator", "큐레이터")
 
-components = st.builds(
-    PriceComponent,
-    kind=st.sampled_from(PriceKind),
-    amount_micro=st.one_of(st.integers(1, 50), st.integers(1, 10 * MICRO_PER_WON)),
+plans = plans_of(
+    st.integers(1, 50) | st.integers(1, 10 * MICRO_PER_WON),
+    st.integers(1, 500),
+    components_max=3,
 )
-plans = st.builds(PricePlan, components=st.lists(components, max_size=3).map(tuple))
 acts = st.tuples(  # which agreement, which month, rows, bytes
     st.integers(0, 3), st.sampled_from(sorted(MONTHS)), st.integers(0, 999), st.integers(0, 10**7)
 )

@@ -13,6 +13,7 @@ from clearing.metering.service import read, take_all
 from schemas.bank import AgreementRecord
 from schemas.ids import ParticipantId
 from schemas.price import PricePlan
+from schemas.price_form import parse_plan
 from schemas.problem import ProblemError
 from schemas.signature import peek_payload
 from schemas.usage import FIRST_PREVIOUS_SHA256
@@ -26,6 +27,7 @@ PRICES = (
     plan(per_query=0.7, monthly=9),
     plan(),
     plan(per_row=10**9),
+    parse_plan("row=0.37/free:2/over:3:0.1/monthly query=1 minimum=2 cap=4"),
 )
 Sent = tuple[Company, tuple[str, bytes]]
 
@@ -65,7 +67,9 @@ def batches_of(history: list[Any]) -> list[Sent]:
         meter, supplier = meters[name], suppliers[name]
         told = told_of(supplier)
         seq, previous = meter.next_seq, meter.previous
-        records = [meter.record(told[n % 4], rows=count * 1_000) for n, count in enumerate(rows)]
+        records = [
+            meter.record(told[n % len(told)], rows=count * 1_000) for n, count in enumerate(rows)
+        ]
         if fault == "bad":
             records[-1] = replace(records[-1], consumer_id=ParticipantId("did:web:other"))
         batch = meter.batch(records)

@@ -74,20 +74,20 @@ def test_a_rule_agrees_to_nothing_but_the_listed_offer(
     if move is not None and move.message is Message.AGREE:
         assert is_same
         assert approval is not Approval.MANUAL
-        assert published.is_visible_to(BUYER)
+        assert published.is_visible_to(BUYER, None)
         assert wanted.terms.valid_until is None or wanted.terms.valid_until > NOW
     if move is None:
         assert approval is Approval.MANUAL or (approval is Approval.NEGOTIABLE and not is_same)
-        assert published.is_visible_to(BUYER)
+        assert published.is_visible_to(BUYER, None)
     if approval is Approval.AUTOMATIC:
         assert move is not None
 
 
 @given(PROPOSALS, st.sampled_from(Approval))
 def test_what_cannot_be_is_refused_whoever_approves(listed: Proposal, approval: Approval) -> None:
-    listed = listed.model_copy(
-        update={"terms": listed.terms.model_copy(update={"recipients": (), "valid_until": None})}
-    )
+    anybody: dict[str, Any] = {"recipients": (), "recipient_groups": (), "recipient_claims": ()}
+    open_ = listed.terms.model_copy(update={**anybody, "valid_until": None})
+    listed = listed.model_copy(update={"terms": open_})
     published = listing(listed, approval)
     offer = {**published.offer(), "target": "d"}
     withdrawn = replace(published, is_withdrawn=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from connector.policy.entitlement import Entitlement, compile_policy
 from connector.policy.evaluate import SKEW, Act, Code, evaluate
+from schemas.attested import Attested
 from schemas.ids import ParticipantId
 from schemas.price import PricePlan, Usage
 from schemas.terms import Mode, Terms, to_policy
@@ -27,6 +28,12 @@ ACTS = st.builds(
     bytes=st.none() | st.integers(0, 100),
     is_agreement_terminated=st.booleans(),
     is_process_started=st.booleans(),
+    attested=st.none()
+    | st.builds(
+        Attested,
+        st.frozensets(st.sampled_from(["a", "c"])),
+        st.frozensets(st.sampled_from(["x=1", "y=2", "x=2"])),
+    ),
 )
 USAGES = st.builds(
     Usage, queries=st.integers(0, 60), rows=st.integers(0, 60), bytes=st.integers(0, 60)
@@ -36,7 +43,11 @@ TIGHT = st.builds(
     Terms,
     modes=st.lists(st.sampled_from(Mode), min_size=1, unique=True).map(tuple),
     valid_days=st.none() | st.integers(1, 10),
+    valid_from=st.none()
+    | st.integers(-400, 400).map(lambda hours: AGREED + timedelta(hours=hours)),
     recipients=st.sampled_from([(), (BUYER,), (ParticipantId("did:web:other.example"),)]),
+    recipient_groups=st.sampled_from([(), ("a",), ("a", "b")]),
+    recipient_claims=st.sampled_from([(), ("x=1",), ("x=1", "y=2")]),
     queries_max=st.none() | st.integers(1, 50),
     rows_max=st.none() | st.integers(1, 50),
     bytes_max=st.none() | st.integers(1, 50),
@@ -55,6 +66,7 @@ def test_what_is_allowed_keeps_every_term(
     assert decision.is_allowed == (decision.code is Code.ALLOWED)
     assert decision.reason.ko
     assert decision.reason.en
+    attested = act.attested or Attested()
     keeps = (
         not act.is_agreement_terminated
         and act.is_process_started
@@ -62,6 +74,13 @@ def test_what_is_allowed_keeps_every_term(
         and (not terms.recipients or BUYER in terms.recipients)
         and act.mode in terms.modes
         and now >= AGREED - SKEW
+        and (not (terms.recipient_groups or terms.recipient_claims) or act.attested is not None)
+        and (
+            not terms.recipient_groups
+            or any(one in attested.groups for one in terms.recipient_groups)
+        )
+        and all(one in attested.claims for one in terms.recipient_claims)
+        and (terms.valid_from is None or now >= terms.valid_from)
         and (terms.valid_days is None or now <= AGREED + timedelta(days=terms.valid_days))
         and (
             terms.queries_max is None

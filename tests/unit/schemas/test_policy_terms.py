@@ -14,6 +14,7 @@ from databank.cli.terms_option import READERS
 from schemas.ids import ParticipantId
 from schemas.price import PricePlan
 from schemas.terms import (
+    Bound,
     Mask,
     MaskMethod,
     Mode,
@@ -28,12 +29,18 @@ PAGE: Final = Path(__file__).parents[3] / "docs" / "policies.md"
 BUYER: Final = ParticipantId("did:web:buyer.example")
 NOW: Final = datetime(2026, 11, 24, tzinfo=UTC)
 STATISTICS: Final = Terms(statistics_entity="company", entities_min=5)
+PRIVATE: Final = Terms(
+    statistics_entity="company", epsilon_milli=500, epsilon_budget_milli=5000, entity_rows_max=10
+)
 # field: the terms before, and its value after
 EXAMPLES: Final[dict[str, tuple[Terms, Any]]] = {
     "modes": (Terms(), (Mode.READ,)),
+    "valid_from": (Terms(), NOW),
     "valid_until": (Terms(), NOW),
     "valid_days": (Terms(), 1),
     "recipients": (Terms(), (ParticipantId("did:web:other.example"),)),
+    "recipient_groups": (Terms(), ("안전협의회",)),
+    "recipient_claims": (Terms(), ("industry=C24",)),
     "columns": (Terms(), ("kwh",)),
     "masks": (Terms(), (Mask(column="kwh", method=MaskMethod.BLANK),)),
     "row_filter": (Terms(), (RowCondition(column="n", operator=Operator.EQ, values=("1",)),)),
@@ -42,6 +49,12 @@ EXAMPLES: Final[dict[str, tuple[Terms, Any]]] = {
     "entities_min": (STATISTICS, 6),
     "dominance_percent_max": (STATISTICS, 60),
     "remainder_percent_min": (STATISTICS, 10),
+    "epsilon_milli": (PRIVATE, 400),
+    "epsilon_budget_milli": (PRIVATE, 4000),
+    "epsilon_agreement_milli": (PRIVATE, 1000),
+    "bounds": (PRIVATE, (Bound(column="kwh", lower="0", upper="1000"),)),
+    "entity_rows_max": (PRIVATE, 9),
+    "entity_cells_max": (PRIVATE, 2),
     "queries_max": (Terms(), 1),
     "rows_max": (Terms(), 1),
     "bytes_max": (Terms(), 1),

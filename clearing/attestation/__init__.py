@@ -1,0 +1,1 @@
+"""What buyers have signed of what they received, beside what suppliers metered."""

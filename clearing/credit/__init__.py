@@ -1,0 +1,1 @@
+"""Credit: how far a buyer may go beyond its deposit, and what follows when it does not pay."""
