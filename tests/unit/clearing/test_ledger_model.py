@@ -40,6 +40,7 @@ NAMES = {
     "in_delivery": account_id(Book.ACCRUAL, Code.IN_DELIVERY, "buyer"),
     "receivable": account_id(Book.ACCRUAL, Code.RECEIVABLE, "buyer"),
     "earned": account_id(Book.ACCRUAL, Code.EARNED, "seller"),
+    "in_transit": account_id(Book.ACCRUAL, Code.IN_TRANSIT, "seller"),
     "vat": account_id(Book.ACCRUAL, Code.VAT_OUT, "seller"),
     "cash_bank": account_id(Book.CASH, Code.BANK, "operator"),
     "unknown": account_id(Book.ACCRUAL, Code.BANK, "nobody"),
@@ -119,6 +120,11 @@ usage     | deposit >posted 70, earned <posted 60, vat <posted 10         | CREA
 usage     | deposit >posted 71, earned <posted 71                         | EXCEEDS_CREDITS
 usage     | receivable >posted 999, earned <posted 999                    | CREATED
 settle    | deposit >posted 70, receivable <posted 70                     | CREATED
+payout    | earned >posted 60, vat >posted 10, in_transit <posted 70      | CREATED
+payout    | deposit >posted 70, in_transit <posted 70                     | CODES_MUST_BE_ALLOWED
+payout    | earned >posted 70, bank <posted 70                            | CODES_MUST_BE_ALLOWED
+paid      | in_transit >posted 70, bank <posted 70                        | CREATED
+paid      | earned >posted 70, bank <posted 70                            | CODES_MUST_BE_ALLOWED
 settle    | deposit >posted 71, receivable <posted 71                     | EXCEEDS_CREDITS
 hold      | deposit >pending 70 of new, in_delivery <pending 70 of new    | CREATED
 hold      | deposit >pending 71 of new, in_delivery <pending 71 of new    | EXCEEDS_CREDITS
