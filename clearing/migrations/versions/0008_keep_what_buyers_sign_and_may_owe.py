@@ -7,7 +7,7 @@ from alembic import op
 import databank.kit.db
 
 
-revision = "0020"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
