@@ -122,6 +122,7 @@ def listing_from_wire(
         if not isinstance(policy, dict):
             raise NotOurDatasetError("the offer is not an object")
         _, plan = from_policy(policy)
+        _check_distributions(wire)
         if dataset.id != wire["@id"]:
             raise NotOurDatasetError("the details are of another dataset")
         return Listing(
@@ -139,6 +140,16 @@ def listing_from_wire(
         raise NotOurDatasetError(f"{error} is missing") from None
     except (IndexError, TypeError, ValueError, RecursionError, UnknownTermError) as error:
         raise NotOurDatasetError(str(error)) from None
+
+
+def _check_distributions(wire: dict[str, Any]) -> None:
+    """Refuse what nobody can pull; DSP 2025-1 wants a distribution, EDC lists some without."""
+    found = wire["distribution"]
+    if not isinstance(found, list):
+        raise NotOurDatasetError("the distributions are not a list")
+    formats = [one.get("format") for one in found if isinstance(one, dict)]
+    if not any(form in {FORMAT_QUERY, FORMAT_READ} for form in formats if isinstance(form, str)):
+        raise NotOurDatasetError("no distribution has a format that can be pulled")
 
 
 def _check_texts(value: object) -> None:

@@ -73,13 +73,21 @@ def parse_plan(text: str) -> PricePlan:
         if key in LIMIT_WORDS and LIMIT_WORDS[key] not in limits:
             limits[LIMIT_WORDS[key]] = _amount_of(value, word)
         elif key in PRICE_WORDS:
-            components.append(parse_component(PRICE_WORDS[key], value))
+            components.append(_component_in(word))
         else:
             raise BadPriceError(repr(word), _USAGE)
     try:
         return PricePlan(components=tuple(components), **limits)
     except ValidationError as error:
         raise BadPriceError(repr(text), _why(error)) from None
+
+
+def _component_in(word: str) -> PriceComponent:
+    key, _, value = word.partition("=")
+    try:
+        return parse_component(PRICE_WORDS[key], value)
+    except BadPriceError as error:
+        raise BadPriceError(repr(word), error.reason) from None
 
 
 def write_plan(plan: PricePlan) -> str:

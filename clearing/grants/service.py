@@ -103,19 +103,7 @@ def ask(
     )
     covered = 0 if is_free else hold_for(amount)
     held = min(covered, max(0, deposited))
-    if held:
-        hold_id = HoldId(request.grant_id)
-        ends_at = grant.expires_at
-        books.post(
-            hold_entry(
-                wallet,
-                held,
-                hold_id=hold_id,
-                agreement_id=request.agreement_id,
-                now=now,
-                expires_at=ends_at,
-            )
-        )
+    _hold(books, wallet, grant, held, now)
     books.save()
     store.put_grant(uow, request, grant)
     if covered > held:
@@ -123,6 +111,20 @@ def ask(
             uow, request.grant_id, wallet.owner_id, covered - held, expires_at=grant.expires_at
         )
     return grant
+
+
+def _hold(books: Books, wallet: Wallet, grant: Grant, amount: int, now: datetime) -> None:
+    """Set aside what the deposit covers of a grant."""
+    if amount:
+        entry = hold_entry(
+            wallet,
+            amount,
+            hold_id=HoldId(grant.grant_id),
+            agreement_id=grant.agreement_id,
+            now=now,
+            expires_at=grant.expires_at,
+        )
+        books.post(entry)
 
 
 def _billable(uow: UnitOfWork, request: GrantRequest, supplier: ParticipantId) -> Agreement:

@@ -15,7 +15,7 @@ from connector.policy.entitlement import Entitlement, needs_attested
 from schemas.attested import Attested
 from schemas.ids import ParticipantId
 from schemas.price import Usage
-from schemas.terms import Mode, thousandths
+from schemas.terms import Mode, moment, thousandths
 from schemas.wire import Text, format_time
 
 SKEW: Final = timedelta(seconds=60)  # how far the two parties' clocks may differ
@@ -193,18 +193,18 @@ def _check_time(entitlement: Entitlement, now: datetime) -> Decision | None:
             en=f"The agreement is valid from {starts}. Check the clocks.",
         )
     if entitlement.use_from is not None and now < entitlement.use_from:
-        starts = format_time(entitlement.use_from)
+        starts = moment(entitlement.use_from)
         return _deny(
             Code.NOT_YET_VALID,
-            ko=f"{starts}부터 쓸 수 있습니다. 그때 다시 시도하세요.",
-            en=f"Use is permitted from {starts}. Try again then.",
+            ko=f"{starts} (한국 시각)부터 쓸 수 있습니다. 그때 다시 시도하세요.",
+            en=f"Use is permitted from {starts} KST. Try again then.",
         )
     if entitlement.ends_at is not None and now > entitlement.ends_at:
-        ended = format_time(entitlement.ends_at)
+        ended = moment(entitlement.ends_at)
         return _deny(
             Code.EXPIRED,
-            ko=f"이용 기간이 {ended}에 끝났습니다.",
-            en=f"The period of use ended at {ended}.",
+            ko=f"이용 기간이 {ended} (한국 시각)에 끝났습니다.",
+            en=f"The period of use ended at {ended} KST.",
         )
     return None
 

@@ -63,7 +63,7 @@ def _check_recipients(runtime: Runtime, terms: Terms) -> None:
     if terms.recipient_groups or terms.recipient_claims:
         raise TermsDoNotFitError(
             ko="이 커넥터는 증명서를 확인하지 않으므로(설정 identity=registry) 이용 대상을 "
-            "묶음이나 자격으로 정할 수 없습니다. 참여자 id로 정하거나 identity=dcp로 바꾸세요.",
+            "그룹이나 자격으로 정할 수 없습니다. 참여자 id로 정하거나 identity=dcp로 바꾸세요.",
             en="This connector checks no credentials (setting identity=registry), so recipients "
             "cannot be groups or claims. Name participants, or set identity=dcp.",
         )

@@ -13,7 +13,7 @@ from databank.cli.surface import surface_of
 def attest(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
     who: Who,
-    group: Annotated[list[str] | None, typer.Option(help="묶음 이름 (a group, repeatable)")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="그룹 이름 (a group, repeatable)")] = None,
     claim: Annotated[
         list[str] | None, typer.Option(help="자격: 이름=값 (a claim NAME=VALUE, repeatable)")
     ] = None,
@@ -39,7 +39,7 @@ def attest(  # noqa: PLR0917 - options, all by name
                 )
             except ValidationError as error:
                 raise BadAnswerError(
-                    ko="읽을 수 없는 묶음이나 자격입니다. 예: --group 안전협의회 --claim "
+                    ko="읽을 수 없는 그룹이나 자격입니다. 예: --group 안전협의회 --claim "
                     f"industry=C24 ({error.errors()[0]['msg']})",
                     en="Not a group or claim. Example: --group safety-board --claim "
                     f"industry=C24 ({error.errors()[0]['msg']})",
@@ -50,7 +50,7 @@ def attest(  # noqa: PLR0917 - options, all by name
     found = Attestation.model_validate(answer)
     say = surface.say
     lines = [
-        f"{say('묶음', 'groups')}: {', '.join(found.groups) or '–'}",
+        f"{say('그룹', 'groups')}: {', '.join(found.groups) or '–'}",
         f"{say('자격', 'claims')}: {', '.join(found.claims) or '–'}",
     ]
     surface.result(found.to_json(), f"{participant.handle}\n" + "\n".join(lines))

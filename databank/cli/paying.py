@@ -135,7 +135,7 @@ def show_payout(payout: PayoutView, surface: Surface) -> None:
     officers = ", ".join(payout.approved_by) or "–"
     surface.table(
         payout.to_json(),
-        ("", say("받는 곳", "payee"), say("계좌", "account"), say("금액", "amount"), ""),
+        ("", say("받는 곳", "payee"), say("계좌", "bank account"), say("금액", "amount"), ""),
         [
             (
                 each.end_to_end_id,

@@ -17,7 +17,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     app.command("demo", help=say("처음부터 끝까지 보여 줍니다", "Play the whole story"))(demo)
 
 
-def demo(
+def demo(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
     data: Annotated[
         Path | None,
@@ -29,10 +29,15 @@ def demo(
         bool, typer.Option("--keep", help="끝난 뒤 포털을 켜 둡니다 (leave the portal running)")
     ] = False,
     first_port: FirstPort = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(help="명세서, 통장, 송금 파일을 쓸 폴더 (keep documents)", file_okay=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="생성 데이터의 씨앗 (seed)", min=0)] = 1,
 ) -> None:
     """Four companies join, publish, find, agree, use, and pay."""
     from databank.demo.walk import play
 
     surface = surface_of(context)
-    raise typer.Exit(play(surface, data=data, seed=seed, is_kept=keep, first_port=first_port))
+    code = play(surface, data=data, seed=seed, is_kept=keep, first_port=first_port, files=files)
+    raise typer.Exit(code)

@@ -14,6 +14,7 @@ from databank.client.session import Session
 from databank.demo.story import Company
 from databank.up import Bank
 from schemas.bank import Balance, DepositRequest, PaymentList, StatementList, TrialBalance
+from schemas.close import CloseReport
 from schemas.participant import Participant, ParticipantList
 
 PATIENCE_SECONDS: Final = 30.0
@@ -77,9 +78,16 @@ class Cast:
         )
         return Balance.model_validate(self.clearing.post("/deposits", request.to_json()))
 
-    def issue_statements(self, period: str) -> StatementList:
-        """Issue the statements of a month."""
-        answer = self.clearing.post(f"/periods/{period}/statements")
+    def close(self, period: str) -> StatementList:
+        """Close a month; return its statements.
+
+        Raises:
+            WaitError: The close did not finish.
+        """
+        report = CloseReport.model_validate(self.clearing.post(f"/periods/{period}/close"))
+        if not report.is_closed:
+            raise WaitError(f"{period}: 마감되지 않았습니다 (not closed)")
+        answer = self.clearing.get(f"/admin/statements/{period}")
         return StatementList.model_validate(answer)
 
     def payments(self, period: str) -> PaymentList:

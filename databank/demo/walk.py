@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from databank.client.session import Session
 from databank.demo.cast import Cast, wait_for
 from databank.demo.check import find_faults, totals_of
 from databank.demo.gauge import Gauge
+from databank.demo.month import MonthEnd, make_officers
 from databank.demo.real import real_story
 from databank.demo.story import (
     FIRST_DEPOSIT_WON,
@@ -37,6 +38,7 @@ from schemas.management import BadCell, PublishRequest
 from schemas.money import format_won
 from schemas.participant import Participant
 from schemas.price import price_sentence
+from schemas.signature import SigningKey
 
 SEOUL: Final = timezone(timedelta(hours=9))
 FAILURE: Final = 1
@@ -49,24 +51,36 @@ class _Interrupted(Exception):  # noqa: N818 - not an error: the walk stops a re
 
 
 def play(
-    surface: Surface, *, data: Path | None, seed: int, is_kept: bool, first_port: int | None = None
+    surface: Surface,
+    *,
+    data: Path | None,
+    seed: int,
+    is_kept: bool,
+    first_port: int | None = None,
+    files: Path | None = None,
 ) -> int:
     """Play the walk in a temporary folder and return the exit code.
 
     ``first_port`` is that of ``Bank``; where nothing is left running, free ports will do.
+    ``files`` is a folder for the month's documents.
     """
     configure_logs("console", level="ERROR")
     with tempfile.TemporaryDirectory(prefix="databank-demo-") as folder, Gauge() as gauge:
         story = real_story(data) if data else generated_story(Path(folder), seed)
         companies = [*(o.company for o in story.offerings), story.curator]
+        officers = make_officers()
         bank = Bank(
             Path(folder),
             [company.handle for company in companies],
             first_port=first_port if is_kept or first_port is not None else 0,
-            overrides={"broker": {"admission": "approval"}, "catalog": {"feed_seconds": 0.2}},
+            overrides={
+                "broker": {"admission": "approval"},
+                "catalog": {"feed_seconds": 0.2},
+                "clearing": {"officers": {n: k.public.jwk["x"] for n, k in officers.items()}},
+            },
         )
         with bank, open_http() as http:
-            walk = Walk(surface, story, Cast(bank, http))
+            walk = Walk(surface, story, Cast(bank, http), officers=officers, files=files)
             code = walk.run()
             surface.note(
                 surface.say(
@@ -88,7 +102,15 @@ def _stay(surface: Surface, bank: Bank) -> None:
 class Walk:
     """One walk through the story; the steps run in order and hand on what they learnt."""
 
-    def __init__(self, surface: Surface, story: Story, cast: Cast) -> None:
+    def __init__(
+        self,
+        surface: Surface,
+        story: Story,
+        cast: Cast,
+        *,
+        officers: Mapping[str, SigningKey],
+        files: Path | None,
+    ) -> None:
         self._surface = surface
         self._story = story
         self._cast = cast
@@ -97,6 +119,7 @@ class Walk:
         self._participants: dict[str, Participant] = {}
         self._charged: list[CostLine] = []
         self._acts_count = 0
+        self._month_end = MonthEnd(surface, story, cast, self._participants, officers, files)
 
     def run(self) -> int:
         """Take all steps; return 0 if every sum holds."""
@@ -284,9 +307,9 @@ class Walk:
         )
 
     def pay(self) -> int:
-        """Issue statements, show who paid whom, check every sum."""
+        """Close the month, show who paid whom, check every sum, print and pay out."""
         period = f"{system_clock().astimezone(SEOUL):%Y-%m}"
-        statements = self._cast.issue_statements(period).statements
+        statements = self._cast.close(period).statements
         payments = self._cast.payments(period).payments
         books = self._cast.trial_balance()
         say = self._say
@@ -333,6 +356,7 @@ class Walk:
             payments, statements, books, charged=self._charged, acts_count=self._acts_count
         )
         faults += self._prove(period, statements)
+        faults += self._month_end.finish(period, statements)
         for fault in faults:
             self._tell(say("맞지 않습니다: ", "Does not add up: ") + fault)
         return FAILURE if faults else 0

@@ -108,7 +108,8 @@ def thousandths(milli: int) -> str:
     return f"{milli / 1000:.3f}".rstrip("0").rstrip(".")
 
 
-def _moment(time: datetime) -> str:
+def moment(time: datetime) -> str:
+    """Return a time as people in Korea read it."""
     return f"{in_seoul(time):%Y-%m-%d %H:%M}"
 
 
@@ -119,16 +120,16 @@ _FIELDS: Final[dict[str, _Field]] = {
         "시작일",
         "start",
         lambda start: (
-            f"{_moment(start)} (한국 시각)부터 쓸 수 있습니다",
-            f"Valid from {_moment(start)} KST",
+            f"{moment(start)} (한국 시각)부터 쓸 수 있습니다",
+            f"Valid from {moment(start)} KST",
         ),
     ),
     "valid_until": _field(
         "종료일",
         "end",
         lambda end: (
-            f"{_moment(end)} (한국 시각)까지 쓸 수 있습니다",
-            f"Valid until {_moment(end)} KST",
+            f"{moment(end)} (한국 시각)까지 쓸 수 있습니다",
+            f"Valid until {moment(end)} KST",
         ),
     ),
     "valid_days": _field(
@@ -140,10 +141,10 @@ _FIELDS: Final[dict[str, _Field]] = {
         lambda who: (f"지정된 참여자만: {', '.join(who)}", f"Only for: {', '.join(who)}"),
     ),
     "recipient_groups": _field(
-        "이용 대상 묶음",
+        "이용 대상 그룹",
         "groups of recipients",
         lambda names: (
-            f"운영기관이 증명하는 이 묶음의 참여자만: {', '.join(names)}",
+            f"운영기관이 증명하는 이 그룹의 참여자만: {', '.join(names)}",
             f"Only for participants in groups that the operator attests: {', '.join(names)}",
         ),
     ),

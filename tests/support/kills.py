@@ -15,7 +15,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,23 +25,38 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy import event, text
 
+from clearing.bank.service import take_report
+from clearing.billing.service import tell
 from clearing.bundle.verify import BadBundleError, verify_bundle
 from clearing.closing.service import advance, state
 from clearing.log.service import Log
 from clearing.metering.commit import Committer
 from clearing.metering.service import read
+from clearing.payout.service import (
+    ApprovalRefusedError,
+    PayoutStateError,
+    all_payouts,
+    approve,
+    draft,
+)
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord
+from schemas.billing import BankAccount, BillingProfile
+from schemas.ids import ParticipantId, did_web
+from schemas.issuer import Issuer
+from schemas.payout import ApprovalRequest, sign_approval
 from schemas.signature import SigningKey
 from schemas.token import Claims
-from tests.support.bank import NOON, Company, Meter, agreement, company, plan
+from tests.support.bank import NOON, OFFICERS, Company, Meter, agreement, company, plan
+from tests.support.camt import Moved, camt
 from tests.support.ledger import Ledger
 
 DECEMBER: Final = datetime(2026, 12, 2, tzinfo=UTC)
 MONTHS: Final = {"2026-11": NOON, "2026-12": DECEMBER}
 POINTS_MAX: Final = 60  # a worker is killed at one of so many points; a request has 15 to 40
 KINDS: Final = {"": 4, "before commit": 2, "before answer": 2, "os.rename": 1}  # how often
+ISSUER: Final = Issuer("산업데이터은행", "1000000009", "https://clearing.example")
 Step = Callable[[Ledger, Committer], None]
 
 
@@ -76,6 +92,7 @@ class World:
     suppliers: tuple[Company, ...]
     buyers: tuple[Company, ...]
     log_key: SigningKey
+    officers: Mapping[str, SigningKey]
 
     @property
     def deals(self) -> list[tuple[Company, Company, AgreementRecord]]:
@@ -92,7 +109,7 @@ def make_world() -> World:
     """Make the companies and the key of the log."""
     suppliers = (company("steel", "광양제철"), company("carbon", "탄소"))
     buyers = (company("buyer", "구매사"), company("curator", "큐레이터"))
-    return World(suppliers, buyers, company("clearing", "청산소").key)
+    return World(suppliers, buyers, company("clearing", "청산소").key, dict(OFFICERS))
 
 
 def steps_of(world: World, *, rounds: int) -> list[Step]:
@@ -101,6 +118,7 @@ def steps_of(world: World, *, rounds: int) -> list[Step]:
     steps: list[Step] = []
     for supplier, buyer, told in world.deals:
         steps += [_agree(told, who) for who in (supplier, buyer)]
+    steps += [_tell_account(id_) for id_ in (did_web(ISSUER.url), *(s.id for s in world.suppliers))]
     meters = {supplier.id: Meter(supplier) for supplier in world.suppliers}
     for number in range(rounds):
         buyer = world.buyers[number % 2]
@@ -120,7 +138,9 @@ def steps_of(world: World, *, rounds: int) -> list[Step]:
         if number % 3 == 2:
             steps.append(random.choice((_issue, _close))(random.choice(sorted(MONTHS))))
             steps.append(_publish)
-    return [*steps, *(_close(period) for period in MONTHS), _publish]
+        if number % 6 == 5:
+            steps += _pay(world)
+    return [*steps, *(_close(period) for period in MONTHS), *_pay(world), _publish]
 
 
 def _agree(told: AgreementRecord, who: Company) -> Step:
@@ -145,6 +165,55 @@ def _close(period: str) -> Step:
         while is_going:
             with ledger.database.unit_of_work() as uow:
                 is_going = advance(uow, period, ledger.log, now=DECEMBER)
+
+    return act
+
+
+def _pay(world: World) -> list[Step]:
+    """Draft a payout, approve it twice, and let the bank report what it paid.
+
+    Whoever repeats a request is told that it was done; the books must not notice.
+    """
+
+    def drafting(ledger: Ledger, _: Committer) -> None:
+        with suppress(PayoutStateError), ledger.database.unit_of_work() as uow:
+            draft(uow, ISSUER, now=DECEMBER)
+
+    def approving(officer: str) -> Step:
+        def act(ledger: Ledger, _: Committer) -> None:
+            with ledger.database.unit_of_work() as uow:
+                payouts = all_payouts(uow).payouts
+            for payout in payouts[-1:]:
+                key = world.officers[officer]
+                approval = sign_approval(payout.payout_id, payout.sha256, key)
+                request = ApprovalRequest(officer=officer, approval=approval)
+                keys = {name: each.public.jwk["x"] for name, each in world.officers.items()}
+                refused = suppress(PayoutStateError, ApprovalRefusedError)
+                with refused, ledger.database.unit_of_work() as uow:
+                    approve(uow, payout.payout_id, request, keys, now=DECEMBER)
+
+        return act
+
+    def reporting(ledger: Ledger, _: Committer) -> None:
+        with ledger.database.unit_of_work() as uow:
+            payments = [each for payout in all_payouts(uow).payouts for each in payout.payments]
+        moved = [
+            Moved(f"B-{each.end_to_end_id}", str(each.amount_won), end_to_end_id=each.end_to_end_id)
+            for each in payments
+        ]
+        if moved:
+            with ledger.database.unit_of_work() as uow:
+                take_report(uow, camt(*moved), now=DECEMBER)
+
+    return [drafting, *(approving(name) for name in sorted(world.officers)), reporting]
+
+
+def _tell_account(who: ParticipantId) -> Step:
+    account = BankAccount(bank="004", number="1234567890", holder="회사")
+
+    def act(ledger: Ledger, _: Committer) -> None:
+        with ledger.database.unit_of_work() as uow:
+            tell(uow, who, BillingProfile(account=account), now=DECEMBER)
 
     return act
 
@@ -266,6 +335,11 @@ COMPARED: Final = {
     "clearing_statement_line": "agreement_id, period, acts, supply_micro, supply_won, fee_won",
     "clearing_close": "*",
     "clearing_close_step": "*",
+    "clearing_billing": "*",
+    "clearing_payout": "*",
+    "clearing_payment": "*",
+    "clearing_payout_event": "payout_id, number, kind, said, recorded_at",
+    "clearing_bank_movement": "reference, is_credit, amount, end_to_end_id, outcome",
     "clearing_log_head": "*",
 }
 

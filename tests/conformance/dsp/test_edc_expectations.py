@@ -17,11 +17,14 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from broker.crawler.fetch import Fetched
+from broker.crawler.service import read_listings
 from connector.negotiation import service as negotiating
 from connector.runtime import Deciders
 from connector.side import Side
 from databank.kit.clock import new_urn
 from databank.kit.directory import Directory
+from schemas.dcat import FORMAT_QUERY, FORMAT_READ
 from schemas.dsp import transfer as wire
 from schemas.dsp.message import CONTEXT
 from schemas.dsp.version import version_document
@@ -424,6 +427,68 @@ def values_of(value: Any, name: str) -> Iterator[Any]:
     elif isinstance(value, list):
         for inner in value:
             yield from values_of(inner, name)
+
+
+def without_distributions(dataset: dict[str, Any], distributions: list[Any] | None) -> Any:
+    """Return a dataset as EDC lists it whose data plane has not registered itself yet."""
+    rest = {name: value for name, value in dataset.items() if name != "distribution"}
+    return rest if distributions is None else {**rest, "distribution": distributions}
+
+
+def test_13_every_dataset_can_be_pulled_without_anything_registered(tmp_path: Path) -> None:
+    """Ours have their distributions from the start; one of an EDC without is not listed."""
+    registry = Registry()
+    with (
+        connector(tmp_path / "s", registry, "supplier") as supplier,
+        connector(tmp_path / "b", registry, "buyer") as buyer,
+    ):
+        for name in ("first", "second"):
+            publish(supplier.runtime, name)
+        catalog = call(buyer, supplier, "POST", "/catalog/request", json=query()).json()
+        owner = registry.find(supplier.runtime.did)
+    assert owner is not None
+    services = {service["@id"]: service["endpointURL"] for service in catalog["service"]}
+    for dataset in catalog["dataset"]:
+        assert {d["format"] for d in dataset["distribution"]} == {FORMAT_QUERY, FORMAT_READ}
+        assert all(d["accessService"] in services for d in dataset["distribution"])
+    whole, other = catalog["dataset"]
+    push = [{"@type": "Distribution", "format": "HttpData-PUSH", "accessService": "s"}]
+    for distributions in (None, [], push, ["?"], "?"):
+        listed = (without_distributions(other, distributions), whole)
+        listings, rejections = read_listings(owner, Fetched(listed, None))
+        assert [listing.dataset.id for listing in listings] == [whole["@id"]]
+        [rejection] = rejections
+        assert rejection.dataset_id == other["@id"]
+        assert "distribution" in rejection.reason
+
+
+def test_14_a_pull_is_asked_for_when_edcs_data_plane_is_ready(provider: Meeting) -> None:
+    """EDC's consumer prepares its data plane first, asks then, and asks again after a 5xx."""
+    provider.request()
+    provider.send()
+    fields = {
+        "consumerPid": new_urn(),
+        "agreementId": AGREEMENT,
+        "format": "HttpData-PULL",
+        "callbackAddress": f"{provider.theirs.ground.url}/dsp/2025-1",
+    }
+    kind = "TransferRequestMessage"
+    address = edc_address("")
+    status, refused = provider.tell("/transfers/request", kind, **fields, dataAddress=address)
+    assert (status, refused["code"]) == (400, "unsupported-format"), "a push is refused for good"
+    assert provider.ours.rows("connector_transfer") == []
+    answers = [provider.tell("/transfers/request", kind, **fields) for _ in range(2)]
+    assert [status for status, _ in answers] == [201, 201]
+    assert len({answer["providerPid"] for _, answer in answers}) == 1
+    provider.send()
+    starts = [m for m in provider.edc.said() if m["@type"] == "TransferStartMessage"]
+    assert [start["consumerPid"] for start in starts] == [fields["consumerPid"]]
+    pids = {name: starts[0][name] for name in ("consumerPid", "providerPid")}
+    path = f"/transfers/{pids['providerPid']}/termination"
+    status, _ = provider.tell(path, "TransferTerminationMessage", **pids, reason=["no data plane"])
+    assert status == 200
+    assert provider.row("transfer")["state"] == "TERMINATED"
+    assert provider.row("transfer")["secret_sha256"] is None
 
 
 def test_15_the_binding_is_https_whatever_the_scheme() -> None:

@@ -26,8 +26,13 @@ def sent_from(shown: CounterForm) -> dict[str, list[str]]:
     sent: dict[str, list[str]] = {}
     for field in (*shown.prices, *shown.terms):
         hidden = [""] if field.kind in {Kind.FLAG, Kind.ANY_OF} else []
-        sent[field.name] = [*hidden, *(text.replace("\n", "\r\n") for text in field.texts)]
+        sent[field.name] = [*hidden, *map(as_browsers_send, field.texts)]
     return sent
+
+
+def as_browsers_send(text: str) -> str:
+    """Every break is a line feed on the page, also a lone carriage return, and sent as both."""
+    return "\r\n".join(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
 
 
 def read(shown: Proposal, **changes: Any) -> tuple[Proposal | None, CounterForm]:
