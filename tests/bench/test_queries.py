@@ -178,12 +178,11 @@ def test_many_buyers_at_once(market: Market, figures: Figures, buyers: int) -> N
 
     def look() -> None:
         with closing(connect(market.town["supplier"].port)) as connection:
-            while not is_over.is_set():
+            while not is_over.wait(HEALTH_PAUSE_SECONDS):
                 began = time.perf_counter()
                 connection.request("GET", "/healthz")
                 assert connection.getresponse().read()
                 health.append(1000 * (time.perf_counter() - began))
-                time.sleep(HEALTH_PAUSE_SECONDS)
 
     watcher = threading.Thread(target=look)
     watcher.start()

@@ -76,8 +76,7 @@ def _run(
             command, stdout=answer, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True
         )
         seen, since = "", time.monotonic()
-        while child.poll() is None:
-            time.sleep(POLL_SECONDS)
+        while _is_running(child):
             now = progress.read_text(encoding="ascii") if progress.exists() else ""
             if now != seen:
                 seen, since = now, time.monotonic()
@@ -88,6 +87,15 @@ def _run(
         answer.seek(0)
         done: dict[str, Any] = json.load(answer)
         return done
+
+
+def _is_running(child: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment for its end; return whether it goes on."""
+    try:
+        child.wait(POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def test_no_mutated_statement_that_passes_the_gate_reaches_anything(tmp_path: Path) -> None:
