@@ -171,7 +171,7 @@ def check_attested(entitlement: Entitlement, attested: Attested | None) -> Decis
         said = ", ".join(sorted(groups))
         return _deny(
             Code.RECIPIENT,
-            ko=f"운영기관이 이 묶음의 참여자라고 증명하지 않습니다: {said}.",
+            ko=f"운영기관이 이 그룹의 참여자라고 증명하지 않습니다: {said}.",
             en=f"The operator does not attest membership in any of these groups: {said}.",
         )
     if lacking := claims - attested.claims:

@@ -109,9 +109,9 @@ TEMPLATES: Final = (
     ),
     PolicyTemplate(
         id="group-only",
-        title=Text(ko="묶음에만", en="For a group only"),
+        title=Text(ko="그룹에만", en="For a group only"),
         description=Text(
-            ko="운영기관이 이 묶음의 참여자라고 증명하는 기업만 봅니다. recipient_groups의 이름을 "
+            ko="운영기관이 이 그룹의 참여자라고 증명하는 기업만 봅니다. recipient_groups의 이름을 "
             "운영기관이 쓰는 이름으로 고치세요.",
             en="Shown only to companies that the operator attests to be in the group. Change the "
             "name in recipient_groups to one that the operator uses.",
