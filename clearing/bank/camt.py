@@ -7,6 +7,7 @@ here. No DTD, no entity, nothing from outside.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -43,6 +44,8 @@ class Movement:
     end_to_end_id: str | None
     remittance: str
     debtor_account: str | None
+    debtor_bank: str | None  # the three digits of its 금융기관 공동코드
+    debtor_name: str | None
 
     @property
     def won(self) -> int | None:
@@ -133,7 +136,6 @@ def _movement(
         said = (*amount, direction, end_to_end_id, _text(entry, "BookgDt", "Dt"), place)
         reference = "h-" + hashlib.sha256(repr(said).encode()).hexdigest()[:32]
     status = _text(entry, "Sts", "Cd") or _text(entry, "Sts") or "BOOK"
-    debtor = _all(one, "DbtrAcct", "Id", "Id") or _all(one, "DbtrAcct", "IBAN")
     return Movement(
         reference=reference[:70],
         is_credit=direction == "CRDT",
@@ -141,6 +143,20 @@ def _movement(
         amount=amount[0][:AMOUNT_CHARS_MAX],
         currency=amount[1][:3],
         end_to_end_id=None if end_to_end_id in {None, "NOTPROVIDED"} else end_to_end_id,
-        remittance=" ".join((each.text or "") for each in _all(one, "RmtInf", "Ustrd"))[:500],
-        debtor_account=(debtor[0].text or "").strip() or None if debtor else None,
+        remittance=" ".join((each.text or "") for each in _all(one, "RmtInf", "Ustrd")),
+        debtor_account=_first(_all(one, "DbtrAcct", "Id", "Id") or _all(one, "DbtrAcct", "IBAN")),
+        debtor_bank=_bank_code(one),
+        debtor_name=_first(_all(one, "Dbtr", "Nm")),
     )
+
+
+def _first(found: list[etree._Element]) -> str | None:
+    return ((found[0].text or "").strip() or None) if found else None
+
+
+def _bank_code(one: etree._Element) -> str | None:
+    """Return the debtor's bank; members are named by three digits, or by seven with the branch."""
+    for path in (("DbtrAgt", "MmbId"), ("DbtrAgt", "Othr", "Id")):
+        if found := re.fullmatch(r"([0-9]{3})([0-9]{4})?", _first(_all(one, *path)) or ""):
+            return found[1]
+    return None

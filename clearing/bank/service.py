@@ -6,13 +6,13 @@ that could not be is tried again whenever the bank's file comes again, and waits
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from clearing.bank import store
 from clearing.bank.camt import Movement, read_camt
+from clearing.bank.model import Payer, match_payer
 from clearing.ledger.entries import Wallet, bank_account, entry_id, paid_entry
 from clearing.ledger.model import AccountId, Code, Kind, account_id, reverse
 from clearing.ledger.service import BOOK_UNITS, Books, EntryConflictError, book_deposit
@@ -45,12 +45,13 @@ def take_report(uow: UnitOfWork, content: bytes, *, now: datetime) -> BankReport
 def _accounts_of(
     uow: UnitOfWork,
     movements: Iterable[Movement],
-    payers: Mapping[ParticipantId, frozenset[str]],
+    payers: Sequence[Payer],
 ) -> set[AccountId]:
     """Return all accounts that a file may move: locked at once, so that nobody waits crosswise."""
     people: set[ParticipantId] = set()
     for each in movements:
-        people |= set(_fitting(each, payers))
+        if each.is_credit and (match := match_payer(each, payers)).participant_id:
+            people.add(match.participant_id)
         payout = payout_with(uow, each.end_to_end_id) if each.end_to_end_id else None
         people |= {payment.participant_id for payment in (payout.payments if payout else ())}
     codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
@@ -75,7 +76,7 @@ def unresolved(uow: UnitOfWork) -> BankReport:
 def _take(
     uow: UnitOfWork,
     movement: Movement,
-    payers: Mapping[ParticipantId, frozenset[str]],
+    payers: Sequence[Payer],
     now: datetime,
 ) -> BankMovement:
     before = store.last_outcome(uow, movement.reference, is_credit=movement.is_credit)
@@ -84,7 +85,7 @@ def _take(
     outcome, who = _outcome(uow, movement, payers, now)
     told = _told(movement, outcome, who)
     if outcome is not before:
-        store.add_movement(uow, told, remittance=movement.remittance, now=now)
+        store.add_movement(uow, told, now=now)
     return told
 
 
@@ -96,6 +97,7 @@ def _told(
         is_credit=movement.is_credit,
         amount=f"{movement.amount} {movement.currency}",
         end_to_end_id=movement.end_to_end_id,
+        remittance=movement.remittance,
         outcome=outcome,
         participant_id=participant_id,
     )
@@ -104,7 +106,7 @@ def _told(
 def _outcome(
     uow: UnitOfWork,
     movement: Movement,
-    payers: Mapping[ParticipantId, frozenset[str]],
+    payers: Sequence[Payer],
     now: datetime,
 ) -> tuple[BankOutcome, ParticipantId | None]:
     if not movement.is_booked:
@@ -161,32 +163,24 @@ def _return(uow: UnitOfWork, payment: Payment, now: datetime) -> None:
     books.save()
 
 
-def _fitting(
-    movement: Movement, payers: Mapping[ParticipantId, frozenset[str]]
-) -> list[ParticipantId]:
-    """Return the participants that a credit names."""
-    said = set(re.findall(r"[0-9-]{8,20}", movement.remittance))
-    account = re.sub(r"[\s-]", "", movement.debtor_account or "")
-    return [id_ for id_, names in payers.items() if names & (said | {account})]
-
-
 def _deposit(
     uow: UnitOfWork,
     movement: Movement,
-    payers: Mapping[ParticipantId, frozenset[str]],
+    payers: Sequence[Payer],
     now: datetime,
 ) -> tuple[BankOutcome, ParticipantId | None]:
-    """Book a credit for the one participant that it names by business or account number."""
-    fitting = _fitting(movement, payers)
-    if len(fitting) != 1:
-        return BankOutcome.UNKNOWN, None
+    """Book a credit for the participant that it certainly is of; else only suggest one."""
+    match = match_payer(movement, payers)
+    who = match.participant_id
+    if who is None or not match.is_certain:
+        return BankOutcome.UNKNOWN, who
     if movement.won is None or movement.won > DEPOSIT_MAX:
-        return BankOutcome.WRONG_AMOUNT, fitting[0]
+        return BankOutcome.WRONG_AMOUNT, who
     request = DepositRequest(
-        deposit_id=movement.reference, participant_id=fitting[0], amount_won=movement.won
+        deposit_id=movement.reference, participant_id=who, amount_won=movement.won
     )
     try:
         book_deposit(uow, request, now=now)
     except EntryConflictError:
-        return BankOutcome.CONFLICT, fitting[0]
-    return BankOutcome.DEPOSITED, fitting[0]
+        return BankOutcome.CONFLICT, who
+    return BankOutcome.DEPOSITED, who

@@ -18,6 +18,8 @@ class Moved:
     end_to_end_id: str | None = None
     remittance: str = ""
     debtor_account: str = ""
+    debtor_bank: str = ""
+    debtor_name: str = ""
     currency: str = "KRW"
     status: str = "BOOK"
 
@@ -35,12 +37,18 @@ def camt(*moved: Moved, namespace: str = NAMESPACE) -> bytes:
 def _entry(moved: Moved) -> str:
     direction = "CRDT" if moved.is_credit else "DBIT"
     end_to_end = f"<EndToEndId>{moved.end_to_end_id}</EndToEndId>" if moved.end_to_end_id else ""
+    name = f"<Dbtr><Pty><Nm>{moved.debtor_name}</Nm></Pty></Dbtr>" if moved.debtor_name else ""
     debtor = (
-        f"<RltdPties><DbtrAcct><Id><Othr><Id>{moved.debtor_account}</Id></Othr></Id></DbtrAcct>"
-        "</RltdPties>"
+        f"<RltdPties>{name}<DbtrAcct><Id><Othr><Id>{moved.debtor_account}</Id></Othr></Id>"
+        "</DbtrAcct></RltdPties>"
         if moved.debtor_account
         else ""
     )
+    if moved.debtor_bank:
+        debtor += (
+            "<RltdAgts><DbtrAgt><FinInstnId><ClrSysMmbId>"
+            f"<MmbId>{moved.debtor_bank}</MmbId></ClrSysMmbId></FinInstnId></DbtrAgt></RltdAgts>"
+        )
     said = f"<RmtInf><Ustrd>{moved.remittance}</Ustrd></RmtInf>" if moved.remittance else ""
     return f"""<Ntry><Amt Ccy="{moved.currency}">{moved.amount}</Amt>
 <CdtDbtInd>{direction}</CdtDbtInd><Sts><Cd>{moved.status}</Cd></Sts>

@@ -204,14 +204,24 @@ def test_the_bank_pays_and_returns_and_every_report_has_one_outcome(
     _balanced(closed)
 
 
-def test_credits_become_deposits_of_whom_they_name(bank: Bank) -> None:
-    nuri = company("nuri", "누리", brn="1208147521")
+@pytest.fixture
+def two(bank: Bank) -> tuple[Company, Company]:
+    """Two companies with business numbers and accounts of their own."""
+    nuri = company("nuri", "주식회사 누리", brn="1208147521")
     daon = company("daon", "다온", brn="2208162517")
     bank.join(nuri, daon)
     for who, number in ((nuri, "11122233344"), (daon, "55566677788")):
         _account(bank, who, {"bank": "004", "number": number, "holder": "회사"})
+    return nuri, daon
+
+
+def test_credits_become_deposits_of_whom_they_name(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, daon = two
     by_number = Moved("C1", "1000", is_credit=True, remittance="예치 120-81-47521 11월")
-    by_account = Moved("C2", "2000", is_credit=True, debtor_account="555-666-77788")
+    by_account = Moved("C2", "2000", is_credit=True, debtor_account="555-666-77788",
+                       debtor_bank="0041234", debtor_name="(주)다온")  # fmt: skip
     nobody = Moved("C3", "3000", is_credit=True, remittance="예치")
     both = Moved("C4", "4000", is_credit=True, remittance="1208147521 2208162517")
     dollars = Moved("C5", "5.50", is_credit=True, remittance="1208147521", currency="USD")
@@ -225,6 +235,41 @@ def test_credits_become_deposits_of_whom_they_name(bank: Bank) -> None:
         "conflict"
     ]
     _balanced(bank)
+
+
+def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credit(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, daon = two
+    thief = company("thief", "도둑", brn="1078783297")
+    bank.join(thief)
+    _account(bank, thief, {"bank": "004", "number": "20261125", "holder": "도둑"})
+    order = Moved("T1", "900", is_credit=True, remittance="예치금 20261125 누리")
+    assert _report(bank, order) == ["unknown"]
+    _account(bank, thief, {"bank": "088", "number": "777000777000", "holder": "누리"})
+    debtor = {"debtor_account": "777000777000", "debtor_name": "㈜누리"}
+    caught = Moved("T2", "800", is_credit=True, debtor_bank="088", **debtor)
+    other_bank = Moved("T3", "800", is_credit=True, debtor_bank="011", **debtor)
+    no_bank = Moved("T4", "800", is_credit=True, **debtor)
+    assert _report(bank, caught, other_bank, no_bank) == ["unknown"] * 3
+    named = Moved("T5", "700", is_credit=True, debtor_bank="088", remittance="120-81-47521",
+                  **debtor)  # fmt: skip
+    assert _report(bank, named) == ["deposited"], "a told account takes nothing from the named one"
+    daons = {"debtor_bank": "004", "debtor_account": "55566677788", "debtor_name": "다온"}
+    doubtful = [
+        Moved("T6", "600", is_credit=True, remittance="1208147521", **daons),  # for another
+        Moved("T7", "500", is_credit=True, remittance="1208147521 3048126731"),  # one unknown
+        Moved("T8", "400", is_credit=True, remittance="11208147521"),  # a part of a number
+        Moved("T9", "300", is_credit=True, remittance="A-120-81-47521-9"),
+    ]
+    assert _report(bank, *doubtful) == ["unknown"] * 4
+    assert bank.balance(thief)["deposit"] == bank.balance(daon)["deposit"] == 0
+    assert bank.balance(nuri)["deposit"] == 700_000_000
+    waiting = bank.admin("GET", "/bank/unresolved").json()["movements"]
+    guesses = {each["reference"]: each.get("participant_id") for each in waiting}
+    assert guesses == {"T1": None, "T2": thief.id, "T3": None, "T4": None, "T6": nuri.id,
+                       "T7": nuri.id, "T8": None, "T9": None}  # fmt: skip
+    assert waiting[0]["remittance"] == "예치금 20261125 누리"
 
 
 def test_a_supplier_waits_for_what_a_buyer_owes_and_one_that_owes_is_not_paid(
