@@ -124,8 +124,9 @@ class BankOutcome(StrEnum):
     UNKNOWN = "unknown"  # no payment or participant fits for certain: somebody must look
     WRONG_AMOUNT = "wrong_amount"  # another amount or currency than the payment's
     UNEXPECTED = "unexpected"  # the payment is not where such a movement could follow
-    CONFLICT = "conflict"  # the reference was booked as another deposit
+    CONFLICT = "conflict"  # the reference stands for another amount or text, or another deposit
     PENDING = "pending"  # the bank has not booked it yet
+    NOT_TAKEN = "not_taken"  # a credit of a camt.053; deposits are taken from camt.054, not kept
 
 
 class BankMovement(OwnWire):

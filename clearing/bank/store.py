@@ -43,16 +43,28 @@ def latest(uow: UnitOfWork) -> list[BankMovement]:
     return list(found.values())
 
 
-def last_outcome(uow: UnitOfWork, reference: str, *, is_credit: bool) -> BankOutcome | None:
-    """Return what was made of a movement when it was last reported, if it was."""
+def last_movement(uow: UnitOfWork, reference: str, *, is_credit: bool) -> BankMovement | None:
+    """Return a movement with what was made of it when it was last reported, if it was."""
     query = (
-        select(MovementRow.outcome)
+        select(MovementRow)
         .where(col(MovementRow.reference) == reference, col(MovementRow.is_credit) == is_credit)
         .order_by(col(MovementRow.id).desc())
         .limit(1)
     )
-    found = uow.session.exec(query).first()
-    return None if found is None else BankOutcome(found)
+    row = uow.session.exec(query).first()
+    return None if row is None else _from_row(row)
+
+
+def has_deposit_like(uow: UnitOfWork, likeness: str, *, besides: str) -> bool:
+    """Whether a credit of this likeness became a deposit, in another report than ``besides``."""
+    query = (
+        select(MovementRow.id)
+        .where(col(MovementRow.reference).startswith(likeness, autoescape=True))
+        .where(~col(MovementRow.reference).startswith(besides, autoescape=True))
+        .where(col(MovementRow.outcome) == BankOutcome.DEPOSITED.value)
+        .limit(1)
+    )
+    return uow.session.exec(query).first() is not None
 
 
 def add_movement(uow: UnitOfWork, movement: BankMovement, *, now: datetime) -> None:

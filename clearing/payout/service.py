@@ -331,9 +331,12 @@ def _status(payout: store.Payout) -> PayoutStatus:
     return PayoutStatus.HALF_APPROVED if payout.approved_by else PayoutStatus.DRAFTED
 
 
-def payment_states(uow: UnitOfWork, payout: store.Payout) -> dict[str, PaymentStatus]:
-    """Return where each payment stands, as the ledger has it."""
-    ids = [each.end_to_end_id for each in payout.payments]
+def payment_states(
+    uow: UnitOfWork, payout: store.Payout, payments: Iterable[Payment] | None = None
+) -> dict[str, PaymentStatus]:
+    """Return where each payment, or each of these, stands, as the ledger has it."""
+    wanted = payout.payments if payments is None else payments
+    ids = [each.end_to_end_id for each in wanted]
     if not payout.is_released:
         status = PaymentStatus.DRAFTED if payout.void_reason is None else PaymentStatus.VOID
         return dict.fromkeys(ids, status)

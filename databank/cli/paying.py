@@ -41,8 +41,9 @@ _OUTCOMES = {
     "unknown": ("누구인지 확실하지 않음", "not certain whose"),
     "wrong_amount": ("금액이 다름", "another amount"),
     "unexpected": ("올 수 없는 거래", "not expected"),
-    "conflict": ("같은 번호의 다른 입금", "reference booked otherwise"),
+    "conflict": ("같은 번호의 다른 거래", "reference stands for another"),
     "pending": ("은행 처리 중", "not booked by the bank"),
+    "not_taken": ("camt.054로 받아야 함", "taken from camt.054 only"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from databank.kit.db import Database
 from schemas.payout import PayoutView, sign_approval
 from schemas.signature import SigningKey
 from tests.support.bank import NOON, OFFICERS, Bank, Company, Meter, agreement, company, plan
-from tests.support.camt import Moved, camt, outcomes
+from tests.support.camt import Moved, camt, outcomes, statement
 
 PERIOD = "2026-11"
 XSD = Path(str(files("sepaxml"))) / "schemas/pain.001.001.09.xsd"
@@ -78,8 +79,8 @@ def _released(bank: Bank) -> PayoutView:
     return PayoutView.model_validate(answer.json())
 
 
-def _report(bank: Bank, *moved: Moved) -> list[str]:
-    answer = bank.admin("POST", "/bank/reports", content=camt(*moved))
+def _report(bank: Bank, *moved: Moved, number: str = "1") -> list[str]:
+    answer = bank.admin("POST", "/bank/reports", content=camt(*moved, number=number))
     assert answer.status_code == 200, answer.text
     return list(outcomes(answer.json()))
 
@@ -247,7 +248,7 @@ def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credi
     order = Moved("T1", "900", is_credit=True, remittance="예치금 20261125 누리")
     assert _report(bank, order) == ["unknown"]
     _account(bank, thief, {"bank": "088", "number": "777000777000", "holder": "누리"})
-    debtor = {"debtor_account": "777000777000", "debtor_name": "㈜누리"}
+    debtor: dict[str, Any] = {"debtor_account": "777000777000", "debtor_name": "㈜누리"}
     caught = Moved("T2", "800", is_credit=True, debtor_bank="088", **debtor)
     other_bank = Moved("T3", "800", is_credit=True, debtor_bank="011", **debtor)
     no_bank = Moved("T4", "800", is_credit=True, **debtor)
@@ -255,7 +256,11 @@ def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credi
     named = Moved("T5", "700", is_credit=True, debtor_bank="088", remittance="120-81-47521",
                   **debtor)  # fmt: skip
     assert _report(bank, named) == ["deposited"], "a told account takes nothing from the named one"
-    daons = {"debtor_bank": "004", "debtor_account": "55566677788", "debtor_name": "다온"}
+    daons: dict[str, Any] = {
+        "debtor_bank": "004",
+        "debtor_account": "55566677788",
+        "debtor_name": "다온",
+    }
     doubtful = [
         Moved("T6", "600", is_credit=True, remittance="1208147521", **daons),  # for another
         Moved("T7", "500", is_credit=True, remittance="1208147521 3048126731"),  # one unknown
@@ -270,6 +275,77 @@ def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credi
     assert guesses == {"T1": None, "T2": thief.id, "T3": None, "T4": None, "T6": nuri.id,
                        "T7": nuri.id, "T8": None, "T9": None}  # fmt: skip
     assert waiting[0]["remittance"] == "예치금 20261125 누리"
+
+
+def test_movements_that_share_a_reference_are_not_one(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    base: dict[str, Any] = {"is_credit": True, "remittance": "1208147521"}
+    first = Moved("", "1000", **base)
+    assert _report(bank, first, first) == ["deposited", "deposited"], "two alike on one day"
+    assert _report(bank, first, first) == ["duplicate", "duplicate"]
+    assert bank.balance(nuri)["deposit"] == 2_000_000_000
+    other_text = Moved("", "1000", is_credit=True, remittance="1208147521 11월분")
+    other_payer = Moved("", "1000", debtor_account="31", debtor_name="누리", **base)
+    assert _report(bank, other_text, other_payer) == ["deposited", "deposited"]
+    # alike, without a reference, in another report: the same or another, somebody must look
+    assert _report(bank, first, number="2") == ["unknown"]
+    assert bank.balance(nuri)["deposit"] == 4_000_000_000
+    (waiting,) = bank.admin("GET", "/bank/unresolved").json()["movements"]
+    assert waiting["participant_id"] == nuri.id
+    bank.deposit(nuri, 1_000, deposit_id=waiting["reference"])  # it was another
+    assert _report(bank, first, number="2") == ["deposited"]
+    assert bank.admin("GET", "/bank/unresolved").json()["movements"] == []
+    # NtryRef counts anew in each report
+    second = Moved("", "500", entry="1", **base)
+    assert _report(bank, second, number="3") == ["deposited"]
+    assert _report(bank, second, number="4") == ["deposited"]
+    assert _report(bank, second, number="3") == ["duplicate"]
+    assert bank.balance(nuri)["deposit"] == 6_000_000_000
+    _balanced(bank)
+
+
+def test_a_reference_with_another_amount_or_text_is_a_conflict_that_is_kept(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    first = Moved("K1", "1000", is_credit=True, remittance="1208147521")
+    dearer = replace(first, amount="9000")
+    other = replace(first, remittance="2208162517")
+    assert _report(bank, first, replace(first, amount="1000.00")) == ["deposited", "duplicate"]
+    assert _report(bank, dearer, other, dearer) == ["conflict"] * 3
+    assert _report(bank, first) == ["duplicate"]
+    waiting = bank.admin("GET", "/bank/unresolved").json()["movements"]
+    assert [(each["amount"], each["remittance"]) for each in waiting] == [
+        ("9000 KRW", "1208147521"), ("1000 KRW", "2208162517"),
+    ]  # fmt: skip
+    assert len({each["reference"] for each in waiting}) == 2
+    assert bank.balance(nuri)["deposit"] == 1_000_000_000
+
+
+def test_deposits_are_taken_from_notifications_and_not_from_statements(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    credit = Moved("S1", "1000", is_credit=True, remittance="1208147521")
+    answer = bank.admin("POST", "/bank/reports", content=statement(credit))
+    assert outcomes(answer.json()) == ["not_taken"]
+    assert bank.balance(nuri)["deposit"] == 0
+    assert _report(bank, credit) == ["deposited"]
+
+
+def test_a_batch_whose_parts_repeat_one_reference_is_as_many_deposits(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    whole = camt(Moved("B1", "500", is_credit=True, remittance="1208147521"))
+    start, end = whole.index(b"<TxDtls>"), whole.index(b"</NtryDtls>")
+    batch = whole[:end] + whole[start:end] + whole[end:]
+    for expected in ("deposited", "duplicate"):
+        answer = bank.admin("POST", "/bank/reports", content=batch)
+        assert outcomes(answer.json()) == [expected] * 2
+    assert bank.balance(nuri)["deposit"] == 1_000_000_000
 
 
 def test_a_supplier_waits_for_what_a_buyer_owes_and_one_that_owes_is_not_paid(
