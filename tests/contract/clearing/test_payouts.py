@@ -15,9 +15,10 @@ from sqlalchemy import text
 
 from clearing.ledger.model import Book, Code, account_id
 from clearing.ledger.store import find_account
+from clearing.payout.store import PayoutEventRow
 from databank.kit.db import Database
-from schemas.payout import PayoutView, sign_approval
-from schemas.signature import SigningKey
+from schemas.payout import PayoutView, officer_key_id, sign_approval
+from schemas.signature import SigningKey, generate_key
 from tests.support.bank import NOON, OFFICERS, Bank, Company, Meter, agreement, company, plan
 from tests.support.camt import Moved, camt, outcomes, statement
 
@@ -146,6 +147,47 @@ def test_an_approval_counts_only_for_this_file_by_an_officers_own_key(closed: Ba
     found = closed.admin("GET", f"/payouts/{payout.payout_id}").json()
     assert (found["status"], found["approved_by"]) == ("drafted", [])
     assert closed.admin("GET", "/payouts/P9").status_code == 404
+
+
+def _forge(database_url: str, payout: PayoutView, officer: str, approval: str | None) -> None:
+    """Write an approval into the database, as somebody could who is no officer."""
+    database = Database(database_url)
+    with database.unit_of_work() as uow:
+        row = PayoutEventRow(payout_id=payout.payout_id, number=1, kind="approved", said=officer,
+                             approval=approval, recorded_at=NOON)  # fmt: skip
+        uow.session.add(row)
+    database.close()
+
+
+@pytest.mark.parametrize("forged", ["none", "other-key", "other-file"])
+def test_an_approval_in_the_database_counts_only_by_its_signature(
+    closed: Bank, steel: Company, database_url: str, forged: str
+) -> None:
+    payout = _draft(closed)
+    other = SigningKey(officer_key_id("kim"), generate_key("x").private_jwk)
+    said = {
+        "none": None,
+        "other-key": sign_approval(payout.payout_id, payout.sha256, other),
+        "other-file": sign_approval(payout.payout_id, "0" * 64, OFFICERS["kim"]),
+    }
+    _forge(database_url, payout, "kim", said[forged])
+    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    answer = _approve(closed, payout, "kim")
+    assert answer.json()["status"] == "released", "a forged row keeps nobody from approving"
+
+
+def test_a_dismissed_officers_approval_does_not_count(
+    closed: Bank, steel: Company, database_url: str
+) -> None:
+    payout = _draft(closed)
+    gone = SigningKey(officer_key_id("choi"), generate_key("choi").private_jwk)
+    _forge(
+        database_url, payout, "choi", sign_approval(payout.payout_id, payout.sha256, gone)
+    )  # signed well, when choi was one
+    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert _approve(closed, payout, "park").json()["status"] == "released"
 
 
 def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed: Bank) -> None:
