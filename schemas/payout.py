@@ -121,11 +121,12 @@ class BankOutcome(StrEnum):
     RETURNED = "returned"  # a payment came back
     DEPOSITED = "deposited"  # a credit was matched to a participant
     DUPLICATE = "duplicate"  # reported and booked before
-    UNKNOWN = "unknown"  # no payment or participant fits: somebody must look
+    UNKNOWN = "unknown"  # no payment or participant fits for certain: somebody must look
     WRONG_AMOUNT = "wrong_amount"  # another amount or currency than the payment's
     UNEXPECTED = "unexpected"  # the payment is not where such a movement could follow
-    CONFLICT = "conflict"  # the reference was booked as another deposit
+    CONFLICT = "conflict"  # the reference stands for another amount or text, or another deposit
     PENDING = "pending"  # the bank has not booked it yet
+    NOT_TAKEN = "not_taken"  # a credit of a camt.053; deposits are taken from camt.054, not kept
 
 
 class BankMovement(OwnWire):
@@ -135,8 +136,9 @@ class BankMovement(OwnWire):
     is_credit: bool
     amount: str  # as the bank wrote it, with currency
     end_to_end_id: str | None = None
+    remittance: str = ""  # what the payer wrote
     outcome: BankOutcome
-    participant_id: ParticipantId | None = None
+    participant_id: ParticipantId | None = None  # with ``unknown``: a guess, nothing is booked
 
 
 class BankReport(OwnWire):

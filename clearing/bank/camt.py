@@ -7,6 +7,8 @@ here. No DTD, no entity, nothing from outside.
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +20,7 @@ from schemas.wire import Text
 
 MOVEMENTS_MAX: Final = 50_000  # of one file
 AMOUNT_CHARS_MAX: Final = 30
+REFERENCE_MAX: Final = 65  # a deposit's id may have 80, and a conflict adds to it
 _WHOLE: Final = 10**15  # won; more is no amount of ours
 
 
@@ -32,10 +35,14 @@ class InvalidCamtError(InvalidRequestError):
 class Movement:
     """One movement as the bank wrote it.
 
-    ``reference`` is the bank's own and the same whenever it reports the movement again.
+    ``reference`` is the same whenever the bank reports the movement again in the same report. A
+    movement without a reference of the bank's has a ``likeness``, the start of its reference: what
+    has the same in another report may be the same movement or one that is just alike.
     """
 
     reference: str
+    likeness: str | None
+    is_notified: bool  # in a camt.054: a camt.053 repeats under other numbers what that notified
     is_credit: bool
     is_booked: bool
     amount: str
@@ -43,6 +50,8 @@ class Movement:
     end_to_end_id: str | None
     remittance: str
     debtor_account: str | None
+    debtor_bank: str | None  # the three digits of its 금융기관 공동코드
+    debtor_name: str | None
 
     @property
     def won(self) -> int | None:
@@ -71,7 +80,13 @@ def read_camt(content: bytes) -> list[Movement]:
     kind = etree.QName(root).namespace or ""
     if not ("camt.054" in kind or "camt.053" in kind):
         raise _bad(f"camt.054가 아닙니다: {kind}", f"not camt.054: {kind}")
-    found = [movement for entry in _all(root, "Ntry") for movement in _movements(entry)]
+    is_notified, counts = "camt.054" in kind, Counter[str]()
+    found = [
+        movement
+        for report in _all(root, "Ntfctn") or _all(root, "Stmt")
+        for entry in _all(report, "Ntry")
+        for movement in _movements(_Entry(report, entry, is_notified), counts)
+    ]
     if len(found) > MOVEMENTS_MAX:
         raise _bad(f"거래가 {MOVEMENTS_MAX:,}건을 넘습니다", f"over {MOVEMENTS_MAX:,} movements")
     return found
@@ -98,8 +113,44 @@ def _text(element: etree._Element, *names: str) -> str | None:
     return text or None
 
 
-def _movements(entry: etree._Element) -> Iterator[Movement]:
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    report: etree._Element  # the notification or statement that it is in
+    entry: etree._Element
+    is_notified: bool
+
+    @property
+    def shared(self) -> str | None:
+        """The bank's reference for all that is in the entry.
+
+        NtryRef counts within a report only, so it stands with account, report and day.
+        """
+        if reference := _text(self.entry, "AcctSvcrRef"):
+            return reference
+        if reference := _text(self.entry, "NtryRef"):
+            return f"n-{_hash(*self.scope, self.day, reference)}"
+        return None
+
+    @property
+    def scope(self) -> tuple[str | None, str | None]:
+        """Account and number of the report."""
+        account = _all(self.report, "Acct", "Id", "Id") or _all(self.report, "Acct", "IBAN")
+        return _first(account), _text(self.report, "Id")
+
+    @property
+    def day(self) -> str | None:
+        """When it was booked."""
+        return _text(self.entry, "BookgDt", "Dt") or _text(self.entry, "BookgDt", "DtTm")
+
+
+def _hash(*said: object) -> str:
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
+
+
+def _movements(within: _Entry, counts: Counter[str]) -> Iterator[Movement]:
+    entry = within.entry
     details = _all(entry, "TxDtls") or [entry]
+    own = Counter(_text(one, "Refs", "AcctSvcrRef") for one in details)
     for place, one in enumerate(details):
         amount = _amount(one) if one is not entry else None
         if amount is None:
@@ -108,7 +159,11 @@ def _movements(entry: etree._Element) -> Iterator[Movement]:
             amount = _amount(entry)
         if amount is None:
             raise _bad("금액이 없는 거래가 있습니다", "a movement has no amount")
-        yield _movement(entry, one, place, amount)
+        reference = _text(one, "Refs", "AcctSvcrRef")
+        if reference is None or own[reference] > 1:  # then it is not this movement's alone
+            shared = reference or within.shared
+            reference = f"{shared}/{place}" if shared and len(details) > 1 else shared
+        yield _movement(within, one, reference, amount, counts)
 
 
 def _amount(element: etree._Element) -> tuple[str, str] | None:
@@ -120,27 +175,51 @@ def _amount(element: etree._Element) -> tuple[str, str] | None:
 
 
 def _movement(
-    entry: etree._Element, one: etree._Element, place: int, amount: tuple[str, str]
+    within: _Entry,
+    one: etree._Element,
+    reference: str | None,
+    amount: tuple[str, str],
+    counts: Counter[str],
 ) -> Movement:
+    entry = within.entry
     direction = _text(one, "CdtDbtInd") or _text(entry, "CdtDbtInd")
     if direction not in {"CRDT", "DBIT"}:
         raise _bad("입금인지 출금인지 없는 거래가 있습니다", "a movement is neither in nor out")
     end_to_end_id = _text(one, "Refs", "EndToEndId")
-    own = _text(one, "Refs", "AcctSvcrRef")
-    shared = _text(entry, "AcctSvcrRef") or _text(entry, "NtryRef")
-    reference = own or (f"{shared}/{place}" if shared and place else shared)
-    if reference is None:  # then what is said must tell it from others
-        said = (*amount, direction, end_to_end_id, _text(entry, "BookgDt", "Dt"), place)
-        reference = "h-" + hashlib.sha256(repr(said).encode()).hexdigest()[:32]
+    remittance = " ".join((each.text or "") for each in _all(one, "RmtInf", "Ustrd"))
+    account = _first(_all(one, "DbtrAcct", "Id", "Id") or _all(one, "DbtrAcct", "IBAN"))
+    debtor = (account, _bank_code(one), _first(_all(one, "Dbtr", "Nm")))
+    likeness = None
+    if reference is None:
+        said = (*amount, direction, end_to_end_id, within.day, remittance, *debtor)
+        likeness = f"h-{_hash(*said)}-"
+        scope = f"{likeness}{_hash(*within.scope)[:16]}"
+        reference = f"{scope}-{counts[scope]}"  # alike ones in one report are several movements
+        counts[scope] += 1
     status = _text(entry, "Sts", "Cd") or _text(entry, "Sts") or "BOOK"
-    debtor = _all(one, "DbtrAcct", "Id", "Id") or _all(one, "DbtrAcct", "IBAN")
     return Movement(
-        reference=reference[:70],
+        reference=reference if len(reference) <= REFERENCE_MAX else f"x-{_hash(reference)}",
+        likeness=likeness,
+        is_notified=within.is_notified,
         is_credit=direction == "CRDT",
         is_booked=status == "BOOK",
         amount=amount[0][:AMOUNT_CHARS_MAX],
         currency=amount[1][:3],
         end_to_end_id=None if end_to_end_id in {None, "NOTPROVIDED"} else end_to_end_id,
-        remittance=" ".join((each.text or "") for each in _all(one, "RmtInf", "Ustrd"))[:500],
-        debtor_account=(debtor[0].text or "").strip() or None if debtor else None,
+        remittance=remittance,
+        debtor_account=account,
+        debtor_bank=debtor[1],
+        debtor_name=debtor[2],
     )
+
+
+def _first(found: list[etree._Element]) -> str | None:
+    return ((found[0].text or "").strip() or None) if found else None
+
+
+def _bank_code(one: etree._Element) -> str | None:
+    """Return the debtor's bank; members are named by three digits, or by seven with the branch."""
+    for path in (("DbtrAgt", "MmbId"), ("DbtrAgt", "Othr", "Id")):
+        if found := re.fullmatch(r"([0-9]{3})([0-9]{4})?", _first(_all(one, *path)) or ""):
+            return found[1]
+    return None

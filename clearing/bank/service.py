@@ -6,20 +6,23 @@ that could not be is tried again whenever the bank's file comes again, and waits
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from clearing.bank import store
 from clearing.bank.camt import Movement, read_camt
+from clearing.bank.model import Payer, match_payer
 from clearing.ledger.entries import Wallet, bank_account, entry_id, paid_entry
-from clearing.ledger.model import AccountId, Code, Kind, account_id, reverse
+from clearing.ledger.model import AccountId, Book, Code, Kind, account_id, reverse
 from clearing.ledger.service import BOOK_UNITS, Books, EntryConflictError, book_deposit
 from clearing.ledger.store import find_entry, lock_accounts
 from clearing.payout.model import Payment
 from clearing.payout.service import payment_states, reversal_id
-from clearing.payout.store import payout_with
+from clearing.payout.store import Payout, payout_with
 from databank.kit.db import UnitOfWork
 from schemas.bank import DepositRequest
 from schemas.ids import ParticipantId
@@ -30,6 +33,36 @@ DEPOSIT_MAX: Final = 10**12  # won, as DepositRequest has it
 RETURN_REASON: Final = "반송 (returned by the bank)"
 
 
+class _Payments:
+    """Payments by their EndToEndId; each payout is loaded once for a file."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        self._uow = uow
+        self._found: dict[str, tuple[Payout, Payment] | None] = {}
+
+    def find(self, end_to_end_id: str | None) -> tuple[Payout, Payment] | None:
+        """Return the payment and the payout that it is in, if it is one of ours."""
+        if end_to_end_id is None:
+            return None
+        if end_to_end_id not in self._found:
+            payout = payout_with(self._uow, end_to_end_id)
+            self._found[end_to_end_id] = None
+            for payment in payout.payments if payout else ():
+                assert payout is not None
+                self._found[payment.end_to_end_id] = payout, payment
+        return self._found[end_to_end_id]
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """What one file is read with."""
+
+    uow: UnitOfWork
+    payers: Sequence[Payer]
+    payments: _Payments
+    now: datetime
+
+
 def take_report(uow: UnitOfWork, content: bytes, *, now: datetime) -> BankReport:
     """Book what a camt.054 file reports; the whole file or, if it cannot be read, nothing.
 
@@ -37,22 +70,19 @@ def take_report(uow: UnitOfWork, content: bytes, *, now: datetime) -> BankReport
         InvalidCamtError: It cannot be read.
     """
     movements = read_camt(content)
-    payers = store.payers(uow)
-    lock_accounts(uow, _accounts_of(uow, movements, payers))
-    return BankReport(movements=tuple(_take(uow, each, payers, now) for each in movements))
+    taking = _Import(uow, store.payers(uow), _Payments(uow), now)
+    lock_accounts(uow, _accounts_of(taking, movements))
+    return BankReport(movements=tuple(_take(taking, each) for each in movements))
 
 
-def _accounts_of(
-    uow: UnitOfWork,
-    movements: Iterable[Movement],
-    payers: Mapping[ParticipantId, frozenset[str]],
-) -> set[AccountId]:
+def _accounts_of(taking: _Import, movements: Iterable[Movement]) -> set[AccountId]:
     """Return all accounts that a file may move: locked at once, so that nobody waits crosswise."""
     people: set[ParticipantId] = set()
     for each in movements:
-        people |= set(_fitting(each, payers))
-        payout = payout_with(uow, each.end_to_end_id) if each.end_to_end_id else None
-        people |= {payment.participant_id for payment in (payout.payments if payout else ())}
+        if found := taking.payments.find(each.end_to_end_id):
+            people.add(found[1].participant_id)
+        elif each.is_credit and (who := match_payer(each, taking.payers).participant_id):
+            people.add(who)
     codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
     return {
         id_
@@ -72,19 +102,47 @@ def unresolved(uow: UnitOfWork) -> BankReport:
     )
 
 
-def _take(
-    uow: UnitOfWork,
-    movement: Movement,
-    payers: Mapping[ParticipantId, frozenset[str]],
-    now: datetime,
-) -> BankMovement:
-    before = store.last_outcome(uow, movement.reference, is_credit=movement.is_credit)
-    if before in BOOKED:
+def _take(taking: _Import, movement: Movement) -> BankMovement:
+    uow, is_credit = taking.uow, movement.is_credit
+    if is_credit and not movement.is_notified and not taking.payments.find(movement.end_to_end_id):
+        return _told(movement, BankOutcome.NOT_TAKEN, None)
+    before = store.last_movement(uow, movement.reference, is_credit=is_credit)
+    if before and before.outcome is not BankOutcome.PENDING and not _is_same(before, movement):
+        return _conflict(taking, before, movement)
+    if before and before.outcome in BOOKED:
         return _told(movement, BankOutcome.DUPLICATE, None)
-    outcome, who = _outcome(uow, movement, payers, now)
-    told = _told(movement, outcome, who)
-    if outcome is not before:
-        store.add_movement(uow, told, remittance=movement.remittance, now=now)
+    told = _told(movement, *_outcome(taking, movement))
+    if before is None or told.outcome is not before.outcome:
+        store.add_movement(uow, told, now=taking.now)
+    return told
+
+
+def _is_same(before: BankMovement, movement: Movement) -> bool:
+    """Whether a movement says what was kept under its reference; 10450 is 10450.00."""
+    told = _told(movement, before.outcome, None)
+    return (_sum(told.amount), told.end_to_end_id, told.remittance) == (
+        _sum(before.amount),
+        before.end_to_end_id,
+        before.remittance,
+    )
+
+
+def _sum(amount: str) -> tuple[Decimal | str, str]:
+    number, _, currency = amount.partition(" ")
+    try:
+        return Decimal(number), currency
+    except InvalidOperation:
+        return number, currency
+
+
+def _conflict(taking: _Import, before: BankMovement, movement: Movement) -> BankMovement:
+    """Keep a movement beside the other one of its reference, under a reference of its own."""
+    told = _told(movement, BankOutcome.CONFLICT, before.participant_id)
+    said = repr((_sum(told.amount), told.end_to_end_id, told.remittance)).encode()
+    reference = f"{told.reference}#{hashlib.sha256(said).hexdigest()[:12]}"
+    told = told.model_copy(update={"reference": reference})
+    if store.last_movement(taking.uow, reference, is_credit=told.is_credit) is None:
+        store.add_movement(taking.uow, told, now=taking.now)
     return told
 
 
@@ -96,26 +154,21 @@ def _told(
         is_credit=movement.is_credit,
         amount=f"{movement.amount} {movement.currency}",
         end_to_end_id=movement.end_to_end_id,
+        remittance=movement.remittance,
         outcome=outcome,
         participant_id=participant_id,
     )
 
 
-def _outcome(
-    uow: UnitOfWork,
-    movement: Movement,
-    payers: Mapping[ParticipantId, frozenset[str]],
-    now: datetime,
-) -> tuple[BankOutcome, ParticipantId | None]:
+def _outcome(taking: _Import, movement: Movement) -> tuple[BankOutcome, ParticipantId | None]:
+    uow, now = taking.uow, taking.now
     if not movement.is_booked:
         return BankOutcome.PENDING, None
-    payout = payout_with(uow, movement.end_to_end_id) if movement.end_to_end_id else None
-    if payout is None:
-        if movement.is_credit:
-            return _deposit(uow, movement, payers, now)
-        return BankOutcome.UNKNOWN, None
-    (payment,) = (p for p in payout.payments if p.end_to_end_id == movement.end_to_end_id)
-    status = payment_states(uow, payout)[payment.end_to_end_id]
+    found = taking.payments.find(movement.end_to_end_id)
+    if found is None:
+        return _deposit(taking, movement) if movement.is_credit else (BankOutcome.UNKNOWN, None)
+    payout, payment = found
+    status = payment_states(uow, payout, [payment])[payment.end_to_end_id]
     expected = PaymentStatus.PAID if movement.is_credit else PaymentStatus.IN_TRANSIT
     if status is not expected:
         return BankOutcome.UNEXPECTED, payment.participant_id
@@ -161,32 +214,37 @@ def _return(uow: UnitOfWork, payment: Payment, now: datetime) -> None:
     books.save()
 
 
-def _fitting(
-    movement: Movement, payers: Mapping[ParticipantId, frozenset[str]]
-) -> list[ParticipantId]:
-    """Return the participants that a credit names."""
-    said = set(re.findall(r"[0-9-]{8,20}", movement.remittance))
-    account = re.sub(r"[\s-]", "", movement.debtor_account or "")
-    return [id_ for id_, names in payers.items() if names & (said | {account})]
-
-
-def _deposit(
-    uow: UnitOfWork,
-    movement: Movement,
-    payers: Mapping[ParticipantId, frozenset[str]],
-    now: datetime,
-) -> tuple[BankOutcome, ParticipantId | None]:
-    """Book a credit for the one participant that it names by business or account number."""
-    fitting = _fitting(movement, payers)
-    if len(fitting) != 1:
-        return BankOutcome.UNKNOWN, None
+def _deposit(taking: _Import, movement: Movement) -> tuple[BankOutcome, ParticipantId | None]:
+    """Book a credit for the participant that it certainly is of; else only suggest one."""
+    if who := _booked_by_hand(taking.uow, movement):
+        return BankOutcome.DEPOSITED, who
+    match = match_payer(movement, taking.payers)
+    who = match.participant_id
+    if who is None or not match.is_certain or _may_be_booked(taking.uow, movement):
+        return BankOutcome.UNKNOWN, who
     if movement.won is None or movement.won > DEPOSIT_MAX:
-        return BankOutcome.WRONG_AMOUNT, fitting[0]
+        return BankOutcome.WRONG_AMOUNT, who
     request = DepositRequest(
-        deposit_id=movement.reference, participant_id=fitting[0], amount_won=movement.won
+        deposit_id=movement.reference, participant_id=who, amount_won=movement.won
     )
     try:
-        book_deposit(uow, request, now=now)
+        book_deposit(taking.uow, request, now=taking.now)
     except EntryConflictError:
-        return BankOutcome.CONFLICT, fitting[0]
-    return BankOutcome.DEPOSITED, fitting[0]
+        return BankOutcome.CONFLICT, who
+    return BankOutcome.DEPOSITED, who
+
+
+def _booked_by_hand(uow: UnitOfWork, movement: Movement) -> ParticipantId | None:
+    """Return whose deposit somebody made of a credit, by its reference and amount."""
+    entry = find_entry(uow, entry_id(Book.CASH, Kind.DEPOSIT, movement.reference))
+    if entry is None or entry.legs[0].amount != movement.won:
+        return None
+    return ParticipantId(entry.legs[1].account_id.split(":", 2)[2])
+
+
+def _may_be_booked(uow: UnitOfWork, movement: Movement) -> bool:
+    """Whether a credit without a reference may be one that another report had."""
+    scope = movement.reference.rpartition("-")[0]
+    return movement.likeness is not None and store.has_deposit_like(
+        uow, movement.likeness, besides=scope
+    )

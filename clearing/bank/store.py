@@ -8,10 +8,11 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Integer
 from sqlmodel import Field, SQLModel, col, select
 
+from clearing.bank.model import Payer
 from clearing.billing.store import profiles_of
 from clearing.parties.store import PartyRow
 from databank.kit.db import UnitOfWork, UtcTime
-from schemas.ids import ParticipantId, format_brn
+from schemas.ids import ParticipantId
 from schemas.payout import BankMovement, BankOutcome
 
 SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
@@ -42,27 +43,36 @@ def latest(uow: UnitOfWork) -> list[BankMovement]:
     return list(found.values())
 
 
-def last_outcome(uow: UnitOfWork, reference: str, *, is_credit: bool) -> BankOutcome | None:
-    """Return what was made of a movement when it was last reported, if it was."""
+def last_movement(uow: UnitOfWork, reference: str, *, is_credit: bool) -> BankMovement | None:
+    """Return a movement with what was made of it when it was last reported, if it was."""
     query = (
-        select(MovementRow.outcome)
+        select(MovementRow)
         .where(col(MovementRow.reference) == reference, col(MovementRow.is_credit) == is_credit)
         .order_by(col(MovementRow.id).desc())
         .limit(1)
     )
-    found = uow.session.exec(query).first()
-    return None if found is None else BankOutcome(found)
+    row = uow.session.exec(query).first()
+    return None if row is None else _from_row(row)
 
 
-def add_movement(
-    uow: UnitOfWork, movement: BankMovement, *, remittance: str, now: datetime
-) -> None:
+def has_deposit_like(uow: UnitOfWork, likeness: str, *, besides: str) -> bool:
+    """Whether a credit of this likeness became a deposit, in another report than ``besides``."""
+    query = (
+        select(MovementRow.id)
+        .where(col(MovementRow.reference).startswith(likeness, autoescape=True))
+        .where(~col(MovementRow.reference).startswith(besides, autoescape=True))
+        .where(col(MovementRow.outcome) == BankOutcome.DEPOSITED.value)
+        .limit(1)
+    )
+    return uow.session.exec(query).first() is not None
+
+
+def add_movement(uow: UnitOfWork, movement: BankMovement, *, now: datetime) -> None:
     """Store an outcome for good."""
     uow.session.add(
         MovementRow(
             **movement.model_dump(exclude={"outcome"}),
             outcome=movement.outcome.value,
-            remittance=remittance,
             recorded_at=now,
         )
     )
@@ -75,19 +85,18 @@ def _from_row(row: MovementRow) -> BankMovement:
         is_credit=row.is_credit,
         amount=row.amount,
         end_to_end_id=row.end_to_end_id,
+        remittance=row.remittance,
         outcome=BankOutcome(row.outcome),
         participant_id=None if row.participant_id is None else ParticipantId(row.participant_id),
     )
 
 
-def payers(uow: UnitOfWork) -> dict[ParticipantId, frozenset[str]]:
-    """Return by what a credit may name each participant: business number, account number."""
-    rows = list(uow.session.exec(select(PartyRow)))
+def payers(uow: UnitOfWork) -> list[Payer]:
+    """Return every participant known here, with what a credit may name it by."""
+    rows = list(uow.session.exec(select(PartyRow).order_by(col(PartyRow.id))))
     profiles = profiles_of(uow, (ParticipantId(row.id) for row in rows))
-    found = {}
-    for row in rows:
-        id_ = ParticipantId(row.id)
-        account = profiles[id_].profile.account
-        names = {row.brn, format_brn(row.brn)} if row.brn else set()
-        found[id_] = frozenset(names | ({account.number} if account else set()))
-    return found
+    return [
+        Payer(id_, row.name, row.brn, profiles[id_].profile.account)
+        for row in rows
+        for id_ in [ParticipantId(row.id)]
+    ]

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from pydantic import ValidationError
+
 from clearing.billing.store import profiles_of
 from clearing.ledger.entries import bank_account, entry_id, payout_entry
 from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
@@ -168,7 +170,7 @@ def approve(
     _check_open(payout)
     _check_approval(payout, request, officers)
     payout = _add(uow, payout, store.Event("approved", request.officer, request.approval), now)
-    if len(payout.approved_by) < APPROVALS_NEEDED:
+    if len(_counted(payout, officers)) < APPROVALS_NEEDED:
         return view_of(uow, payout)
     if not _release(uow, payout, now):
         return view_of(uow, _add(uow, payout, store.Event("void", CHANGED), now))
@@ -206,6 +208,15 @@ def _check_open(payout: store.Payout) -> None:
 def _check_approval(
     payout: store.Payout, request: ApprovalRequest, officers: Mapping[str, str]
 ) -> None:
+    _verify(payout, request, officers)
+    if request.officer in _counted(payout, officers):
+        raise ApprovalRefusedError(
+            ko=f"{request.officer}은(는) 이미 승인했습니다. 다른 승인권자가 필요합니다.",
+            en=f"{request.officer} has approved already. Another officer is needed.",
+        )
+
+
+def _verify(payout: store.Payout, request: ApprovalRequest, officers: Mapping[str, str]) -> None:
     if request.officer not in officers:
         raise ApprovalRefusedError(
             ko=f"{request.officer}은(는) 승인권자가 아닙니다. DATABANK_CLEARING_OFFICERS를 보세요.",
@@ -219,16 +230,31 @@ def _check_approval(
             ko=f"{request.officer}의 열쇠로 서명한 승인이 아닙니다: {error}",
             en=f"Not an approval by {request.officer}'s key: {error}",
         ) from None
-    if said != (payout.id, payout.sha256):
+    if said != (payout.id, hashlib.sha256(payout.document).hexdigest()):
         raise ApprovalRefusedError(
             ko=f"다른 파일에 대한 승인입니다. 송금 {payout.id}의 파일을 다시 받아 보세요.",
             en=f"This approves another file. Fetch the file of payout {payout.id} again.",
         )
-    if request.officer in payout.approved_by:
-        raise ApprovalRefusedError(
-            ko=f"{request.officer}은(는) 이미 승인했습니다. 다른 승인권자가 필요합니다.",
-            en=f"{request.officer} has approved already. Another officer is needed.",
-        )
+
+
+def _counted(payout: store.Payout, officers: Mapping[str, str]) -> dict[str, str]:
+    """Return who has approved, and with which key, as far as it counts today.
+
+    A stored row proves nothing: each signature is checked again, by the key that the officer has
+    now, over the file as it is stored now. Nobody counts twice, and no key does.
+    """
+    counted: dict[str, str] = {}
+    for event in payout.events:
+        if event.kind != "approved" or event.approval is None:
+            continue
+        try:
+            request = ApprovalRequest(officer=event.said, approval=event.approval)
+            _verify(payout, request, officers)
+        except (ApprovalRefusedError, ValidationError):
+            continue
+        if officers[event.said] not in counted.values():
+            counted[event.said] = officers[event.said]
+    return counted
 
 
 def _release(uow: UnitOfWork, payout: store.Payout, now: datetime) -> bool:
@@ -331,9 +357,12 @@ def _status(payout: store.Payout) -> PayoutStatus:
     return PayoutStatus.HALF_APPROVED if payout.approved_by else PayoutStatus.DRAFTED
 
 
-def payment_states(uow: UnitOfWork, payout: store.Payout) -> dict[str, PaymentStatus]:
-    """Return where each payment stands, as the ledger has it."""
-    ids = [each.end_to_end_id for each in payout.payments]
+def payment_states(
+    uow: UnitOfWork, payout: store.Payout, payments: Iterable[Payment] | None = None
+) -> dict[str, PaymentStatus]:
+    """Return where each payment, or each of these, stands, as the ledger has it."""
+    wanted = payout.payments if payments is None else payments
+    ids = [each.end_to_end_id for each in wanted]
     if not payout.is_released:
         status = PaymentStatus.DRAFTED if payout.void_reason is None else PaymentStatus.VOID
         return dict.fromkeys(ids, status)

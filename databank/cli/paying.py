@@ -14,7 +14,7 @@ from databank.cli.operator_api import DataDir, Var, Where, open_service
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
-    from schemas.payout import BankReport, PayoutView
+    from schemas.payout import BankMovement, BankReport, PayoutView
     from schemas.signature import SigningKey
 
 Id = Annotated[str, typer.Argument(help="송금 번호, 예: P000001 (payout)")]
@@ -38,11 +38,12 @@ _OUTCOMES = {
     "returned": ("반송됨", "returned"),
     "deposited": ("입금으로 적음", "booked as deposit"),
     "duplicate": ("이미 적음", "booked before"),
-    "unknown": ("맞는 곳 없음", "fits nobody"),
+    "unknown": ("누구인지 확실하지 않음", "not certain whose"),
     "wrong_amount": ("금액이 다름", "another amount"),
     "unexpected": ("올 수 없는 거래", "not expected"),
-    "conflict": ("같은 번호의 다른 입금", "reference booked otherwise"),
+    "conflict": ("같은 번호의 다른 거래", "reference stands for another"),
     "pending": ("은행 처리 중", "not booked by the bank"),
+    "not_taken": ("camt.054로 받아야 함", "taken from camt.054 only"),
 }
 
 
@@ -288,7 +289,9 @@ def _show_report(report: BankReport, surface: Surface) -> None:
             say("방향", "direction"),
             say("금액", "amount"),
             "EndToEndId",
+            say("적힌 말", "text"),
             say("결과", "outcome"),
+            say("누구", "who"),
         ),
         [
             (
@@ -296,9 +299,18 @@ def _show_report(report: BankReport, surface: Surface) -> None:
                 say("들어옴", "in") if each.is_credit else say("나감", "out"),
                 each.amount,
                 each.end_to_end_id or "",
+                each.remittance[:40],
                 say(*_OUTCOMES[each.outcome]),
+                _who(each, say),
             )
             for each in report.movements
         ],
         numbers=(2,),
     )
+
+
+def _who(movement: BankMovement, say: Callable[[str, str], str]) -> str:
+    if movement.participant_id is None:
+        return ""
+    guess = say("추정: ", "perhaps ") if movement.outcome == "unknown" else ""
+    return f"{guess}{movement.participant_id}"

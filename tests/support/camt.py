@@ -10,7 +10,7 @@ NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
 
 @dataclass(frozen=True)
 class Moved:
-    """One entry of a camt.054."""
+    """One entry of a camt.054; ``reference`` may be empty, and ``entry`` is its NtryRef."""
 
     reference: str
     amount: str
@@ -18,16 +18,19 @@ class Moved:
     end_to_end_id: str | None = None
     remittance: str = ""
     debtor_account: str = ""
+    debtor_bank: str = ""
+    debtor_name: str = ""
     currency: str = "KRW"
     status: str = "BOOK"
+    entry: str = ""
 
 
-def camt(*moved: Moved, namespace: str = NAMESPACE) -> bytes:
-    """Return a camt.054 with one entry for each movement."""
+def camt(*moved: Moved, namespace: str = NAMESPACE, number: str = "1") -> bytes:
+    """Return a camt.054 with one entry for each movement; ``number`` is the notification's."""
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <Document xmlns="{namespace}"><BkToCstmrDbtCdtNtfctn>
 <GrpHdr><MsgId>bank-1</MsgId><CreDtTm>2026-12-03T10:00:00+09:00</CreDtTm></GrpHdr>
-<Ntfctn><Id>1</Id><Acct><Id><Othr><Id>99912345678</Id></Othr></Id></Acct>
+<Ntfctn><Id>{number}</Id><Acct><Id><Othr><Id>99912345678</Id></Othr></Id></Acct>
 {"".join(map(_entry, moved))}
 </Ntfctn></BkToCstmrDbtCdtNtfctn></Document>""".encode()
 
@@ -35,19 +38,37 @@ def camt(*moved: Moved, namespace: str = NAMESPACE) -> bytes:
 def _entry(moved: Moved) -> str:
     direction = "CRDT" if moved.is_credit else "DBIT"
     end_to_end = f"<EndToEndId>{moved.end_to_end_id}</EndToEndId>" if moved.end_to_end_id else ""
+    name = f"<Dbtr><Pty><Nm>{moved.debtor_name}</Nm></Pty></Dbtr>" if moved.debtor_name else ""
     debtor = (
-        f"<RltdPties><DbtrAcct><Id><Othr><Id>{moved.debtor_account}</Id></Othr></Id></DbtrAcct>"
-        "</RltdPties>"
+        f"<RltdPties>{name}<DbtrAcct><Id><Othr><Id>{moved.debtor_account}</Id></Othr></Id>"
+        "</DbtrAcct></RltdPties>"
         if moved.debtor_account
         else ""
     )
+    if moved.debtor_bank:
+        debtor += (
+            "<RltdAgts><DbtrAgt><FinInstnId><ClrSysMmbId>"
+            f"<MmbId>{moved.debtor_bank}</MmbId></ClrSysMmbId></FinInstnId></DbtrAgt></RltdAgts>"
+        )
     said = f"<RmtInf><Ustrd>{moved.remittance}</Ustrd></RmtInf>" if moved.remittance else ""
-    return f"""<Ntry><Amt Ccy="{moved.currency}">{moved.amount}</Amt>
+    own = f"<AcctSvcrRef>{moved.reference}</AcctSvcrRef>" if moved.reference else ""
+    of_entry = f"<NtryRef>{moved.entry}</NtryRef>" if moved.entry else ""
+    return f"""<Ntry>{of_entry}<Amt Ccy="{moved.currency}">{moved.amount}</Amt>
 <CdtDbtInd>{direction}</CdtDbtInd><Sts><Cd>{moved.status}</Cd></Sts>
 <BookgDt><Dt>2026-12-03</Dt></BookgDt><BkTxCd><Prtry><Cd>T</Cd></Prtry></BkTxCd>
-<NtryDtls><TxDtls><Refs><AcctSvcrRef>{moved.reference}</AcctSvcrRef>{end_to_end}</Refs>
+<NtryDtls><TxDtls><Refs>{own}{end_to_end}</Refs>
 <Amt Ccy="{moved.currency}">{moved.amount}</Amt><CdtDbtInd>{direction}</CdtDbtInd>{debtor}{said}
 </TxDtls></NtryDtls></Ntry>"""
+
+
+def statement(*moved: Moved) -> bytes:
+    """Return the same movements as a camt.053."""
+    return (
+        camt(*moved)
+        .replace(b"camt.054", b"camt.053")
+        .replace(b"BkToCstmrDbtCdtNtfctn", b"BkToCstmrStmt")
+        .replace(b"Ntfctn>", b"Stmt>")
+    )
 
 
 def outcomes(report: dict[str, list[dict[str, str]]]) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from sqlalchemy import text
 
 from clearing.ledger.model import Book, Code, account_id
 from clearing.ledger.store import find_account
+from clearing.payout.store import PayoutEventRow
 from databank.kit.db import Database
-from schemas.payout import PayoutView, sign_approval
-from schemas.signature import SigningKey
+from schemas.payout import PayoutView, officer_key_id, sign_approval
+from schemas.signature import SigningKey, generate_key
 from tests.support.bank import NOON, OFFICERS, Bank, Company, Meter, agreement, company, plan
-from tests.support.camt import Moved, camt, outcomes
+from tests.support.camt import Moved, camt, outcomes, statement
 
 PERIOD = "2026-11"
 XSD = Path(str(files("sepaxml"))) / "schemas/pain.001.001.09.xsd"
@@ -78,8 +80,8 @@ def _released(bank: Bank) -> PayoutView:
     return PayoutView.model_validate(answer.json())
 
 
-def _report(bank: Bank, *moved: Moved) -> list[str]:
-    answer = bank.admin("POST", "/bank/reports", content=camt(*moved))
+def _report(bank: Bank, *moved: Moved, number: str = "1") -> list[str]:
+    answer = bank.admin("POST", "/bank/reports", content=camt(*moved, number=number))
     assert answer.status_code == 200, answer.text
     return list(outcomes(answer.json()))
 
@@ -147,6 +149,47 @@ def test_an_approval_counts_only_for_this_file_by_an_officers_own_key(closed: Ba
     assert closed.admin("GET", "/payouts/P9").status_code == 404
 
 
+def _forge(database_url: str, payout: PayoutView, officer: str, approval: str | None) -> None:
+    """Write an approval into the database, as somebody could who is no officer."""
+    database = Database(database_url)
+    with database.unit_of_work() as uow:
+        row = PayoutEventRow(payout_id=payout.payout_id, number=1, kind="approved", said=officer,
+                             approval=approval, recorded_at=NOON)  # fmt: skip
+        uow.session.add(row)
+    database.close()
+
+
+@pytest.mark.parametrize("forged", ["none", "other-key", "other-file"])
+def test_an_approval_in_the_database_counts_only_by_its_signature(
+    closed: Bank, steel: Company, database_url: str, forged: str
+) -> None:
+    payout = _draft(closed)
+    other = SigningKey(officer_key_id("kim"), generate_key("x").private_jwk)
+    said = {
+        "none": None,
+        "other-key": sign_approval(payout.payout_id, payout.sha256, other),
+        "other-file": sign_approval(payout.payout_id, "0" * 64, OFFICERS["kim"]),
+    }
+    _forge(database_url, payout, "kim", said[forged])
+    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    answer = _approve(closed, payout, "kim")
+    assert answer.json()["status"] == "released", "a forged row keeps nobody from approving"
+
+
+def test_a_dismissed_officers_approval_does_not_count(
+    closed: Bank, steel: Company, database_url: str
+) -> None:
+    payout = _draft(closed)
+    gone = SigningKey(officer_key_id("choi"), generate_key("choi").private_jwk)
+    _forge(
+        database_url, payout, "choi", sign_approval(payout.payout_id, payout.sha256, gone)
+    )  # signed well, when choi was one
+    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert _approve(closed, payout, "park").json()["status"] == "released"
+
+
 def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed: Bank) -> None:
     payout = _draft(closed)
     assert closed.admin("POST", "/payouts").status_code == 409, "one waits already"
@@ -204,14 +247,24 @@ def test_the_bank_pays_and_returns_and_every_report_has_one_outcome(
     _balanced(closed)
 
 
-def test_credits_become_deposits_of_whom_they_name(bank: Bank) -> None:
-    nuri = company("nuri", "누리", brn="1208147521")
+@pytest.fixture
+def two(bank: Bank) -> tuple[Company, Company]:
+    """Two companies with business numbers and accounts of their own."""
+    nuri = company("nuri", "주식회사 누리", brn="1208147521")
     daon = company("daon", "다온", brn="2208162517")
     bank.join(nuri, daon)
     for who, number in ((nuri, "11122233344"), (daon, "55566677788")):
         _account(bank, who, {"bank": "004", "number": number, "holder": "회사"})
+    return nuri, daon
+
+
+def test_credits_become_deposits_of_whom_they_name(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, daon = two
     by_number = Moved("C1", "1000", is_credit=True, remittance="예치 120-81-47521 11월")
-    by_account = Moved("C2", "2000", is_credit=True, debtor_account="555-666-77788")
+    by_account = Moved("C2", "2000", is_credit=True, debtor_account="555-666-77788",
+                       debtor_bank="0041234", debtor_name="(주)다온")  # fmt: skip
     nobody = Moved("C3", "3000", is_credit=True, remittance="예치")
     both = Moved("C4", "4000", is_credit=True, remittance="1208147521 2208162517")
     dollars = Moved("C5", "5.50", is_credit=True, remittance="1208147521", currency="USD")
@@ -225,6 +278,116 @@ def test_credits_become_deposits_of_whom_they_name(bank: Bank) -> None:
         "conflict"
     ]
     _balanced(bank)
+
+
+def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credit(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, daon = two
+    thief = company("thief", "도둑", brn="1078783297")
+    bank.join(thief)
+    _account(bank, thief, {"bank": "004", "number": "20261125", "holder": "도둑"})
+    order = Moved("T1", "900", is_credit=True, remittance="예치금 20261125 누리")
+    assert _report(bank, order) == ["unknown"]
+    _account(bank, thief, {"bank": "088", "number": "777000777000", "holder": "누리"})
+    debtor: dict[str, Any] = {"debtor_account": "777000777000", "debtor_name": "㈜누리"}
+    caught = Moved("T2", "800", is_credit=True, debtor_bank="088", **debtor)
+    other_bank = Moved("T3", "800", is_credit=True, debtor_bank="011", **debtor)
+    no_bank = Moved("T4", "800", is_credit=True, **debtor)
+    assert _report(bank, caught, other_bank, no_bank) == ["unknown"] * 3
+    named = Moved("T5", "700", is_credit=True, debtor_bank="088", remittance="120-81-47521",
+                  **debtor)  # fmt: skip
+    assert _report(bank, named) == ["deposited"], "a told account takes nothing from the named one"
+    daons: dict[str, Any] = {
+        "debtor_bank": "004",
+        "debtor_account": "55566677788",
+        "debtor_name": "다온",
+    }
+    doubtful = [
+        Moved("T6", "600", is_credit=True, remittance="1208147521", **daons),  # for another
+        Moved("T7", "500", is_credit=True, remittance="1208147521 3048126731"),  # one unknown
+        Moved("T8", "400", is_credit=True, remittance="11208147521"),  # a part of a number
+        Moved("T9", "300", is_credit=True, remittance="A-120-81-47521-9"),
+    ]
+    assert _report(bank, *doubtful) == ["unknown"] * 4
+    assert bank.balance(thief)["deposit"] == bank.balance(daon)["deposit"] == 0
+    assert bank.balance(nuri)["deposit"] == 700_000_000
+    waiting = bank.admin("GET", "/bank/unresolved").json()["movements"]
+    guesses = {each["reference"]: each.get("participant_id") for each in waiting}
+    assert guesses == {"T1": None, "T2": thief.id, "T3": None, "T4": None, "T6": nuri.id,
+                       "T7": nuri.id, "T8": None, "T9": None}  # fmt: skip
+    assert waiting[0]["remittance"] == "예치금 20261125 누리"
+
+
+def test_movements_that_share_a_reference_are_not_one(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    base: dict[str, Any] = {"is_credit": True, "remittance": "1208147521"}
+    first = Moved("", "1000", **base)
+    assert _report(bank, first, first) == ["deposited", "deposited"], "two alike on one day"
+    assert _report(bank, first, first) == ["duplicate", "duplicate"]
+    assert bank.balance(nuri)["deposit"] == 2_000_000_000
+    other_text = Moved("", "1000", is_credit=True, remittance="1208147521 11월분")
+    other_payer = Moved("", "1000", debtor_account="31", debtor_name="누리", **base)
+    assert _report(bank, other_text, other_payer) == ["deposited", "deposited"]
+    # alike, without a reference, in another report: the same or another, somebody must look
+    assert _report(bank, first, number="2") == ["unknown"]
+    assert bank.balance(nuri)["deposit"] == 4_000_000_000
+    (waiting,) = bank.admin("GET", "/bank/unresolved").json()["movements"]
+    assert waiting["participant_id"] == nuri.id
+    bank.deposit(nuri, 1_000, deposit_id=waiting["reference"])  # it was another
+    assert _report(bank, first, number="2") == ["deposited"]
+    assert bank.admin("GET", "/bank/unresolved").json()["movements"] == []
+    # NtryRef counts anew in each report
+    second = Moved("", "500", entry="1", **base)
+    assert _report(bank, second, number="3") == ["deposited"]
+    assert _report(bank, second, number="4") == ["deposited"]
+    assert _report(bank, second, number="3") == ["duplicate"]
+    assert bank.balance(nuri)["deposit"] == 6_000_000_000
+    _balanced(bank)
+
+
+def test_a_reference_with_another_amount_or_text_is_a_conflict_that_is_kept(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    first = Moved("K1", "1000", is_credit=True, remittance="1208147521")
+    dearer = replace(first, amount="9000")
+    other = replace(first, remittance="2208162517")
+    assert _report(bank, first, replace(first, amount="1000.00")) == ["deposited", "duplicate"]
+    assert _report(bank, dearer, other, dearer) == ["conflict"] * 3
+    assert _report(bank, first) == ["duplicate"]
+    waiting = bank.admin("GET", "/bank/unresolved").json()["movements"]
+    assert [(each["amount"], each["remittance"]) for each in waiting] == [
+        ("9000 KRW", "1208147521"), ("1000 KRW", "2208162517"),
+    ]  # fmt: skip
+    assert len({each["reference"] for each in waiting}) == 2
+    assert bank.balance(nuri)["deposit"] == 1_000_000_000
+
+
+def test_deposits_are_taken_from_notifications_and_not_from_statements(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    credit = Moved("S1", "1000", is_credit=True, remittance="1208147521")
+    answer = bank.admin("POST", "/bank/reports", content=statement(credit))
+    assert outcomes(answer.json()) == ["not_taken"]
+    assert bank.balance(nuri)["deposit"] == 0
+    assert _report(bank, credit) == ["deposited"]
+
+
+def test_a_batch_whose_parts_repeat_one_reference_is_as_many_deposits(
+    bank: Bank, two: tuple[Company, Company]
+) -> None:
+    nuri, _ = two
+    whole = camt(Moved("B1", "500", is_credit=True, remittance="1208147521"))
+    start, end = whole.index(b"<TxDtls>"), whole.index(b"</NtryDtls>")
+    batch = whole[:end] + whole[start:end] + whole[end:]
+    for expected in ("deposited", "duplicate"):
+        answer = bank.admin("POST", "/bank/reports", content=batch)
+        assert outcomes(answer.json()) == [expected] * 2
+    assert bank.balance(nuri)["deposit"] == 1_000_000_000
 
 
 def test_a_supplier_waits_for_what_a_buyer_owes_and_one_that_owes_is_not_paid(
