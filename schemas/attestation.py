@@ -18,6 +18,8 @@ class Attested(StrEnum):
     SUPPLIER_ONLY = "supplier_only"  # the buyer has not, and may still
     SILENT = "silent"  # the buyer has not, and its time is over: the supplier's word stands
     BUYER_ONLY = "buyer_only"  # the supplier has not metered it
+    CONTRADICTED = "contradicted"  # the buyer signed it twice, differently: its first word counts
+    REPEATED = "repeated"  # the supplier metered the same act once more: no part is undisputed
 
 
 class Counts(OwnWire):

@@ -3,12 +3,16 @@
 Counts are exact on both sides, so there is no tolerance. What is undisputed is the smaller of each
 count; an act that the buyer has not signed stands as the supplier metered it, for good once the
 buyer's time is over. Where the buyer alone signed an act, nothing is charged for it.
+
+Nobody can change its word by saying it again: of each side the first record of an act counts. What
+the supplier metered once more is undisputed to no part. A buyer's time runs from when the act took
+place or, if that is later, from when clearing booked it: neither side's clock alone decides it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,11 +27,26 @@ SHOWN_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """A record, and when clearing received it."""
+
+    record: UsageRecord
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """One act as each side signed it; at least one did."""
+    """One act as each side signed it; at least one did.
+
+    ``ends_at`` is when the buyer's time to sign it is over, ``is_repeated`` that the supplier had
+    metered it before, ``is_contradicted`` that the buyer has signed it again with other content.
+    """
 
     supplier: UsageRecord | None
     buyer: UsageRecord | None
+    ends_at: datetime
+    is_repeated: bool = False
+    is_contradicted: bool = False
 
     @property
     def record(self) -> UsageRecord:
@@ -36,19 +55,24 @@ class Pair:
         assert found is not None
         return found
 
-    def attested(self, *, silent_before: datetime) -> Attested:
-        """Say who has signed it; a buyer is silent about acts before ``silent_before``."""
+    def attested(self, now: datetime) -> Attested:
+        """Say who has signed it."""
         if self.supplier is None:
             return Attested.BUYER_ONLY
+        if self.is_repeated:
+            return Attested.REPEATED
         if self.buyer is None:
-            is_over = self.supplier.occurred_at < silent_before
-            return Attested.SILENT if is_over else Attested.SUPPLIER_ONLY
+            return Attested.SILENT if self.ends_at < now else Attested.SUPPLIER_ONLY
+        if self.is_contradicted:
+            return Attested.CONTRADICTED
         same = _content(self.supplier) == _content(self.buyer)
         return Attested.BOTH if same else Attested.DIFFERENT
 
     @property
     def smaller(self) -> UsageRecord | None:
-        """The supplier's record with the smaller of each count; none if it has none."""
+        """The supplier's record with the smaller of each count; none if nothing is undisputed."""
+        if self.is_repeated:
+            return None
         if self.supplier is None or self.buyer is None:
             return self.supplier
         return replace(
@@ -66,12 +90,41 @@ def _content(record: UsageRecord) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def pairs_of(supplier: Sequence[UsageRecord], buyer: Sequence[UsageRecord]) -> list[Pair]:
-    """Join both sides by act: the supplier's acts in its order, then the buyer's alone."""
-    theirs = {record.act_id: record for record in buyer}
-    metered = {record.act_id for record in supplier}
-    joined = [Pair(record, theirs.get(record.act_id)) for record in supplier]
-    return joined + [Pair(None, record) for record in buyer if record.act_id not in metered]
+def pairs_of(
+    supplier: Sequence[Signed], buyer: Sequence[Signed], *, silence: timedelta
+) -> list[Pair]:
+    """Join both sides by act: the supplier's acts in its order, then the buyer's alone.
+
+    Args:
+        supplier: What the supplier metered, in the order of booking.
+        buyer: What the buyer signed, in the order of taking.
+        silence: How long a buyer may take to sign.
+    """
+    theirs: dict[str, list[Signed]] = {}
+    for signed in buyer:
+        theirs.setdefault(signed.record.act_id, []).append(signed)
+    pairs = []
+    met: set[str] = set()
+    for signed in supplier:
+        act_id, ends_at = signed.record.act_id, _end_of(signed, silence)
+        if act_id in met:
+            pairs.append(Pair(signed.record, None, ends_at, is_repeated=True))
+            continue
+        met.add(act_id)
+        in_time = [each.record for each in theirs.get(act_id, []) if each.received_at <= ends_at]
+        pairs.append(_joined(signed.record, in_time, ends_at))
+    alone = [said for act_id, said in theirs.items() if act_id not in met]
+    return pairs + [Pair(None, said[0].record, _end_of(said[0], silence)) for said in alone]
+
+
+def _joined(metered: UsageRecord, said: Collection[UsageRecord], ends_at: datetime) -> Pair:
+    first = next(iter(said), None)
+    is_contradicted = len({_content(each) for each in said}) > 1
+    return Pair(metered, first, ends_at, is_contradicted=is_contradicted)
+
+
+def _end_of(signed: Signed, silence: timedelta) -> datetime:
+    return max(signed.record.occurred_at, signed.received_at) + silence
 
 
 def compare(
@@ -81,7 +134,6 @@ def compare(
     *,
     period: str,
     now: datetime,
-    silence: timedelta,
 ) -> Comparison:
     """Compare a month of an agreement.
 
@@ -91,14 +143,12 @@ def compare(
         pairs: All its acts since its beginning.
         period: The month in Seoul.
         now: The time.
-        silence: How long a buyer may take to sign.
 
     Raises:
         clearing.rating.rate.OutOfRangeError: The counts leave the range of the ledger.
     """
     within = [pair for pair in pairs if month_of(pair.record.occurred_at) == period]
-    silent_before = now - silence
-    states = [(pair, pair.attested(silent_before=silent_before)) for pair in within]
+    states = [(pair, pair.attested(now)) for pair in within]
     so_far = [pair for pair in pairs if month_of(pair.record.occurred_at) <= period]
     charged = _cost(plan, (pair.supplier for pair in so_far))
     undisputed = _cost(plan, (pair.smaller for pair in so_far))

@@ -12,7 +12,7 @@ from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
 from clearing.agreements.store import find_agreements
 from clearing.attestation import store
-from clearing.attestation.model import compare, pairs_of
+from clearing.attestation.model import Signed, compare, pairs_of
 from clearing.attestation.store import AckBatch
 from clearing.log.service import Log
 from clearing.metering import store as metering
@@ -150,31 +150,39 @@ def comparison_of(
         NotFoundError: The caller is no party of it.
     """
     agreement = look_up(uow, agreement_id, party)
-    pairs = pairs_of(_metered(uow, agreement_id), _acknowledged(uow, agreement_id))
-    plan = agreement.record.plan
-    return compare(agreement_id, plan, pairs, period=period, now=now, silence=silence)
+    metered, acknowledged = _metered(uow, agreement_id), _acknowledged(uow, agreement_id)
+    pairs = pairs_of(metered, acknowledged, silence=silence)
+    return compare(agreement_id, agreement.record.plan, pairs, period=period, now=now)
 
 
-def _metered(uow: UnitOfWork, agreement_id: AgreementId) -> list[UsageRecord]:
-    records: list[UsageRecord] = []
+def _metered(uow: UnitOfWork, agreement_id: AgreementId) -> list[Signed]:
+    signed: list[Signed] = []
     after = 0
     while found := metering.batches_of(uow, agreement_id, after=after, limit=PAGE):
         after = found[-1][0]
         for _, batch in found:
-            records += _of(decode_batch(batch.body, batch.header()), agreement_id)
-    return records
+            records = decode_batch(batch.body, batch.header())
+            signed += _of(records, agreement_id, batch.received_at)
+    return signed
 
 
-def _acknowledged(uow: UnitOfWork, agreement_id: AgreementId) -> list[UsageRecord]:
+def _acknowledged(uow: UnitOfWork, agreement_id: AgreementId) -> list[Signed]:
+    signed: list[Signed] = []
+    after = 0
+    while found := store.batches_of(uow, agreement_id, after=after, limit=PAGE):
+        after = found[-1].serial
+        for taken in found:
+            records = decode_batch(taken.batch.body, taken.batch.header)
+            signed += _of(records, agreement_id, taken.received_at)
+    return signed
+
+
+def _of(
+    records: list[UsageRecord], agreement_id: AgreementId, received_at: datetime
+) -> list[Signed]:
     return [
-        record
-        for batch in store.batches_of(uow, agreement_id)
-        for record in _of(decode_batch(batch.body, batch.header), agreement_id)
+        Signed(record, received_at) for record in records if record.agreement_id == agreement_id
     ]
-
-
-def _of(records: list[UsageRecord], agreement_id: AgreementId) -> list[UsageRecord]:
-    return [record for record in records if record.agreement_id == agreement_id]
 
 
 def _again(

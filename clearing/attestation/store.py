@@ -66,6 +66,15 @@ class AckBatch:
     receipt: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch that was taken, its serial number and when."""
+
+    serial: int
+    batch: AckBatch
+    received_at: datetime
+
+
 def lock_position(uow: UnitOfWork, consumer_id: ParticipantId, epoch: int) -> Position:
     """Return where a buyer's stream stands; locked until the transaction ends."""
     query = (
@@ -167,18 +176,29 @@ def evidence_count(uow: UnitOfWork, consumer_id: ParticipantId) -> int:
     return uow.session.exec(query).one()
 
 
-def batches_of(uow: UnitOfWork, agreement_id: AgreementId) -> list[AckBatch]:
-    """Return the taken batches that hold acts of an agreement, in the order of taking."""
+def batches_of(
+    uow: UnitOfWork, agreement_id: AgreementId, *, after: int, limit: int
+) -> list[Taken]:
+    """Return taken batches that hold acts of an agreement, in the order of taking.
+
+    Args:
+        uow: The transaction.
+        agreement_id: The agreement.
+        after: The serial number of the batch before the first; 0: from the beginning.
+        limit: How many at most.
+    """
     query = (
         select(AckBatchRow)
         .join(AckAgreementRow, col(AckAgreementRow.batch_id) == col(AckBatchRow.id))
         .where(
             col(AckAgreementRow.agreement_id) == agreement_id,
+            col(AckAgreementRow.batch_id) > after,
             col(AckBatchRow.contradicts).is_(None),
         )
-        .order_by(col(AckBatchRow.id))
+        .order_by(col(AckAgreementRow.batch_id))
+        .limit(limit)
     )
-    return [_from_row(row) for row in uow.session.exec(query)]
+    return [Taken(row.id or 0, _from_row(row), row.received_at) for row in uow.session.exec(query)]
 
 
 def _from_row(row: AckBatchRow) -> AckBatch:

@@ -115,6 +115,7 @@ class StoredBatch:
     jws: str
     receipt: str
     signer: str | None
+    received_at: datetime
 
     def header(self) -> BatchHeader:
         """Return what is needed to decode the body again."""
@@ -199,22 +200,6 @@ class NewBatch:
     receipt: str
     signer: str
     entries: Mapping[AgreementId, str | None]
-
-    @property
-    def stored(self) -> StoredBatch:
-        """The batch as it will be read back."""
-        header = self.signed.header
-        return StoredBatch(
-            provider_id=header.provider_id,
-            epoch=header.epoch,
-            first_seq=header.first_seq,
-            records_count=header.records_count,
-            body_sha256=header.body_sha256,
-            body=self.signed.body,
-            jws=self.signed.jws,
-            receipt=self.receipt,
-            signer=self.signer,
-        )
 
 
 def put_batches(uow: UnitOfWork, batches: Sequence[NewBatch], *, now: datetime) -> None:
@@ -330,4 +315,5 @@ def _from_batch(row: BatchRow) -> StoredBatch:
         jws=row.header,
         receipt=row.receipt,
         signer=row.signer,
+        received_at=row.received_at,
     )

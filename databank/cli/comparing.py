@@ -18,6 +18,8 @@ STATES: Final = {
     "supplier_only": ("공급기업만 (확인을 기다림)", "supplier only, awaiting the buyer"),
     "silent": ("공급기업만 (기한 지남)", "supplier only, for good"),
     "buyer_only": ("수요기업만", "buyer only"),
+    "contradicted": ("수요기업이 다르게 다시 서명", "buyer signed it again, differently"),
+    "repeated": ("공급기업이 같은 이용을 다시 계량", "supplier metered it again"),
 }
 
 

@@ -132,6 +132,7 @@ def test_both_sides_are_compared_act_by_act(
     assert compared(bank, curator, told) == found
     assert found["acts"] == {
         "both": 1, "different": 1, "supplier_only": 2, "silent": 0, "buyer_only": 1,
+        "contradicted": 0, "repeated": 0,
     }  # fmt: skip
     # 99 rows: 50 + 49 × 0.5, and four queries; the smaller counts are 5 rows less
     assert found["charged_micro"] == str(86_500_000)
@@ -147,3 +148,57 @@ def test_both_sides_are_compared_act_by_act(
     assert compared(bank, steel, told, "2026-13")["type"] == "urn:idb:problem:invalid-request"
     stranger = bank.call(curator, "GET", "/usage/comparison?agreement_id=x&period=2026-11")
     assert stranger.status_code == 404
+
+
+def test_an_act_that_is_metered_again_is_undisputed_once(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    meter, receiver = Meter(steel), Receiver(curator)
+    once = meter.record(told, rows=40)
+    assert bank.send(steel, meter.batch([once])).status_code == 200
+    again = replace(meter.record(told, rows=40), act_id=once.act_id)
+    assert bank.send(steel, meter.batch([again])).status_code == 200
+    assert send(bank, curator, receiver.batch([receiver.record(told, rows=40)])).status_code == 200
+    found = compared(bank, steel, told)
+    assert (found["acts"]["both"], found["acts"]["repeated"]) == (1, 1)
+    # twice 3 for the query, 80 rows: 50 + 30 × 0.5; undisputed is one query and 40 rows
+    assert found["charged_micro"] == str(71_000_000)
+    assert found["undisputed_micro"] == str(43_000_000)
+    assert [act["attested"] for act in found["not_agreed"]] == ["repeated"]
+
+
+def test_a_buyer_cannot_take_its_first_word_back(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    meter, receiver = Meter(steel), Receiver(curator)
+    assert bank.send(steel, meter.batch([meter.record(told, rows=40)])).status_code == 200
+    said = receiver.record(told, rows=40)
+    assert send(bank, curator, receiver.batch([said])).status_code == 200
+    same = replace(receiver.record(told, rows=40), act_id=said.act_id)
+    assert send(bank, curator, receiver.batch([same])).status_code == 200
+    assert compared(bank, steel, told)["acts"]["both"] == 1
+    fewer = replace(receiver.record(told, rows=1), act_id=said.act_id)
+    assert send(bank, curator, receiver.batch([fewer])).status_code == 200
+    found = compared(bank, steel, told)
+    assert (found["acts"]["both"], found["acts"]["contradicted"]) == (0, 1)
+    assert found["difference_micro"] == "0"
+    assert found["not_agreed"][0]["buyer"]["rows_count"] == 40
+
+
+def test_what_a_buyer_signs_too_late_changes_nothing(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    meter, receiver = Meter(steel), Receiver(curator)
+    bank.clock.advance(hours=100)
+    # a clock of the supplier's that says it was long ago takes none of the buyer's time
+    metered = [replace(meter.record(told, rows=40), occurred_at=told.agreed_at) for _ in range(2)]
+    assert bank.send(steel, meter.batch(metered)).status_code == 200
+    bank.clock.advance(hours=71)
+    assert compared(bank, steel, told)["acts"]["supplier_only"] == 2
+    assert send(bank, curator, receiver.batch([receiver.record(told, rows=30)])).status_code == 200
+    bank.clock.advance(hours=2)
+    assert send(bank, curator, receiver.batch([receiver.record(told, rows=1)])).status_code == 200
+    found = compared(bank, steel, told)
+    assert (found["acts"]["different"], found["acts"]["silent"]) == (1, 1)
+    # 80 rows: 50 + 30 × 0.5; the ten that the buyer did not get in time count half
+    assert found["difference_micro"] == str(5_000_000)

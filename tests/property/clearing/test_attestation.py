@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearing.attestation.model import compare, pairs_of
+from clearing.attestation.model import Pair, Signed, compare, pairs_of
 from schemas.attestation import Attested
 from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
 from schemas.price import PricePlan
@@ -24,6 +24,12 @@ COUNTS = st.tuples(st.integers(0, 60), st.integers(0, 10**7))
 ACTS = st.lists(
     st.tuples(st.sampled_from(MONTHS), st.none() | COUNTS, st.none() | COUNTS), max_size=12
 )
+# what is said once more: by whom, of which act, with which counts, and how many hours later
+AGAIN = st.lists(
+    st.tuples(st.sampled_from(["supplier", "buyer"]), st.integers(0, 11), COUNTS,
+              st.integers(0, 200)),
+    max_size=6,
+)  # fmt: skip
 
 
 def record(seq: int, at: datetime, counts: tuple[int, int]) -> UsageRecord:
@@ -43,6 +49,14 @@ def record(seq: int, at: datetime, counts: tuple[int, int]) -> UsageRecord:
     )
 
 
+def signed(record: UsageRecord, *, hours: int = 0) -> Signed:
+    return Signed(record, record.occurred_at + timedelta(hours=hours))
+
+
+def paired(metered: list[UsageRecord], said: list[UsageRecord]) -> list[Pair]:
+    return pairs_of([signed(it) for it in metered], [signed(it) for it in said], silence=SILENCE)
+
+
 @given(PLANS, ACTS)
 def test_the_smaller_counts_never_cost_more_than_the_suppliers(
     plan: PricePlan,
@@ -50,9 +64,9 @@ def test_the_smaller_counts_never_cost_more_than_the_suppliers(
 ) -> None:
     supplier = [record(n, at, it) for n, (at, it, _) in enumerate(acts) if it]
     buyer = [record(n, at, it) for n, (at, _, it) in enumerate(acts) if it]
-    pairs = pairs_of(supplier, buyer)
+    pairs = paired(supplier, buyer)
     for period in ("2026-10", "2026-11", "2026-12"):
-        found = compare(AgreementId("a"), plan, pairs, period=period, now=NOW, silence=SILENCE)
+        found = compare(AgreementId("a"), plan, pairs, period=period, now=NOW)
         assert found.difference_micro == found.charged_micro - found.undisputed_micro >= 0
         month = int(period[-2:])
         told = [(s, b) for at, s, b in acts if at.month == month and (s or b)]
@@ -63,7 +77,7 @@ def test_the_smaller_counts_never_cost_more_than_the_suppliers(
         silent, waiting = found.acts[Attested.SILENT], found.acts[Attested.SUPPLIER_ONLY]
         assert (silent, waiting) == ((0, alone) if month == 12 else (alone, 0))
         assert len(found.not_agreed) == len(told) - found.acts[Attested.BOTH]
-    all_of = compare(AgreementId("a"), plan, pairs, period="2026-12", now=NOW, silence=SILENCE)
+    all_of = compare(AgreementId("a"), plan, pairs, period="2026-12", now=NOW)
     if all(b is None or s is None or b == s for _, s, b in acts):
         assert all_of.difference_micro == 0
 
@@ -72,8 +86,32 @@ def test_a_result_that_differs_is_told_though_the_counts_agree() -> None:
     mine = record(1, MONTHS[0], (5, 40))
     theirs = replace(mine, result_sha256="1" * 64)
     found = compare(
-        AgreementId("a"), PricePlan(), pairs_of([mine], [theirs]),
-        period="2026-10", now=NOW, silence=SILENCE,
+        AgreementId("a"), PricePlan(), paired([mine], [theirs]), period="2026-10", now=NOW
     )  # fmt: skip
     assert found.acts[Attested.DIFFERENT] == 1
     assert found.difference_micro == 0
+
+
+@given(PLANS, ACTS, AGAIN)
+def test_what_is_said_again_changes_nothing_that_was_undisputed(
+    plan: PricePlan,
+    acts: list[tuple[datetime, tuple[int, int] | None, tuple[int, int] | None]],
+    again: list[tuple[str, int, tuple[int, int], int]],
+) -> None:
+    supplier = [signed(record(n, at, it)) for n, (at, it, _) in enumerate(acts) if it]
+    buyer = [signed(record(n, at, it)) for n, (at, _, it) in enumerate(acts) if it]
+    first = compare(
+        AgreementId("a"), plan, pairs_of(supplier, buyer, silence=SILENCE),
+        period="2026-12", now=NOW,
+    )  # fmt: skip
+    for who, n, counts, hours in again:
+        if n < len(acts) and acts[n][1 if who == "supplier" else 2]:
+            more = signed(record(n, acts[n][0], counts), hours=hours)
+            (supplier if who == "supplier" else buyer).append(more)
+    then = compare(
+        AgreementId("a"), plan, pairs_of(supplier, buyer, silence=SILENCE),
+        period="2026-12", now=NOW,
+    )  # fmt: skip
+    assert then.undisputed_micro == first.undisputed_micro
+    assert then.charged_micro >= first.charged_micro
+    assert then.buyer == first.buyer
