@@ -34,6 +34,10 @@ PRIVATE: Final[dict[str, Any]] = {
 LISTED: Final = "region IN ('서울', '부산', '울산', '광주', '제주')"
 BY_REGION: Final = f"SELECT region, count(*) AS n FROM $data WHERE {LISTED} GROUP BY region"
 TOTAL: Final = "SELECT sum(kwh) AS s FROM $data"
+NO_CELLS: Final = (
+    ("SELECT sum(kwh) AS s FROM $data", " GROUP BY region"),
+    ("SELECT avg(kwh) AS a, count(*) AS n FROM $data", ""),
+)
 OTHERS: Final = "SELECT sum(kwh) AS s FROM $data WHERE grade = '보통'"
 
 
@@ -183,6 +187,7 @@ def test_of_two_buyers_at_once_one_gets_the_last_of_the_budget(made: list[Contra
         "SELECT * FROM $data",
         "SELECT company, count(*) AS n FROM $data WHERE company IN ('victim') GROUP BY company",
         "SELECT max(kwh) AS m FROM $data",
+        *(f"{sql} WHERE region IN ('서울') AND region IN ('부산')" + by for sql, by in NO_CELLS),
     ],
 )
 def test_what_cannot_be_covered_by_noise_is_refused_and_spends_nothing(
