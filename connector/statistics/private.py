@@ -215,9 +215,8 @@ def sensitivity(question: Question) -> int:
     return one * min(question.rules.cells_max, len(question.cells))
 
 
-def noisy(question: Question, contributions: Contributions, source: Source) -> list[int]:
-    """Return the answer to a question, cell by cell; a sum is in steps."""
-    totals = contributions.totals(question)
+def noisy(question: Question, totals: Mapping[Key, int], source: Source) -> list[int]:
+    """Return the answer to a question with these totals, cell by cell; a sum is in steps."""
     scale = Fraction(sensitivity(question) * 1000, question.rules.epsilon_milli)
     return [totals[key] + discrete_laplace(scale, source) for key in question.cells]
 
