@@ -88,7 +88,7 @@ def query(
     def attempt() -> Stored | NeedsGrant:
         with runtime.database.unit_of_work() as uow:
             admitted.enter(uow)
-            done = _deliver(uow, runtime, admitted.access, asked, raw)
+            done = _deliver(uow, runtime, admitted.access, asked, look)
             if isinstance(done, Answer):
                 answers.append(done)
                 return done.stored
@@ -98,6 +98,7 @@ def query(
 
     try:
         raw = _run(runtime, pool, admitted.access, sql)
+        look = statistics.prepare(admitted.access, raw)
         metering.with_grant(runtime, admitted.access.agreement, attempt)
     except Exception:
         with runtime.database.unit_of_work() as uow:
@@ -116,34 +117,35 @@ class _Asked:
 
 
 def _deliver(
-    uow: UnitOfWork, runtime: Runtime, access: Access, asked: _Asked, raw: Result
+    uow: UnitOfWork, runtime: Runtime, access: Access, asked: _Asked, look: statistics.Look
 ) -> Answer | NeedsGrant | Decision:
     """Decide on what would leave and record it; a decision is returned if it is a denial."""
-    found = _released(uow, access, raw)
+    pending = look(uow)()
     same = meter.find(uow, access.agreement.id, asked.query_id)
     if same is not None:
         _check_same(same, asked.sql_sha256)
-        return _again(found.result, same)
-    use = _query_use(access, asked, found.result)
+        return _again(pending.make().result, same)
     decision = decide(
         uow,
         runtime,
         access,
         Mode.QUERY,
         act_id=asked.query_id,
-        rows=use.rows_count,
-        bytes_=use.bytes_count,
+        rows=pending.rows_count,
+        bytes_=pending.bytes_count,
         queries=1,
-        epsilon=found.epsilon,
+        epsilon=pending.epsilon,
     )
     if not decision.is_allowed:
         return decision
+    made = pending.make()
+    use = _query_use(access, asked, made.result)
     stored = metering.record(uow, runtime, access.entitlement, use, now=runtime.clock())
     if isinstance(stored, NeedsGrant):
         return stored
-    if isinstance(found, statistics.Release):
-        statistics.remember(uow, runtime, access, found, act_id=asked.query_id)
-    return Answer(found.result, stored)
+    if access.entitlement.statistics is not None:
+        statistics.remember(uow, runtime, access, made, act_id=asked.query_id)
+    return Answer(made.result, stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,21 +176,6 @@ def _query_use(access: Access, asked: _Asked, result: Result) -> Use:
         sql_sha256=asked.sql_sha256,
         total_max_micro=asked.total_max_micro,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _AsItIs:
-    """A result that may leave as the engine made it."""
-
-    result: Result
-    epsilon: None = None
-
-
-def _released(uow: UnitOfWork, access: Access, raw: Result) -> _AsItIs | statistics.Release:
-    """Return what of a result may leave, as things stand in this transaction."""
-    if access.entitlement.statistics is None:
-        return _AsItIs(raw)
-    return statistics.release(uow, access, raw)
 
 
 def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
@@ -266,11 +253,11 @@ def quote(
     queries, epsilon = int(is_query), None
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
-        raw = _run(runtime, pool, access, sql)
+        look = statistics.prepare(access, _run(runtime, pool, access, sql), is_quote=True)
         with runtime.database.unit_of_work() as uow:
-            released = _released(uow, access, raw)
-        rows, bytes_ = released.result.rows_count, released.result.bytes_count
-        epsilon = released.epsilon
+            told = look(uow)
+        pending = told()
+        rows, bytes_, epsilon = pending.rows_count, pending.bytes_count, pending.epsilon
     else:
         left = _uncovered(runtime, access, list(range(len(index.batches))))
         rows = sum(index.batches[n].rows_count for n in left)

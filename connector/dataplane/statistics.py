@@ -4,27 +4,33 @@ The history is read and written in the transaction that records the act, under t
 lock: of two queries at once the second is audited against the first. What is remembered is
 what was recorded; a query that was not delivered leaves nothing behind. The budget of noisy
 answers is spent by the same row that keeps the answer: an answer leaves only after it is spent.
+What takes long is done before, out of the lock. Noise is drawn only for what was decided: how
+many rows and bytes a noisy answer has follows from the question.
 """
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from connector.dataplane.access import Access
 from connector.dataplane.gate import GateError
 from connector.dataplane.pool import QueryRefusedError, Result, result_of
-from connector.metering import store as meter
 from connector.policy.evaluate import Epsilon
 from connector.runtime import Runtime
 from connector.statistics import store
 from connector.statistics.answer import Answer, Atoms, answer
+from connector.statistics.audit import Rules
 from connector.statistics.private import (
     Contributions,
+    Key,
     PrivateRules,
     Public,
+    Question,
     noisy,
     questions_of,
     step_of,
@@ -45,7 +51,20 @@ class Release:
     result: Result
     answer: Answer | None = None  # audited
     private: list[store.PrivateAnswer] = field(default_factory=list)  # new ones, not yet spent
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What an answer would be as things stand: what is decided on, and how to make it then."""
+
+    rows_count: int
+    bytes_count: int
+    make: Callable[[], Release]
     epsilon: Epsilon | None = None
+
+
+Look: TypeAlias = Callable[[UnitOfWork], Callable[[], Pending]]
+"""Reads what was answered before; what it returns needs no transaction."""
 
 
 def scope_of(access: Access) -> Scope | None:
@@ -63,65 +82,98 @@ def scope_of(access: Access) -> Scope | None:
     return Scope(licence.entity, licence.groups, measures)
 
 
-def release(uow: UnitOfWork, access: Access, contributions: Result) -> Release:
-    """Audit the cells that were asked for against all that was ever answered, or add noise.
+def prepare(access: Access, raw: Result, *, is_quote: bool = False) -> Look:
+    """Do all that depends on what the worker counted alone: it takes long, and no lock.
+
+    Args:
+        access: Whose terms say what may leave.
+        raw: Rows that may leave as they are, or contributions.
+        is_quote: Nothing will be made of it, so nothing is grouped for noise.
 
     Raises:
         QueryRefusedError: Noisy cells that do not follow from the question.
     """
     licence, scope = access.entitlement.statistics, scope_of(access)
-    assert licence is not None
-    assert scope is not None
-    meter.stream(uow)  # the lock that all acts take first
-    dataset_id = access.agreement.dataset_id
-    table = pa.ipc.open_stream(b"".join(contributions.pieces)).read_all()
+    if licence is None or scope is None:
+        plain = Pending(raw.rows_count, raw.bytes_count, lambda: Release(raw))
+        return lambda _: lambda: plain
+    table = pa.ipc.open_stream(b"".join(raw.pieces)).read_all()
     request = Request.from_json(table.schema.metadata[REQUEST_KEY].decode())
-    if isinstance(licence.rules, PrivateRules):
-        held = Contributions(table, scope.groups, scope.measures)
-        return _private(uow, access, request, held, licence.rules)
-    atoms = Atoms(table, scope)
-    answered = {name: store.answered(uow, dataset_id, name) for name in atoms.measures}
-    made = answer(atoms, request, answered, licence.rules)
-    return Release(result_of(made.table), answer=made)
-
-
-def _private(
-    uow: UnitOfWork,
-    access: Access,
-    request: Request,
-    contributions: Contributions,
-    rules: PrivateRules,
-) -> Release:
-    licence, dataset_id = access.entitlement.statistics, access.agreement.dataset_id
-    assert licence is not None
-    public, relation = _public(access), access.entitlement.relation.sha256
+    if not isinstance(licence.rules, PrivateRules):
+        return _audited(access, request, Atoms(table, scope), licence.rules)
+    public = _public(access)
     try:
         questions = questions_of(
             request,
             public=public,
-            relation_sha256=relation,
+            relation_sha256=access.entitlement.relation.sha256,
             entity=licence.entity,
-            rules=rules,
+            rules=licence.rules,
         )
     except GateError as error:
         raise _refused(error) from None
-    answered: dict[str, list[int]] = {}
-    new: list[store.PrivateAnswer] = []
-    for question in questions:
-        known = store.private_answer(uow, dataset_id, question.sha256)
-        if known is None:
-            known = noisy(question, contributions, secrets.randbelow)
-            said = {"measure": question.measure, **asdict(question)["conditions"]}
-            new.append(store.PrivateAnswer(question.sha256, said, known, rules.epsilon_milli))
-        answered[question.measure] = known
-    spent = store.spent_milli(uow, dataset_id)
-    epsilon = Epsilon(
-        wanted_milli=sum(one.epsilon_milli for one in new),
-        spent_milli=sum(spent.values()),
-        spent_agreement_milli=spent.get(access.agreement.id, 0),
-    )
-    made = table_of(request, answered, questions=questions, public=public)
-    return Release(result_of(made), private=new, epsilon=epsilon)
+    totals: dict[str, dict[Key, int]] = {}
+    if not is_quote:
+        held = Contributions(table, scope.groups, scope.measures)
+        totals = {question.sha256: held.totals(question) for question in questions}
+    return _private(access, request, questions, totals, public)
+
+
+def _audited(access: Access, request: Request, atoms: Atoms, rules: Rules) -> Look:
+    dataset_id = access.agreement.dataset_id
+
+    def look(uow: UnitOfWork) -> Callable[[], Pending]:
+        answered = {name: store.answered(uow, dataset_id, name) for name in atoms.measures}
+
+        def audit() -> Pending:
+            made = answer(atoms, request, answered, rules)
+            result = result_of(made.table)
+            release = Release(result, answer=made)
+            return Pending(result.rows_count, result.bytes_count, lambda: release)
+
+        return audit
+
+    return look
+
+
+def _private(
+    access: Access,
+    request: Request,
+    questions: list[Question],
+    totals: dict[str, dict[Key, int]],
+    public: Public,
+) -> Look:
+    dataset_id = access.agreement.dataset_id
+    zeros = {question.measure: [0] * len(question.cells) for question in questions}
+    size = result_of(table_of(request, zeros, questions=questions, public=public))
+
+    def look(uow: UnitOfWork) -> Callable[[], Pending]:
+        spent = store.spent_milli(uow, dataset_id)
+        known = {q.sha256: store.private_answer(uow, dataset_id, q.sha256) for q in questions}
+        wanted = [q.rules.epsilon_milli for q in questions if known[q.sha256] is None]
+        epsilon = Epsilon(sum(wanted), sum(spent.values()), spent.get(access.agreement.id, 0))
+
+        def make() -> Release:
+            answered: dict[str, list[int]] = {}
+            new: list[store.PrivateAnswer] = []
+            for question in questions:
+                values = known[question.sha256]
+                if values is None:
+                    values = noisy(question, totals[question.sha256], secrets.randbelow)
+                    new.append(_answer_to(question, values))
+                answered[question.measure] = values
+            made = table_of(request, answered, questions=questions, public=public)
+            return Release(result_of(made), private=new)
+
+        pending = Pending(size.rows_count, size.bytes_count, make, epsilon)
+        return lambda: pending
+
+    return look
+
+
+def _answer_to(question: Question, values: list[int]) -> store.PrivateAnswer:
+    said = {"measure": question.measure, **question.conditions}
+    return store.PrivateAnswer(question.sha256, said, values, question.rules.epsilon_milli)
 
 
 def _public(access: Access) -> Public:

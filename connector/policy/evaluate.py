@@ -235,7 +235,9 @@ def _check_quotas(entitlement: Entitlement, act: Act, used: Usage) -> Decision |
 
 def _check_epsilon(entitlement: Entitlement, act: Act) -> Decision | None:
     budget, epsilon = entitlement.epsilon_budget_milli, act.epsilon
-    if budget is None or not act.rows:  # nothing leaves yet
+    if budget is None or act.rows is None:  # nothing leaves yet
+        return None
+    if epsilon is None and not act.rows:  # an answer that left before is not spent again
         return None
     if epsilon is None:
         return _deny(

@@ -100,7 +100,8 @@ def questions_of(
     """Return the questions of a request.
 
     Raises:
-        GateError: The values of a grouped column are not listed, do not fit, or are too many.
+        GateError: The values of a grouped column are not listed, do not fit or are too many, or
+            the conditions leave none of a column's.
     """
     listed = {
         name: sorted({_canonical(name, text, public) for text in texts if text is not None})
@@ -109,6 +110,9 @@ def questions_of(
     for name in request.groups:
         if name not in listed:
             listed[name] = sorted({_canonical(name, v, public) for v in _known(name, public)})
+    for name, values in listed.items():
+        if not values:  # nothing but noise, for an epsilon
+            raise GateError(f"statistics: WHERE leaves no value of {name}"[:150])
     if prod(len(listed[name]) for name in request.groups) > CELLS_MAX:
         raise GateError(f"statistics: more than {CELLS_MAX} cells")
     names = dict.fromkeys(name for item in request.items for name in measures_of(item))
@@ -211,9 +215,8 @@ def sensitivity(question: Question) -> int:
     return one * min(question.rules.cells_max, len(question.cells))
 
 
-def noisy(question: Question, contributions: Contributions, source: Source) -> list[int]:
-    """Return the answer to a question, cell by cell; a sum is in steps."""
-    totals = contributions.totals(question)
+def noisy(question: Question, totals: Mapping[Key, int], source: Source) -> list[int]:
+    """Return the answer to a question with these totals, cell by cell; a sum is in steps."""
     scale = Fraction(sensitivity(question) * 1000, question.rules.epsilon_milli)
     return [totals[key] + discrete_laplace(scale, source) for key in question.cells]
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from connector.dsp.remedy import Remedy
-from connector.outbox import store as outbox
 from connector.outbox.model import OutgoingMessage, Refused
 from connector.runtime import Runtime
 from connector.side import Side
 from connector.transfer import service, store
 from connector.transfer.machine import Message, State
-from connector.transfer.model import TransferProcess
 from connector.transfer.reconcile import remedy_for
 from databank.kit.db import UnitOfWork
 from schemas.dsp.message import read_id
@@ -64,13 +61,7 @@ class TransferDelivery:
         elif remedy is Remedy.END:
             state = State.TERMINATED
             service.end(uow, runtime, process, state=state, reason=refused.reason, is_told=True)
-        elif kind is Message.SUSPEND and process.state is State.SUSPENDED:
-            self._not_paused(uow, runtime, process)
+        elif kind is Message.SUSPEND and process.suspended_by == frozenset(Side):
+            # who takes no pause on top of its own takes it once it has resumed
+            return not refused.is_last
         return remedy is Remedy.AGAIN
-
-    def _not_paused(self, uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
-        """Forget our pause: the counterparty has suspended too, and does not take ours on top."""
-        waiting = [message.body["@type"] for message in outbox.waiting(uow, process.pid)]
-        if waiting.count(Message.SUSPEND) == 1:  # else we have paused again
-            left = process.suspended_by - {process.side}
-            service.keep(uow, runtime, replace(process, suspended_by=left))

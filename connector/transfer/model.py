@@ -18,8 +18,7 @@ class TransferProcess:
 
     The provider keeps ``secret_sha256`` of the access secret while the process is started;
     the consumer keeps the ``data_address`` that holds the secret. ``suspended_by`` says whose
-    pauses hold it up; it is empty where both have suspended at once and the counterparty has
-    refused our pause. ``has_resumed``: we have resumed it since we suspended it last.
+    pauses hold it up. ``has_resumed``: we have resumed it since we suspended it last.
     ``peer_url`` is the counterparty's DSP base.
     """
 

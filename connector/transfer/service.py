@@ -206,11 +206,6 @@ def _overtaken(uow: UnitOfWork, process: TransferProcess, message: Message) -> S
     return state if is_announced else None
 
 
-def keep(uow: UnitOfWork, runtime: Runtime, process: TransferProcess) -> None:
-    """Store a process whose state stays as it is."""
-    _save(uow, runtime, process)
-
-
 def end(
     uow: UnitOfWork,
     runtime: Runtime,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from connector.metering import store as meter
+from connector.statistics.private import Contributions, Key, Question
 from tests.integration.connector.test_publish import upload
 from tests.integration.connector.test_statistics import (
     REGIONS,
@@ -34,6 +37,10 @@ PRIVATE: Final[dict[str, Any]] = {
 LISTED: Final = "region IN ('서울', '부산', '울산', '광주', '제주')"
 BY_REGION: Final = f"SELECT region, count(*) AS n FROM $data WHERE {LISTED} GROUP BY region"
 TOTAL: Final = "SELECT sum(kwh) AS s FROM $data"
+NO_CELLS: Final = (
+    ("SELECT sum(kwh) AS s FROM $data", " GROUP BY region"),
+    ("SELECT avg(kwh) AS a, count(*) AS n FROM $data", ""),
+)
 OTHERS: Final = "SELECT sum(kwh) AS s FROM $data WHERE grade = '보통'"
 
 
@@ -183,6 +190,7 @@ def test_of_two_buyers_at_once_one_gets_the_last_of_the_budget(made: list[Contra
         "SELECT * FROM $data",
         "SELECT company, count(*) AS n FROM $data WHERE company IN ('victim') GROUP BY company",
         "SELECT max(kwh) AS m FROM $data",
+        *(f"{sql} WHERE region IN ('서울') AND region IN ('부산')" + by for sql, by in NO_CELLS),
     ],
 )
 def test_what_cannot_be_covered_by_noise_is_refused_and_spends_nothing(
@@ -192,6 +200,56 @@ def test_what_cannot_be_covered_by_noise_is_refused_and_spends_nothing(
     assert refused.status_code == 422, refused.text
     for question in (TOTAL, OTHERS, BY_REGION):
         table(made[0].query(question))
+
+
+def test_a_quote_and_a_refusal_draw_no_noise_and_say_the_size(
+    made: list[Contract], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quote did all that an answer does, for nothing; so did what the budget refused."""
+    draws: list[int] = []
+    below = secrets.randbelow
+
+    def counted(most: int) -> int:
+        draws.append(most)
+        return below(most)
+
+    monkeypatch.setattr(secrets, "randbelow", counted)
+    average = f"SELECT region, avg(kwh) AS a FROM $data WHERE {LISTED} GROUP BY region"
+    quoted = made[0].quote(average).json()
+    assert not draws
+    answer = made[0].query(average)
+    assert answer.is_success
+    assert draws
+    told = (answer.headers["databank-rows"], answer.headers["databank-bytes"])
+    assert told == (str(quoted["rows_count"]), str(quoted["bytes_count"]))
+    draws.clear()
+    assert refusal(made[1].query("SELECT avg(kwh) AS a FROM $data")) == "epsilon_budget"
+    assert not draws
+
+
+def test_others_go_on_while_contributions_are_grouped(
+    made: list[Contract], supplier: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Grouping takes seconds for many rows, and held the lock that all acts take."""
+    passed: list[bool] = []
+    totals = Contributions.totals
+
+    def acting() -> None:
+        with supplier.runtime.database.unit_of_work() as uow:
+            meter.stream(uow)
+
+    def watched(self: Contributions, question: Question) -> dict[Key, int]:
+        other = threading.Thread(target=acting, daemon=True)
+        other.start()
+        other.join(3)
+        passed.append(not other.is_alive())
+        return totals(self, question)
+
+    monkeypatch.setattr(Contributions, "totals", watched)
+    assert made[0].query(TOTAL).is_success
+    assert passed == [True]
+    made[0].quote(OTHERS)
+    assert passed == [True]  # and a quote groups nothing
 
 
 def test_values_that_the_row_filter_lists_need_not_be_asked_for(

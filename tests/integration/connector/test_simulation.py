@@ -227,23 +227,38 @@ def test_what_both_have_suspended_runs_once_both_have_resumed(calm: World, who: 
     assert ended(calm, "transfer") == ("STARTED", "STARTED")
 
 
-@pytest.mark.parametrize("who", [SUPPLIER, BUYER])
-def test_a_pause_that_is_refused_on_top_of_another_does_not_count(calm: World, who: Side) -> None:
-    """Counterparties that take the figure to the letter refuse to suspend what they suspended."""
-    started(calm)
-    for side in Side:
-        changed(calm, side, Change.SUSPEND)
-    calm.send(who.other)
-    node = calm.nodes[who]
+def refused_pause(run: World, who: Side) -> bool:
+    """Refuse our suspension as a counterparty does that is suspended; say if it is said again."""
+    node = run.nodes[who]
     [ours] = node.due()
     refused = Refused("suspended already", "SUSPENDED", is_last=False)
     with node.runtime.database.unit_of_work() as uow:
-        TransferDelivery().refused(uow, node.runtime, ours.message, refused)
-        outbox.remove(uow, ours)
-    [row] = node.rows("connector_transfer")
-    assert (row["state"], row["suspended_by"]) == ("SUSPENDED", who.other)
-    assert change(node, pid(calm, who, "transfer"), Change.START) is None
+        again = TransferDelivery().refused(uow, node.runtime, ours.message, refused)
+        if not again:
+            outbox.remove(uow, ours)
+    return again
+
+
+@pytest.mark.parametrize("who", [SUPPLIER, BUYER])
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_pause_that_is_refused_is_kept(calm: World, who: Side, *, is_heard: bool) -> None:
+    """A buyer refused its supplier's suspension, and so lifted it; suspended itself or not."""
+    started(calm)
+    changed(calm, who, Change.SUSPEND)
+    if is_heard:
+        changed(calm, who.other, Change.SUSPEND)
+        calm.send(who.other)
+    assert refused_pause(calm, who) is is_heard
+    [row] = calm.nodes[who].rows("connector_transfer")
+    pauses = {who, who.other} if is_heard else {who}
+    assert (row["state"], set(row["suspended_by"].split())) == ("SUSPENDED", pauses)
+    if not is_heard:  # it said that it holds what it does not hold
+        return
     changed(calm, who.other, Change.START)
+    calm.send(who.other)
+    assert state(calm, who, "transfer") == "SUSPENDED"
+    assert ended(calm, "transfer") == ("SUSPENDED", "SUSPENDED")
+    changed(calm, who, Change.START)
     assert ended(calm, "transfer") == ("STARTED", "STARTED")
 
 

@@ -139,7 +139,7 @@ def test_noise_has_the_scale_that_epsilon_says(measure: str) -> None:
     asked = question(measure)
     scale = sensitivity(asked) * 1000 / RULES.epsilon_milli
     empty = contributions([])
-    values = [value for _ in range(4000) for value in noisy(asked, empty, source)]
+    values = [value for _ in range(4000) for value in noisy(asked, empty.totals(asked), source)]
     mean = sum(map(abs, values)) / len(values)
     # the size is exponential of mean and deviation ``scale``: seven deviations of the mean
     assert abs(mean - scale) <= 7 * scale / sqrt(len(values)) + 1
@@ -151,7 +151,7 @@ def test_who_sees_an_answer_cannot_tell_whether_an_entity_is_there() -> None:
     asked = question("count", replace(RULES, epsilon_milli=1000), is_grouped=False)
     rows = [("a", "서울", 4, 4, 0), ("b", "부산", 2, 2, 0)]
     here, gone = (
-        Counter(noisy(asked, contributions(held), source)[0] for _ in range(DRAWS))
+        Counter(noisy(asked, contributions(held).totals(asked), source)[0] for _ in range(DRAWS))
         for held in (rows, rows[1:])
     )
     slack = sqrt(log(2 * 40 / FALSE_ALARM) / (2 * DRAWS))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.policy.entitlement import Entitlement, compile_policy
-from connector.policy.evaluate import SKEW, Act, Code, evaluate
+from connector.policy.evaluate import SKEW, Act, Code, Epsilon, evaluate
 from schemas.attested import Attested
 from schemas.ids import ParticipantId
 from schemas.price import PricePlan, Usage
@@ -111,6 +111,31 @@ def test_a_quota_is_kept_before_the_result_is_known_and_after(
     assert decision.is_allowed == (fits_rows and fits_bytes)
     if not decision.is_allowed:
         assert decision.code is (Code.BYTE_QUOTA if fits_rows else Code.ROW_QUOTA)
+
+
+MILLI = st.integers(0, 40)
+
+
+@given(st.none() | st.integers(0, 3), MILLI, MILLI, MILLI)
+def test_a_budget_is_kept_by_answers_of_any_number_of_cells(
+    rows: int | None, wanted: int, spent: int, spent_agreement: int
+) -> None:
+    """Answers without a cell were not checked, and yet spent."""
+    terms = Terms(
+        modes=(Mode.QUERY,),
+        statistics_entity="company",
+        statistics_groups=("region",),
+        epsilon_milli=10,
+        epsilon_budget_milli=30,
+        epsilon_agreement_milli=20,
+        entity_rows_max=1,
+    )
+    epsilon = Epsilon(wanted, spent, spent_agreement)
+    act = Act(Mode.QUERY, BUYER, rows=rows, epsilon=epsilon)
+    decision = evaluate(compiled(to_policy(terms, PricePlan())), act, Usage(), AGREED)
+    fits = wanted <= max(0, min(30 - spent, 20 - spent_agreement))
+    assert decision.is_allowed == (rows is None or fits)
+    assert decision.is_allowed or decision.code is Code.EPSILON_BUDGET
 
 
 def _fits(rows_max: int, used: int, rows: int | None) -> bool:
