@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from clearing.log.service import Log
 from clearing.log.witnessing import Witnesses
 from clearing.metering.commit import Committer
+from clearing.press import Press
 from schemas.ids import ParticipantId
 from schemas.invoice import Issuing
 from schemas.issuer import Issuer
@@ -31,6 +32,7 @@ class Clearing:
     silence: timedelta
     invoice_issuing: Issuing
     officers: Mapping[str, str]  # name and public key of who may approve payouts
+    press: Press = field(default_factory=Press)
 
 
 def get_clearing(request: Request) -> Clearing:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 
 from clearing.attestation import service
 from clearing.context import ClearingDep
-from databank.kit.app import CallerDep, consume_token, get_context, identify
+from databank.kit.app import CallerDep, ParticipantDep, consume_token, get_context, identify
 from schemas.attestation import Comparison
 from schemas.ids import AgreementId
 from schemas.problem import ProblemError
@@ -64,18 +64,20 @@ def get_acknowledged(
 
 @router.get("/usage/comparison")
 def compare(
-    caller: CallerDep,
+    caller: ParticipantDep,
     request: Request,
     clearing: ClearingDep,
     agreement_id: AgreementId,
     period: Annotated[str, Query(pattern=_PERIOD)],
 ) -> Comparison:
     """What both sides have signed of an agreement's month, and where they differ."""
-    return service.comparison_of(
-        caller.uow,
-        agreement_id,
-        caller.participant.id,
-        period,
-        silence=clearing.silence,
-        now=get_context(request).clock(),
-    )
+    context = get_context(request)
+    with clearing.press.turn():
+        return service.comparison_of(
+            context.database,
+            agreement_id,
+            caller.id,
+            period,
+            silence=clearing.silence,
+            now=context.clock(),
+        )

@@ -26,7 +26,7 @@ from clearing.metering.problems import (
     SequenceGapError,
 )
 from clearing.metering.stream import Fit, Position, first_difference
-from databank.kit.db import UnitOfWork
+from databank.kit.db import Database, UnitOfWork
 from schemas.attestation import Comparison
 from schemas.ids import AgreementId, ParticipantId
 from schemas.participant import Participant
@@ -136,7 +136,7 @@ def position_of(uow: UnitOfWork, consumer_id: ParticipantId, epoch: int) -> Stre
 
 
 def comparison_of(
-    uow: UnitOfWork,
+    database: Database,
     agreement_id: AgreementId,
     party: ParticipantId,
     period: str,
@@ -146,31 +146,39 @@ def comparison_of(
 ) -> Comparison:
     """Compare what both sides have signed of an agreement's month, from the signed batches.
 
+    Each page of batches is read in a transaction of its own, and worked on outside of any: batches
+    are only ever added, in order.
+
     Raises:
         NotFoundError: The caller is no party of it.
     """
-    agreement = look_up(uow, agreement_id, party)
-    metered, acknowledged = _metered(uow, agreement_id), _acknowledged(uow, agreement_id)
+    with database.unit_of_work() as uow:
+        agreement = look_up(uow, agreement_id, party)
+    metered, acknowledged = _metered(database, agreement_id), _acknowledged(database, agreement_id)
     pairs = pairs_of(metered, acknowledged, silence=silence)
     return compare(agreement_id, agreement.record.plan, pairs, period=period, now=now)
 
 
-def _metered(uow: UnitOfWork, agreement_id: AgreementId) -> list[Signed]:
+def _metered(database: Database, agreement_id: AgreementId) -> list[Signed]:
     signed: list[Signed] = []
-    after = 0
-    while found := metering.batches_of(uow, agreement_id, after=after, limit=PAGE):
-        after = found[-1][0]
+    after: int | None = 0
+    while after is not None:
+        with database.unit_of_work() as uow:
+            found = metering.batches_of(uow, agreement_id, after=after, limit=PAGE)
+        after = found[-1][0] if found else None
         for _, batch in found:
             records = decode_batch(batch.body, batch.header())
             signed += _of(records, agreement_id, batch.received_at)
     return signed
 
 
-def _acknowledged(uow: UnitOfWork, agreement_id: AgreementId) -> list[Signed]:
+def _acknowledged(database: Database, agreement_id: AgreementId) -> list[Signed]:
     signed: list[Signed] = []
-    after = 0
-    while found := store.batches_of(uow, agreement_id, after=after, limit=PAGE):
-        after = found[-1].serial
+    after: int | None = 0
+    while after is not None:
+        with database.unit_of_work() as uow:
+            found = store.batches_of(uow, agreement_id, after=after, limit=PAGE)
+        after = found[-1].serial if found else None
         for taken in found:
             records = decode_batch(taken.batch.body, taken.batch.header)
             signed += _of(records, agreement_id, taken.received_at)

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from clearing.context import ClearingDep
+from clearing.context import Clearing, ClearingDep
 from clearing.documents import service
-from databank.kit.app import AdminDep, CallerDep, UowDep, get_context
+from databank.kit.app import AdminDep, ParticipantDep, get_context
 from schemas.close import PERIOD
 from schemas.ids import ParticipantId
 
@@ -34,47 +34,76 @@ class CsvResponse(Response):
 
 @router.get("/statements/{period}/pdf", response_class=PdfResponse)
 def get_statement_pdf(
-    period: PeriodPath, caller: CallerDep, clearing: ClearingDep, number: Number = None
+    period: PeriodPath,
+    caller: ParticipantDep,
+    request: Request,
+    clearing: ClearingDep,
+    number: Number = None,
 ) -> Response:
     """The caller's statement as PDF, with a QR code that leads to its proof."""
-    id_, issuer = caller.participant.id, clearing.issuer
-    return PdfResponse(service.statement_document(caller.uow, period, id_, issuer, number=number))
+    return _statement(request, clearing, period, caller.id, number)
 
 
 @router.get("/passbook/csv", response_class=CsvResponse)
-def get_passbook_csv(caller: CallerDep, period: Month = None) -> Response:
+def get_passbook_csv(
+    caller: ParticipantDep, request: Request, clearing: ClearingDep, period: Month = None
+) -> Response:
     """The caller's passbook as CSV."""
-    return CsvResponse(service.passbook_table(caller.uow, caller.participant.id, period))
+    return _table(request, clearing, caller.id, period)
 
 
 @router.get("/passbook/pdf", response_class=PdfResponse)
 def get_passbook_pdf(
-    request: Request, caller: CallerDep, clearing: ClearingDep, period: Month = None
+    request: Request, caller: ParticipantDep, clearing: ClearingDep, period: Month = None
 ) -> Response:
     """The caller's passbook as PDF."""
-    now = get_context(request).clock()
-    id_, issuer = caller.participant.id, clearing.issuer
-    return PdfResponse(service.passbook_document(caller.uow, id_, issuer, period, now=now))
+    context, issuer = get_context(request), clearing.issuer
+    with clearing.press.turn():
+        return PdfResponse(
+            service.passbook_document(
+                context.database, caller.id, issuer, period, now=context.clock()
+            )
+        )
 
 
 @router.get("/admin/statements/{period}/pdf", dependencies=[AdminDep], response_class=PdfResponse)
 def get_any_statement_pdf(
     period: PeriodPath,
     participant_id: ParticipantId,
-    uow: UowDep,
+    request: Request,
     clearing: ClearingDep,
     number: Number = None,
 ) -> Response:
     """A participant's statement as PDF."""
-    issuer = clearing.issuer
-    return PdfResponse(
-        service.statement_document(uow, period, participant_id, issuer, number=number)
-    )
+    return _statement(request, clearing, period, participant_id, number)
 
 
 @router.get("/admin/passbook/csv", dependencies=[AdminDep], response_class=CsvResponse)
 def get_any_passbook_csv(
-    participant_id: ParticipantId, uow: UowDep, period: Month = None
+    participant_id: ParticipantId, request: Request, clearing: ClearingDep, period: Month = None
 ) -> Response:
     """A participant's passbook as CSV."""
-    return CsvResponse(service.passbook_table(uow, participant_id, period))
+    return _table(request, clearing, participant_id, period)
+
+
+def _statement(
+    request: Request,
+    clearing: Clearing,
+    period: str,
+    participant_id: ParticipantId,
+    number: int | None,
+) -> Response:
+    database, issuer = get_context(request).database, clearing.issuer
+    with clearing.press.turn():
+        return PdfResponse(
+            service.statement_document(database, period, participant_id, issuer, number=number)
+        )
+
+
+def _table(
+    request: Request, clearing: Clearing, participant_id: ParticipantId, period: str | None
+) -> Response:
+    with clearing.press.turn():
+        return CsvResponse(
+            service.passbook_table(get_context(request).database, participant_id, period)
+        )

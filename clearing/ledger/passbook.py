@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -27,6 +28,7 @@ _CURSOR: Final = re.compile(r"^([0-9]{1,18})-([0-9]{1,18})$")
 _NAMES: Final = {BANK: "은행", OPERATOR: "산업데이터은행"}
 _INCOME_LEGS: Final = 2  # of one sale: earned and VAT
 _PAYING: Final = frozenset({Code.DEPOSIT, Code.RECEIVABLE})
+Span = tuple[datetime, datetime]  # from the first on, before the second
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +48,22 @@ class _Line:
 
 
 def passbook_of(
-    uow: UnitOfWork, participant_id: ParticipantId, *, cursor: str | None, limit: int
+    uow: UnitOfWork,
+    participant_id: ParticipantId,
+    *,
+    cursor: str | None,
+    limit: int,
+    within: Span | None = None,
 ) -> Passbook:
-    """Return 통장: one page, oldest first.
+    """Return 통장: one page, oldest first; ``within``: of what was recorded then.
 
     Raises:
         InvalidRequestError: The cursor is not one of ours.
     """
     after = _read_cursor(cursor)
-    deposits = _deposit_lines(uow, participant_id, after=after[0], count=limit + 1)
-    income = _income_lines(uow, participant_id, after=after[1], count=limit + 1)
+    count = limit + 1
+    deposits = _deposit_lines(uow, participant_id, after=after[0], count=count, within=within)
+    income = _income_lines(uow, participant_id, after=after[1], count=count, within=within)
     found = sorted([*deposits, *income], key=lambda line: line.order)
     page = found[:limit]
     names = _names_of(uow, page)
@@ -97,10 +105,10 @@ def _cursor_after(page: list[_Line], after: tuple[int, int]) -> str:
 
 
 def _deposit_lines(
-    uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int
+    uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int, within: Span | None
 ) -> Iterator[_Line]:
     deposit = Wallet(Book.ACCRUAL, participant_id).deposit
-    for movement in store.movements(uow, [deposit], after=after, limit=count):
+    for movement in store.movements(uow, [deposit], after=after, limit=count, within=within):
         yield _Line(
             movement,
             PassbookAccount.DEPOSIT,
@@ -112,16 +120,18 @@ def _deposit_lines(
 
 
 def _income_lines(
-    uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int
+    uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int, within: Span | None
 ) -> Iterator[_Line]:
     """Yield one line for each sale: what it earned and its VAT together."""
     accounts = [
         account_id(Book.ACCRUAL, code, participant_id) for code in (Code.EARNED, Code.VAT_OUT)
     ]
-    legs = store.movements(uow, accounts, after=after, limit=count * _INCOME_LEGS)
+    limit = count * _INCOME_LEGS
+    legs = store.movements(uow, accounts, after=after, limit=limit, within=within)
     if not legs:
         return
-    balances = {id_: store.balance_at(uow, id_, after) for id_ in accounts}
+    before = legs[0].posting_id - 1
+    balances = {id_: store.balance_at(uow, id_, before) for id_ in accounts}
     shares = store.shares_of(uow, {leg.entry_id for leg in legs})
     sales = [list(group) for _, group in groupby(legs, key=lambda leg: leg.entry_id)]
     for sale in sales[:count]:  # what follows may be cut in the middle

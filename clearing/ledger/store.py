@@ -309,9 +309,17 @@ def unbalanced_entries(uow: UnitOfWork, ids: Iterable[EntryId]) -> list[str]:
 
 
 def movements(
-    uow: UnitOfWork, account_ids: Iterable[AccountId], *, after: int, limit: int
+    uow: UnitOfWork,
+    account_ids: Iterable[AccountId],
+    *,
+    after: int,
+    limit: int,
+    within: tuple[datetime, datetime] | None = None,
 ) -> list[Movement]:
-    """Return posted legs in order, after posting ``after``; of accounts locked together."""
+    """Return posted legs in order, after posting ``after``; of accounts locked together.
+
+    ``within``: only what was recorded from the first time on and before the second.
+    """
     posting, entry = table_of(PostingRow), table_of(EntryRow)
     query = (
         select(posting, entry)
@@ -324,6 +332,8 @@ def movements(
         .order_by(posting.c.id)
         .limit(limit)
     )
+    if within is not None:
+        query = query.where(entry.c.recorded_at >= within[0], entry.c.recorded_at < within[1])
     return [
         Movement(
             posting_id=row.id,

@@ -19,6 +19,7 @@ from schemas.price import Run as Run  # noqa: PLC0414 - whoever rates, counts in
 from schemas.usage import UsageRecord
 
 SEOUL: Final = ZoneInfo("Asia/Seoul")
+MONTHS: Final = 12  # of a year
 BASIS_POINTS: Final = 10_000
 COUNT_MAX: Final = 2**63 - 1  # what the databases' big integers hold
 CHARGE_MICRO_MAX: Final = 10**18  # a million million won on one agreement
@@ -149,6 +150,17 @@ def runs_of(records: Iterable[UsageRecord]) -> list[Run]:
 def month_of(moment: datetime) -> str:
     """Return the calendar month in Seoul, ``YYYY-MM``."""
     return _month_of_hour(moment.replace(minute=0, second=0, microsecond=0))
+
+
+def span_of(month: str) -> tuple[datetime, datetime]:
+    """Return when a calendar month in Seoul begins and when the next one does.
+
+    Years before 1970 or after 9998, in which nothing happens, count as those.
+    """
+    year, number = int(month[:4]), int(month[5:])
+    year = min(max(year, 1970), 9998)
+    after = (year + 1, 1) if number == MONTHS else (year, number + 1)
+    return datetime(year, number, 1, tzinfo=SEOUL), datetime(*after, 1, tzinfo=SEOUL)
 
 
 @lru_cache(maxsize=4096)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from clearing.bundle.verify import verify_bundle
+from clearing.documents.service import TooManyLinesError, lines_of
 from databank.cli.proving import NotProvenError, compare_with_paper
+from databank.kit.db import Database
 from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
 from tests.support.pdf import qr_codes_of, text_of
 
@@ -76,3 +79,44 @@ def test_documents_are_only_for_their_owner_and_the_operator(
     path = f"/admin/statements/{PERIOD}/pdf?participant_id={curator.id}"
     assert closed.admin("GET", path).content[:5] == b"%PDF-"
     assert closed.http.get(closed.url + path).status_code == 401
+
+
+def test_money_moves_while_a_document_is_drawn(bank: Bank, curator: Company) -> None:
+    assert bank.call(curator, "GET", "/passbook/pdf").status_code == 200  # loads what draws
+    for n in range(320):
+        assert bank.deposit(curator, 1, deposit_id=f"before-{n}").status_code == 200
+    moved = 0
+    with ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(bank.call, curator, "GET", "/passbook/pdf")
+        while not drawing.done():
+            answer = bank.deposit(curator, 1, deposit_id=f"meanwhile-{moved}")
+            assert answer.status_code == 200
+            moved += not drawing.done()
+        assert drawing.result().status_code == 200
+    assert moved > 3  # each waited until the paper was done, as long as it held the transaction
+
+
+def test_a_months_lines_are_those_that_were_recorded_in_it(
+    bank: Bank, steel: Company, curator: Company, database_url: str
+) -> None:
+    told, meter = agreement(steel, curator, plan(per_row=1)), Meter(steel)
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 10_000)
+    for rows in (100, 50):  # one on 24 November, one eight days later
+        batch = meter.batch([meter.record(told, rows=rows, at=NOON)])
+        assert bank.send(steel, batch).status_code == 200
+        bank.clock.advance(hours=8 * 24)
+    database = Database(database_url)
+    try:
+        every = list(lines_of(database, steel.id, None, lines_max=2))
+        assert [line.balance_micro for line in every] == [104_500_000, 156_750_000]
+        months = [
+            list(lines_of(database, steel.id, f"2026-{n}", lines_max=2)) for n in (10, 11, 12)
+        ]
+        assert months == [[], every[:1], every[1:]]
+        for long_ago in ("0000-01", "9999-12"):
+            assert list(lines_of(database, steel.id, long_ago, lines_max=2)) == []
+        with pytest.raises(TooManyLinesError, match="/passbook/csv"):
+            list(lines_of(database, steel.id, None, lines_max=1))
+    finally:
+        database.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from clearing.documents.passbook import COLUMNS, passbook_csv, passbook_pdf
+from clearing.documents.service import PRINTED_MAX, TooManyLinesError, check_size
 from clearing.documents.statement import DocumentMismatchError, check_totals, statement_pdf
 from schemas.bank import PassbookAccount, PassbookLine, Statement, StatementLine
 from schemas.ids import AgreementId, ParticipantId
@@ -140,3 +141,10 @@ def test_a_passbook_on_paper_says_every_line() -> None:
     assert all(f"적요 {n}" in text for n in range(80))
     assert "-₩1.500001" in text
     assert "통장" in text
+
+
+def test_a_statement_that_is_too_long_for_paper_names_the_csv() -> None:
+    sold = tuple(line(supply=1) for _ in range(PRINTED_MAX))
+    check_size(statement(purchases=(), sales=sold))
+    with pytest.raises(TooManyLinesError, match=r"/passbook/csv\?period=2026-11"):
+        check_size(statement(sales=sold))
