@@ -87,10 +87,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             ok(running, who, "join", "--brn", brn_of(who), "--name", who, "--handle", who)
         texts = ("--title", "전력", "--title-en", "power", "--description", "시험")
         kind = ("--domain", "process", "--industry", "steel-aluminium", "--price", "free")
-        for name, terms in {**TERMS, "noisy_cut": CUT}.items():
+        all_terms = {**TERMS, "noisy_cut": CUT, "ended": ()}
+        for name, terms in all_terms.items():
             options = [word for term in terms for word in ("--term", term)]
             ok(running, SUPPLIER, "publish", str(file), "--name", name, *texts, *kind, *options)
-        for name in (*TERMS, "noisy_cut"):
+        for name in all_terms:
             _agree(running, name)
         yield running
 
@@ -166,10 +167,10 @@ def test_a_power_cut_in_the_middle_of_answers_takes_nothing_back(town: Town) -> 
 
 
 def test_decisions_can_be_read_when_the_agreement_is_over(town: Town) -> None:
-    ref = f"{SUPPLIER}.two_queries"
+    ref = f"{SUPPLIER}.ended"
     town.cli(BUYER, "sql", ref, f"SELECT count(*) AS n FROM {ref}")
     [agreement] = [
-        one for one in ok(town, SUPPLIER, "agreements") if one["dataset_name"] == "two_queries"
+        one for one in ok(town, SUPPLIER, "agreements") if one["dataset_name"] == "ended"
     ]
     town.api(SUPPLIER).post(
         f"/management/agreements/{agreement['agreement_id']}/termination",
