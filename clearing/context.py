@@ -31,6 +31,7 @@ class Clearing:
     silence: timedelta
     invoice_issuing: Issuing
     officers: Mapping[str, str]  # name and public key of who may approve payouts
+    account_wait: timedelta  # after a change of a bank account
 
 
 def get_clearing(request: Request) -> Clearing:
