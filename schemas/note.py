@@ -26,6 +26,7 @@ COSIGNATURE: Final = 4
 _KEY_ID_BYTES: Final = 4
 _SIGNATURE_BYTES: Final = 64
 _TIME_BYTES: Final = 8
+_TIME_END: Final = 253_402_300_800  # the year 10000
 _SIZE_DIGITS_MAX: Final = 19  # 2^63 - 1 has so many
 
 
@@ -137,11 +138,15 @@ def open_checkpoint(note: str, key: NoteKey) -> Checkpoint:
 
 
 def cosigned_at(note: str, key: NoteKey) -> int | None:
-    """Return when a witness saw the checkpoint, or None if it did not sign it."""
+    """Return when a witness saw the checkpoint, or None if it did not sign it.
+
+    A time beyond the calendar counts as no signature.
+    """
     text, signatures = split_note(note)
     for name, signed in signatures:
         if key.kind == COSIGNATURE and _verifies(text, name, signed, key):
-            return int.from_bytes(signed[_KEY_ID_BYTES : _KEY_ID_BYTES + _TIME_BYTES], "big")
+            at = int.from_bytes(signed[_KEY_ID_BYTES : _KEY_ID_BYTES + _TIME_BYTES], "big")
+            return at if at < _TIME_END else None
     return None
 
 

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel, col, delete, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from broker.membership.model import Membership, Request
+from broker.registry.store import ParticipantRow
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.attested import Attested
 from schemas.dcp.message import RequestStatus
@@ -55,6 +56,7 @@ class CredentialRequestRow(SQLModel, table=True):
 
 def grant(uow: UnitOfWork, participant_id: ParticipantId, now: datetime) -> Membership:
     """Return the membership of a participant that is not revoked; make one if there is none."""
+    _lock(uow, participant_id)
     row = uow.session.exec(_valid(participant_id)).first()
     if row is None:
         row = MembershipRow(participant_id=participant_id, granted_at=now)
@@ -72,6 +74,7 @@ def attested(uow: UnitOfWork, participant_id: ParticipantId) -> Attested:
 
 def attest(uow: UnitOfWork, participant_id: ParticipantId, said: Attested, now: datetime) -> None:
     """Attest this of a participant from now on."""
+    _lock(uow, participant_id)
     row = AttestationRow(
         participant_id=participant_id,
         groups=sorted(said.groups),
@@ -84,10 +87,20 @@ def attest(uow: UnitOfWork, participant_id: ParticipantId, said: Attested, now: 
 
 def revoke(uow: UnitOfWork, participant_id: ParticipantId, now: datetime) -> None:
     """Set the bits of all memberships of a participant."""
+    _lock(uow, participant_id)
     for row in uow.session.exec(_valid(participant_id)):
         row.revoked_at = now
         uow.session.add(row)
     uow.session.flush()
+
+
+def _lock(uow: UnitOfWork, participant_id: ParticipantId) -> None:
+    """Let nobody else grant, attest or revoke for a participant until the transaction ends.
+
+    Else a credential could leave with what its bearer is just ceasing to be.
+    """
+    query = select(ParticipantRow.id).where(col(ParticipantRow.id) == participant_id)
+    uow.session.exec(query.with_for_update()).first()
 
 
 def _valid(participant_id: ParticipantId) -> SelectOfScalar[MembershipRow]:

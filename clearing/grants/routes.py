@@ -18,7 +18,11 @@ router: Final = APIRouter(tags=["grants"])
 def ask_for_grant(
     wish: GrantRequest, request: Request, caller: CallerDep, clearing: ClearingDep
 ) -> Grant:
-    """Hold money of the consumer for deliveries, before they are made."""
+    """Hold money of the consumer for deliveries, before they are made.
+
+    Not while usage cannot be booked: holds would expire, and be given again, unpaid for.
+    """
+    clearing.log.check_addable()
     return service.ask(
         caller.uow,
         wish,

@@ -105,8 +105,7 @@ class Log:
             LogBrokenError: The log does not continue what was signed.
             NotWitnessedError: Too few witnesses know what was signed.
         """
-        self.check()
-        self.quorum.check()
+        self.check_addable()
         first = store.take_indices(uow, len(makers))
         if self._signed is not None and first < self._signed.size:
             self._stop(f"leaf {first} was signed before")
@@ -170,6 +169,16 @@ class Log:
                 if frontier_of(seen.size, store.node_reader(uow)).root != seen.root:
                     self._stop(f"{witness} has seen another root over {seen.size} leaves")
         self.check()
+
+    def check_addable(self) -> None:
+        """Raise if nothing may be added now.
+
+        Raises:
+            LogBrokenError: The log does not continue what was signed.
+            NotWitnessedError: Too few witnesses know what was signed.
+        """
+        self.check()
+        self.quorum.check()
 
     def check(self) -> None:
         """Raise if the log has stopped.

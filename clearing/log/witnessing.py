@@ -35,6 +35,7 @@ from schemas.witness import (
 )
 
 NOT_FOLLOWED: Final = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+CLOCKS_DIFFER_SECONDS_MAX: Final = 300.0
 _TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
 log = structlog.get_logger()
 
@@ -164,6 +165,8 @@ class Witness:
         seconds = cosigned_at(note + line, key)
         if seconds is None or line.count("\n") != 1:
             raise NotCosignedError("the cosignature does not verify under the witness's key")
+        if abs(seconds - self._asking.clock().timestamp()) > CLOCKS_DIFFER_SECONDS_MAX:
+            raise NotCosignedError("the cosignature's time is not now")
         size = open_checkpoint(note, self._asking.log.key).size
         with self._asking.database.unit_of_work() as uow:
             store.put_cosignature(

@@ -36,9 +36,9 @@ def serve(app_factory: Callable[[int], FastAPI], *, port: int = 0) -> Iterator[s
         thread.start()
         try:
             _wait_until_started(server, thread)
-            # FastAPI makes its routes at the first request and silences a warning meanwhile, for
-            # all threads: two applications at once would see each other's warning as an error
-            httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=START_SECONDS_MAX)
+            # FastAPI makes its routes when they are first looked through, and silences a warning
+            # meanwhile for all threads: two applications at once would see it as an error
+            httpx.get(f"http://127.0.0.1:{port}/no-such-page", timeout=START_SECONDS_MAX)
             yield f"http://localhost:{port}"
         finally:
             server.should_exit = True

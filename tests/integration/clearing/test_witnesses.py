@@ -32,7 +32,17 @@ from schemas.note import (
 )
 from schemas.participant import Jwk, Participant, Role, Status
 from schemas.witness import Submission, WitnessView
-from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, open_bank, plan
+from tests.support.bank import (
+    NOON,
+    Bank,
+    Company,
+    FrozenClock,
+    Meter,
+    agreement,
+    company,
+    open_bank,
+    plan,
+)
 from tests.support.connectors import Registry, Running, connector
 from tests.support.registry import wait_until
 
@@ -95,7 +105,9 @@ def town(tmp_path: Path) -> Iterator[Town]:
     )
     with ExitStack() as stack:
         witnesses = [
-            stack.enter_context(connector(tmp_path / name, registry, name, clearing_url=url))
+            stack.enter_context(
+                connector(tmp_path / name, registry, name, clock=FrozenClock(), clearing_url=url)
+            )
             for name in ("one", "two")
         ]
         yield Town(tmp_path, port, registry, witnesses)
@@ -183,7 +195,7 @@ def test_nothing_is_added_before_the_quorum_has_answered(town: Town) -> None:
 
 def test_the_log_waits_when_witnesses_stay_away_too_long(town: Town) -> None:
     with town.bank(witness_quorum=1, witness_grace_seconds=60) as bank:
-        steel, _, told = deal(bank)
+        steel, curator, told = deal(bank)
         wait_until(lambda: witnessed_size(bank) == 1, "the seal is witnessed")
         gone = {each.runtime.did: bank.registry.pop(each.runtime.did) for each in town.witnesses}
         meter = Meter(steel)
@@ -194,6 +206,9 @@ def test_the_log_waits_when_witnesses_stay_away_too_long(town: Town) -> None:
         assert bank.send(steel, batches[1]).status_code == 200
         bank.clock.advance(seconds=2)
         assert bank.send(steel, batches[2]).status_code == 503
+        bank.deposit(curator, 1_000)
+        refused = bank.grant(steel, told, minimum=10, wanted=100)  # it could not be booked
+        assert refused.json()["type"] == "urn:idb:problem:log-not-witnessed"
         bank.registry.update(gone)
         wait_until(lambda: bank.send(steel, batches[2]).status_code == 200, "they are back")
 
@@ -301,3 +316,20 @@ def test_a_log_that_shows_two_trees_leaves_the_proof_with_its_witness(town: Town
     assert "서로 다른 체크포인트" in told
     assert json.loads(command(town.witnesses[0], "witness", "--json")) == shown.to_json()
     assert "Nothing was cosigned yet" in command(town.witnesses[1], "witness", "--lang", "en")
+
+
+def test_a_witness_with_another_time_is_not_listened_to(town: Town) -> None:
+    late = town.witnesses[0].runtime.clock
+    assert isinstance(late, FrozenClock)
+    late.advance(days=36_500)
+    with town.bank(witness_quorum=1) as bank:
+        wait_until(lambda: count_of(bank) == 1, "the other one has answered")
+        wait_until(
+            lambda: any(
+                each.get("trouble") == "the cosignature's time is not now"
+                for each in bank.http.get(f"{bank.url}/log/witnesses").json()["witnesses"]
+            ),
+            "its time was noticed",
+        )
+        note = bank.http.get(f"{bank.url}/log/checkpoint/witnessed").text
+        assert [name for name, _ in split_note(note)[1][1:]] == [f"{town.urls[1][7:]}/witness"]

@@ -103,3 +103,13 @@ def test_a_cosignature_says_when_a_witness_saw_the_checkpoint() -> None:
     assert cosigned_at(note, NoteKey.of("witness.example", KEY.public, COSIGNATURE)) is None
     with pytest.raises(BadNoteError):  # a witness is not the log
         open_checkpoint(HEAD.text + "\n" + cosign(HEAD, ORIGIN, KEY, at=1), LOG)
+
+
+@pytest.mark.parametrize(("at", "counts"), [
+    (0, True), (253_402_300_799, True), (253_402_300_800, False), (2**63, False), (2**64 - 1, False)
+])  # fmt: skip
+def test_a_cosignature_beyond_the_calendar_is_none(at: int, *, counts: bool) -> None:
+    witness = generate_key("did:web:witness.example")
+    note = sign_checkpoint(HEAD, KEY) + cosign(HEAD, "witness.example", witness, at=at)
+    key = NoteKey.of("witness.example", witness.public, COSIGNATURE)
+    assert (cosigned_at(note, key) == at) is counts
