@@ -116,6 +116,7 @@ def create_app(
         silence=timedelta(hours=settings.silence_hours),
         invoice_issuing=settings.invoice_issuing,
         officers=settings.officers,
+        account_wait=timedelta(hours=settings.account_wait_hours),
     )
     _add_routes(app)
     return app

@@ -32,6 +32,7 @@ class Clearing:
     silence: timedelta
     invoice_issuing: Issuing
     officers: Mapping[str, str]  # name and public key of who may approve payouts
+    account_wait: timedelta  # after a change of a bank account
     press: Press = field(default_factory=Press)
 
 

@@ -83,6 +83,13 @@ class ClearingSettings(ServiceSettings):
         description="Who may approve payouts: JSON of name and Ed25519 public key, as `databank "
         "operator officer-key` prints it. Two of them must approve each payout.",
     )
+    account_wait_hours: float = Field(
+        default=48.0,
+        ge=0,
+        le=8760,
+        description="How long a participant that changed its bank account is left out of payouts, "
+        "hours.",
+    )
     operator_secret: SecretStr = Field(
         default=SecretStr(""),
         description="The broker's operator secret, which registers this service as `operator`.",

@@ -46,6 +46,13 @@ class PayoutPayment(OwnWire):
     amount_won: Won
     account: BankAccount
     status: PaymentStatus
+    profile_told_at: Time | None = None  # last change of the payee's profile; with one payout only
+
+
+class DraftRequest(OwnWire):
+    """Whom to leave out of a payout."""
+
+    exclude: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)
 
 
 class LeftOut(OwnWire):
@@ -54,7 +61,7 @@ class LeftOut(OwnWire):
     participant_id: ParticipantId
     participant_name: str
     amount_won: Won
-    reason: str  # no-account, owes, buyer-owes
+    reason: str  # no-account, account-changed, excluded, owes, buyer-owes
 
 
 class PayoutView(OwnWire):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from itertools import dropwhile
 
 from clearing.billing import store
 from databank.kit.db import UnitOfWork
@@ -13,6 +15,21 @@ from schemas.ids import ParticipantId
 def profile_of(uow: UnitOfWork, participant_id: ParticipantId) -> StoredProfile:
     """Return a participant's profile; an empty one, number 0, if none was told."""
     return store.profiles_of(uow, [participant_id])[participant_id]
+
+
+def changed_accounts(
+    uow: UnitOfWork, profiles: Mapping[ParticipantId, StoredProfile], since: datetime
+) -> set[ParticipantId]:
+    """Return who told another bank account since then, or took one away; a first one is none."""
+    found = set()
+    for id_, stored in profiles.items():
+        if stored.recorded_at is None or stored.recorded_at <= since:
+            continue
+        accounts = store.accounts_since(uow, id_, since)
+        told = list(dropwhile(lambda each: each is None, accounts or ()))
+        if accounts is None or any(each != told[0] for each in told):
+            found.add(id_)
+    return found
 
 
 def tell(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column, Text, func
 from sqlmodel import Field, SQLModel, col, select
 
 from databank.kit.db import UnitOfWork, UtcTime
-from schemas.billing import BillingProfile, StoredProfile
+from schemas.billing import BankAccount, BillingProfile, StoredProfile
 from schemas.ids import ParticipantId
+
+CHANGES_MAX: Final = 50  # of a profile, that are looked at
+_CHUNK: Final = 500  # below every database's limit of parameters in one statement
 
 
 class BillingRow(SQLModel, table=True):
@@ -31,20 +35,53 @@ def profiles_of(
     found = {
         id_: StoredProfile(participant_id=id_, number=0, profile=BillingProfile()) for id_ in wanted
     }
+    for start in range(0, len(wanted), _CHUNK):
+        some = wanted[start : start + _CHUNK]
+        newest = (
+            select(BillingRow.participant_id, func.max(col(BillingRow.number)).label("number"))
+            .where(col(BillingRow.participant_id).in_(some))
+            .group_by(col(BillingRow.participant_id))
+            .subquery()
+        )
+        query = select(BillingRow).join(
+            newest,
+            (newest.c.participant_id == col(BillingRow.participant_id))
+            & (newest.c.number == col(BillingRow.number)),
+        )
+        for row in uow.session.exec(query):
+            found[ParticipantId(row.participant_id)] = _from_row(row)
+    return found
+
+
+def accounts_since(
+    uow: UnitOfWork, participant_id: ParticipantId, since: datetime
+) -> list[BankAccount | None] | None:
+    """Return the accounts that a participant had since then, the first it had at that time.
+
+    None if there are more than anybody has reason to tell.
+    """
+    of_participant = col(BillingRow.participant_id) == participant_id
     query = (
         select(BillingRow)
-        .where(col(BillingRow.participant_id).in_(wanted))
-        .order_by(col(BillingRow.participant_id), col(BillingRow.number))
+        .where(of_participant)
+        .order_by(col(BillingRow.number).desc())
+        .limit(CHANGES_MAX)
     )
+    found: list[BankAccount | None] = []
     for row in uow.session.exec(query):
-        id_ = ParticipantId(row.participant_id)
-        found[id_] = StoredProfile(
-            participant_id=id_,
-            number=row.number,
-            recorded_at=row.recorded_at,
-            profile=BillingProfile.model_validate_json(row.profile),
-        )
-    return found
+        found.append(_from_row(row).profile.account)
+        if row.recorded_at <= since:
+            return found[::-1]
+    return found[::-1] if len(found) < CHANGES_MAX else None
+
+
+def _from_row(row: BillingRow) -> StoredProfile:
+    return StoredProfile(
+        participant_id=ParticipantId(row.participant_id),
+        number=row.number,
+        recorded_at=row.recorded_at,
+        profile=BillingProfile.model_validate_json(row.profile),
+    )
 
 
 def add_profile(uow: UnitOfWork, stored: StoredProfile, *, now: datetime) -> None:

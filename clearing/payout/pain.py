@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
@@ -77,3 +78,65 @@ def _agent(parent: etree._Element, account: BankAccount) -> None:
     other = _add(_add(parent, "FinInstnId"), "Othr")
     _add(other, "Id", account.bank)
     _add(_add(other, "SchmeNm"), "Prtry", BANK_SCHEME)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One payment as a file says it."""
+
+    end_to_end_id: str
+    name: str
+    bank: str
+    number: str
+    holder: str
+    amount_won: int
+
+
+class BadPainError(ValueError):
+    """Not a payout file as it is made here; the message says what is wrong."""
+
+
+def read_payout(content: bytes) -> list[Line]:
+    """Return what a file pays, from the file alone.
+
+    Raises:
+        BadPainError: It says anything that is not expected, or does not add up.
+    """
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        root = etree.fromstring(content, parser)
+        if root.tag != f"{{{NAMESPACE}}}Document" or root.getroottree().docinfo.doctype:
+            raise BadPainError("not a pain.001.001.09")
+        found = root.findall(f".//{{{NAMESPACE}}}CdtTrfTxInf")
+        if len(root.findall(f".//{{{NAMESPACE}}}InstdAmt")) != len(found):
+            raise BadPainError("an amount stands outside a payment")
+        lines = [_line(each) for each in found]
+        sums = [_said(root, "CtrlSum", at) for at in (0, 1)]
+        counts = [_said(root, "NbOfTxs", at) for at in (0, 1)]
+    except (etree.XMLSyntaxError, ValueError, IndexError) as error:
+        raise BadPainError(str(error)) from None
+    if {*sums} != {str(sum(each.amount_won for each in lines))} or {*counts} != {str(len(lines))}:
+        raise BadPainError("its sums are not those of its payments")
+    return lines
+
+
+def _said(element: etree._Element, path: str, at: int = 0) -> str:
+    steps = "/".join(f"{{{NAMESPACE}}}{name}" for name in path.split("/"))
+    return (element.findall(f".//{steps}")[at].text or "").strip()
+
+
+def _line(element: etree._Element) -> Line:
+    amount = element.findall(f".//{{{NAMESPACE}}}InstdAmt")
+    text = amount[0].text or ""
+    if len(amount) != 1 or amount[0].get("Ccy") != CURRENCY or not text.isascii():
+        raise BadPainError("a payment without one amount in won")
+    if not text.isdigit():
+        raise BadPainError("an amount that is no whole won")
+    return Line(
+        end_to_end_id=_said(element, "PmtId/EndToEndId"),
+        name=_said(element, "Cdtr/Nm"),
+        bank=_said(element, "CdtrAgt/FinInstnId/Othr/Id"),
+        number=_said(element, "CdtrAcct/Id/Othr/Id"),
+        holder=_said(element, "CdtrAcct/Nm"),
+        amount_won=int(text),
+    )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from clearing.context import ClearingDep
 from clearing.payout import service
 from databank.kit.app import AdminDep, UowDep, get_context
-from schemas.payout import ApprovalRequest, PayoutList, PayoutView, VoidRequest
+from schemas.payout import ApprovalRequest, DraftRequest, PayoutList, PayoutView, VoidRequest
 
 router: Final = APIRouter(tags=["payouts"], dependencies=[AdminDep])
 PayoutPath = Annotated[str, Path(max_length=35)]
@@ -22,9 +22,17 @@ class PainResponse(Response):
 
 
 @router.post("/payouts")
-def draft_payout(request: Request, uow: UowDep, clearing: ClearingDep) -> PayoutView:
+def draft_payout(
+    request: Request, uow: UowDep, clearing: ClearingDep, told: DraftRequest | None = None
+) -> PayoutView:
     """Make a payout file of all that may be paid now; it waits for two approvals."""
-    return service.draft(uow, clearing.issuer, now=get_context(request).clock())
+    return service.draft(
+        uow,
+        clearing.issuer,
+        now=get_context(request).clock(),
+        account_wait=clearing.account_wait,
+        exclude=told.exclude if told else (),
+    )
 
 
 @router.get("/payouts")

@@ -8,12 +8,13 @@ void and must be drafted anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
 
+from clearing.billing.service import changed_accounts
 from clearing.billing.store import profiles_of
 from clearing.ledger.entries import bank_account, entry_id, payout_entry
 from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
@@ -43,6 +44,7 @@ from schemas.signature import BadSignatureError, PublicKey
 from schemas.wire import Text
 
 PAYMENTS_MAX: Final = 9_999  # of one file
+ACCOUNT_WAIT: Final = timedelta(hours=48)
 CHANGED: Final = "payee-changed: 잔액이나 계좌가 바뀌었습니다 (a balance or an account changed)"
 
 
@@ -67,8 +69,18 @@ class ApprovalRefusedError(ForbiddenError):
     title = Text(ko="승인이 인정되지 않습니다", en="The approval does not count")
 
 
-def draft(uow: UnitOfWork, issuer: Issuer, *, now: datetime) -> PayoutView:
+def draft(
+    uow: UnitOfWork,
+    issuer: Issuer,
+    *,
+    now: datetime,
+    account_wait: timedelta = ACCOUNT_WAIT,
+    exclude: Collection[ParticipantId] = (),
+) -> PayoutView:
     """Make a file of all that may be paid now; nothing is booked yet.
+
+    Left out are those excluded, and whoever changed its bank account within ``account_wait``: a
+    change after the draft voids the whole file, so nobody may do that again and again.
 
     Raises:
         PayoutStateError: Another payout waits for approval, or there is nothing to pay.
@@ -96,15 +108,16 @@ def draft(uow: UnitOfWork, issuer: Issuer, *, now: datetime) -> PayoutView:
             missing="account",
         )
     names = {id_: party.name for id_, party in find_parties(uow, payables).items()}
+    held = dict.fromkeys(changed_accounts(uow, profiles, now - account_wait), "account-changed")
+    held |= dict.fromkeys(exclude, "excluded")
     number = store.next_number(uow)
     payout_id, payments = f"P{number:06d}", list[Payment]()
-    for each in payables.values():
-        payee = profiles[each.participant_id].profile.account
+    for id_, each in payables.items():
+        payee = None if id_ in held else profiles[id_].profile.account
         if each.amount > 0 and payee is not None and len(payments) < PAYMENTS_MAX:
-            earned, vat = each.parts
-            end_to_end_id, name = f"{payout_id}-{len(payments) + 1:04d}", names[each.participant_id]
-            payments.append(Payment(end_to_end_id, each.participant_id, name, earned, vat, payee))
-    left_out = tuple(_left_out(payables, names, {p.participant_id for p in payments}))
+            end_to_end_id = f"{payout_id}-{len(payments) + 1:04d}"
+            payments.append(Payment(end_to_end_id, id_, names[id_], *each.parts, payee))
+    left_out = tuple(_left_out(payables, names, {p.participant_id for p in payments}, held))
     if not payments:
         raise PayoutStateError(
             ko="송금할 금액이 없습니다. 마감했는지, 받을 계좌를 알렸는지 확인하세요.",
@@ -127,6 +140,7 @@ def _left_out(
     payables: Mapping[ParticipantId, Payable],
     names: Mapping[ParticipantId, str],
     paid: set[ParticipantId],
+    held: Mapping[ParticipantId, str],
 ) -> Iterable[LeftOut]:
     for id_, each in payables.items():
         whole = each.earned + each.vat
@@ -134,7 +148,7 @@ def _left_out(
         if each.receivable > 0 and whole > 0:
             reason, amount = "owes", whole
         elif each.amount > 0 and id_ not in paid:
-            reason, amount = "no-account", each.amount
+            reason, amount = held.get(id_, "no-account"), each.amount
         elif each.withheld > 0:
             reason, amount = "buyer-owes", min(each.withheld, whole)
         if reason is not None:
@@ -321,7 +335,16 @@ def one_payout(uow: UnitOfWork, payout_id: str) -> PayoutView:
     Raises:
         NotFoundError: There is no such payout.
     """
-    return view_of(uow, _found(uow, payout_id))
+    payout = _found(uow, payout_id)
+    view, profiles = (
+        view_of(uow, payout),
+        profiles_of(uow, (p.participant_id for p in payout.payments)),
+    )
+    payments = (
+        each.model_copy(update={"profile_told_at": profiles[each.participant_id].recorded_at})
+        for each in view.payments
+    )
+    return view.model_copy(update={"payments": tuple(payments)})
 
 
 def view_of(uow: UnitOfWork, payout: store.Payout) -> PayoutView:

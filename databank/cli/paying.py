@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Id = Annotated[str, typer.Argument(help="송금 번호, 예: P000001 (payout)")]
 KeyFile = Annotated[Path, typer.Option("--key", help="승인권자의 열쇠 파일 (officer's key file)")]
+RECENT = timedelta(hours=48)
 _STATUS = {
     "drafted": ("승인 대기", "waits for approval"),
     "half_approved": ("한 사람 승인", "approved by one"),
@@ -30,6 +32,8 @@ _STATUS = {
 }
 _LEFT_OUT = {
     "no-account": ("받을 계좌 없음", "no account told"),
+    "account-changed": ("계좌를 바꾼 지 얼마 되지 않음", "bank account changed lately"),
+    "excluded": ("빼라고 함", "excluded"),
     "owes": ("미수금 있음", "owes money itself"),
     "buyer-owes": ("사는 쪽이 아직 내지 않음", "the other side has not paid"),
 }
@@ -74,9 +78,16 @@ def register(group: typer.Typer, say: Callable[[str, str], str]) -> None:
     )(bank_report)
 
 
-def draft(context: typer.Context, data_dir: DataDir = Var) -> None:
+def draft(
+    context: typer.Context,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="뺄 참여자 id, 여러 번 (participant to leave out)")
+    ] = None,
+    data_dir: DataDir = Var,
+) -> None:
     """Make a file of all that may be paid now."""
-    _ask(Where(surface_of(context), data_dir), "POST", "/payouts")
+    body = {"exclude": exclude or []}
+    _ask(Where(surface_of(context), data_dir), "POST", "/payouts", body)
 
 
 def show(context: typer.Context, payout_id: Id, data_dir: DataDir = Var) -> None:
@@ -95,7 +106,9 @@ def void(
     _ask(where, "POST", f"/payouts/{payout_id}/void", {"reason": reason})
 
 
-def _ask(where: Where, method: str, path: str, body: dict[str, str] | None = None) -> None:
+def _ask(
+    where: Where, method: str, path: str, body: Mapping[str, str | list[str]] | None = None
+) -> None:
     from databank.kit.http import expect_json
     from schemas.payout import PayoutView
 
@@ -186,21 +199,67 @@ def _file(where: Where, payout_id: str) -> bytes:
     return expect_success(answer).content
 
 
-def approve(
+def approve(  # noqa: PLR0917 - options of a command
     context: typer.Context,
     payout_id: Id,
     officer: Annotated[str, typer.Option(help="승인권자 이름 (officer)")],
     key: KeyFile,
+    sha256: Annotated[
+        str | None, typer.Option(help="검토한 파일의 SHA-256 (of the file you reviewed)")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="묻지 않음 (do not ask)")] = False,
     data_dir: DataDir = Var,
 ) -> None:
-    """Approve the file as it is served now: fetch it, hash it here, sign the hash."""
+    """Show what the file pays, ask, and sign the hash of exactly these bytes."""
+    from databank.cli.bad_answer import BadAnswerError
     from schemas.payout import sign_approval
 
     where = Where(surface_of(context), data_dir)
     signing = _read_key(officer, key)
-    sha256 = hashlib.sha256(_file(where, payout_id)).hexdigest()
-    body = {"officer": officer, "approval": sign_approval(payout_id, sha256, signing)}
+    content = _file(where, payout_id)
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and sha256.strip().lower() != found:
+        raise BadAnswerError(
+            ko=f"검토한 파일이 아닙니다: 지금 파일의 SHA-256은 {found}입니다. 서명하지 않았습니다.",
+            en=f"Not the file you reviewed: its SHA-256 is {found} now. Nothing was signed.",
+        )
+    _review(where, payout_id, content)
+    question = where.surface.say("이대로 승인할까요?", "Approve exactly this?")
+    if not yes and not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+    body = {"officer": officer, "approval": sign_approval(payout_id, found, signing)}
     _ask(where, "POST", f"/payouts/{payout_id}/approvals", body)
+
+
+def _review(where: Where, payout_id: str, content: bytes) -> None:
+    """Print, beside the answer, what the file itself pays, and whose profile changed lately."""
+    from clearing.payout.pain import BadPainError, read_payout
+    from databank.cli.bad_answer import BadAnswerError
+    from databank.kit.clock import system_clock
+    from schemas.payout import PayoutView
+
+    say = where.surface.say
+    try:
+        lines = read_payout(content)
+    except BadPainError as error:
+        raise BadAnswerError(
+            ko=f"{payout_id}: 송금 파일이 이상합니다 ({error}). 서명하지 않았습니다.",
+            en=f"{payout_id}: not a proper payout file ({error}). Nothing was signed.",
+        ) from None
+    with open_service(where, "clearing") as clearing:
+        view = PayoutView.model_validate(clearing.get(f"/payouts/{payout_id}"))
+    since = system_clock() - RECENT
+    recent = {
+        p.end_to_end_id for p in view.payments if p.profile_told_at and p.profile_told_at > since
+    }
+    for each in lines:
+        words = f"{each.end_to_end_id}  {each.name}  {each.bank} {each.number} {each.holder}"
+        mark = say("  ! 48시간 안에 바뀜", "  ! changed within 48 hours")
+        text = f"{words}  ₩{each.amount_won:,}{mark if each.end_to_end_id in recent else ''}"
+        typer.echo("".join(c if c.isprintable() else "?" for c in text), err=True)
+    total = sum(each.amount_won for each in lines)
+    typer.echo(f"{say('합계', 'total')} ₩{total:,} · {len(lines):,}", err=True)
+    typer.echo(f"SHA-256 {hashlib.sha256(content).hexdigest()}", err=True)
 
 
 def _read_key(officer: str, path: Path) -> SigningKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -59,8 +60,9 @@ def test_a_month_is_closed_and_paid_by_commands(operator: Command, tmp_path: Pat
     for officer in ("kim", "lee"):
         key = tmp_path / f"{officer}.json"
         key.write_text(json.dumps(OFFICERS[officer].private_jwk))
-        words = ("payout", "approve", "P000001", "--officer", officer, "--key", str(key))
-        payout = operator(*words)
+        words = ("payout", "approve", "P000001", "--officer", officer, "--key", str(key), "--yes")
+        assert "검토한 파일이 아닙니다" in operator(*words, "--sha256", "0" * 64, code=1)
+        payout = operator(*words, "--sha256", payout["sha256"])
     assert payout["status"] == "released"
     file = tmp_path / "pain.xml"
     operator("payout", "file", "P000001", "--output", str(file))
@@ -72,6 +74,26 @@ def test_a_month_is_closed_and_paid_by_commands(operator: Command, tmp_path: Pat
     assert (waiting["reference"], waiting["outcome"]) == ("B2", "unknown")
     assert "지급됨" in operator("payout", "show", "P000001", is_text=True)
     assert "₩10,450" in operator("payout", "list", is_text=True)
+
+
+@pytest.mark.usefixtures("used")
+def test_an_officer_sees_what_the_file_pays_before_signing(
+    operator: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator("close", "2026-11")
+    operator("payout", "draft")
+    key = tmp_path / "kim.json"
+    key.write_text(json.dumps(OFFICERS["kim"].private_jwk))
+    words = ("payout", "approve", "P000001", "--officer", "kim", "--key", str(key))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    said = operator(*words, code=1)
+    for part in ("광양제철", "123456789012", "004", "₩10,450"):
+        assert part in said
+    assert operator("payout", "show", "P000001")["approved_by"] == []
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert operator(*words)["approved_by"] == ["kim"]
 
 
 def test_an_officers_key_is_made_once_and_only_its_public_half_is_told(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from lxml import etree
 from sqlalchemy import text
 
+from clearing.billing.service import changed_accounts
+from clearing.billing.store import profiles_of
 from clearing.ledger.model import Book, Code, account_id
 from clearing.ledger.store import find_account
 from clearing.payout.store import PayoutEventRow
@@ -213,7 +216,24 @@ def test_a_change_after_the_draft_makes_the_payout_void(
     assert answer["status"] == "void"
     assert "payee-changed" in answer["void_reason"]
     assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    # who changed its account lately is left out, so that it cannot void one payout after another
+    none = closed.admin("POST", "/payouts").json()
+    assert [each["reason"] for each in none["left_out"]] == ["account-changed"]
+    closed.clock.advance(hours=47)
+    _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})  # the same: no change
+    assert closed.admin("POST", "/payouts").status_code == 409
+    closed.clock.advance(hours=1)
+    excluded = closed.admin("POST", "/payouts", json={"exclude": [steel.id]}).json()
+    assert [each["reason"] for each in excluded["left_out"]] == ["excluded"]
     assert _released(closed).payments[0].account.number == "999999999999"
+    answer = closed.call(steel, "POST", "/billing-profile", json={"email": "a@b.kr"})
+    assert answer.status_code == 200
+    _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
+    database = Database(database_url)
+    with database.unit_of_work() as uow:  # taking it away and telling it again is a change
+        profiles = profiles_of(uow, [steel.id])
+        assert changed_accounts(uow, profiles, closed.clock() - timedelta(hours=1)) == {steel.id}
+    database.close()
 
 
 def test_the_bank_pays_and_returns_and_every_report_has_one_outcome(
