@@ -127,6 +127,9 @@ async def _each(pieces: tuple[bytes, ...]) -> AsyncIterator[bytes]:
         yield piece
 
 
+NO_CHARGE: Final = {"Databank-Charge-Micro": "0", "Databank-Vat-Micro": "0"}  # paid for before
+
+
 def charge_headers(stored: Stored) -> dict[str, str]:
     """Return what an act was metered and charged as."""
     return {
@@ -191,8 +194,7 @@ def read(
         runtime, access, index, start=start, end=end, total_max_micro=total_max_micro
     )
     headers: dict[str, Any] = {**common, "Content-Length": str(end - start)}
-    if stored is not None:
-        headers |= charge_headers(stored)
+    headers |= charge_headers(stored) if stored is not None else NO_CHARGE
     if span is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{index.file_bytes}"
     return StreamingResponse(

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from connector.agreement import store as agreements
 from connector.runtime import Runtime
 from connector.side import Side
@@ -22,7 +24,10 @@ from schemas.problem import NotFoundError, ProblemError
 from schemas.spending import Spending, SpendingLimit
 from schemas.wire import Text
 
+log = structlog.get_logger()
 SEOUL: Final = ZoneInfo("Asia/Seoul")
+DIGITS_MAX: Final = 19
+AMOUNT_MAX: Final = 2**63 - 1  # of a column; more is no amount
 CHARGE_HEADERS: Final = ("databank-charge-micro", "databank-vat-micro")
 
 
@@ -62,38 +67,48 @@ def reserve(
         if limit is None:
             return wanted_micro
         known = store.of_act(uow, agreement_id, act_id)
-        if known is not None:
-            amount, is_settled = known
-            if is_settled:
-                return wanted_micro  # it is delivered again, and not charged again
-            store.send_again(uow, agreement_id, act_id)
-            return amount
+        if known is not None and known[1]:
+            return wanted_micro  # it is delivered again, and not charged again
         month = month_now(runtime)
         spent, reserved = store.sums(uow, agreement_id, month)
+        own, _, own_month = known or (0, False, month)
+        if own_month == month:
+            reserved -= own
         left = max(0, limit - spent - reserved)
+        if known is not None and own_month == month:
+            left = min(left, own)  # the supplier may have charged as much the first time
         if not left:
             raise _refused(limit, spent, reserved, month)
         amount = left if wanted_micro is None else min(left, wanted_micro)
-        store.reserve(uow, agreement_id, act_id, month, amount)
+        if known is None:
+            store.reserve(uow, agreement_id, act_id, month, amount)
+            return amount
+        # in the same month the first time may have cost up to what was set aside then
+        kept = own if own_month == month else amount
+        store.send_again(uow, agreement_id, act_id, month, kept)
     return amount
 
 
 def settle(
     runtime: Runtime, agreement_id: AgreementId, act_id: str, headers: Mapping[str, str]
 ) -> None:
-    """Note what the answer to an act says that it cost; an answer that does not say cost nothing.
+    """Note what the answer to an act says that it cost.
 
-    What cannot be read as an amount leaves the act unsettled.
+    An act whose answer does not say it in figures stays set aside, and the log says so.
     """
-    said = [headers.get(name) for name in CHARGE_HEADERS]
-    if not any(said):
-        release(runtime, agreement_id, act_id)
+    said = [headers.get(name, "") for name in CHARGE_HEADERS]
+    is_said = all(len(t) <= DIGITS_MAX and t.isascii() and t.isdigit() for t in said)
+    amount = sum(map(int, said)) if is_said else AMOUNT_MAX + 1
+    told = {"agreement_id": agreement_id, "act_id": act_id}
+    if amount > AMOUNT_MAX:
+        log.warning("charge_not_told", said=[text[:40] for text in said], **told)
         return
-    if not all(text is not None and text.isdecimal() for text in said):
-        return
-    amount = sum(int(text or 0) for text in said)
     with runtime.database.unit_of_work() as uow:
-        if amount or store.limit(uow, agreement_id) is not None:
+        is_limited = store.limit(uow, agreement_id) is not None
+        known = store.of_act(uow, agreement_id, act_id)
+        if known is not None and amount > known[0]:
+            log.error("charge_above_what_was_set_aside", micro=amount, most=known[0], **told)
+        if amount or is_limited:
             store.settle(uow, agreement_id, act_id, month_now(runtime), amount)
 
 

@@ -53,7 +53,9 @@ _SUMS: Final = (
     )
     .group_by(col(SpentRow.is_settled))
 )
-_OF_ACT: Final = select(col(SpentRow.amount_micro), col(SpentRow.is_settled)).where(
+_OF_ACT: Final = select(
+    col(SpentRow.amount_micro), col(SpentRow.is_settled), col(SpentRow.month)
+).where(
     col(SpentRow.agreement_id) == bindparam("agreement"), col(SpentRow.act_id) == bindparam("act")
 )
 _ADD: Final = insert(SpentRow)
@@ -64,7 +66,7 @@ _SETTLE: Final = (
         col(SpentRow.act_id) == bindparam("act"),
         col(SpentRow.is_settled).is_(False),
     )
-    .values(amount_micro=bindparam("amount"), is_settled=True)
+    .values(amount_micro=bindparam("amount"), month=bindparam("of"), is_settled=True)
 )
 _ADD_SETTLED: Final = InsertNew(SpentRow)
 _RELEASE: Final = delete(SpentRow).where(
@@ -79,7 +81,11 @@ _SEND_AGAIN: Final = (
         col(SpentRow.agreement_id) == bindparam("agreement"),
         col(SpentRow.act_id) == bindparam("act"),
     )
-    .values(sent_count=col(SpentRow.sent_count) + 1)
+    .values(
+        amount_micro=bindparam("amount"),
+        month=bindparam("of"),
+        sent_count=col(SpentRow.sent_count) + 1,
+    )
 )
 _FORGET: Final = delete(SpentRow).where(
     col(SpentRow.agreement_id) == bindparam("agreement"), col(SpentRow.is_settled).is_(False)
@@ -105,10 +111,10 @@ def sums(uow: UnitOfWork, agreement_id: AgreementId, month: str) -> tuple[int, i
     return found.get(True, 0), found.get(False, 0)
 
 
-def of_act(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> tuple[int, bool] | None:
-    """Return an act's amount and whether it is settled."""
+def of_act(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> tuple[int, bool, str] | None:
+    """Return an act's amount, whether it is settled, and its month."""
     row = uow.run(_OF_ACT, agreement=agreement_id, act=act_id).mappings().one_or_none()
-    return None if row is None else (row["amount_micro"], bool(row["is_settled"]))
+    return None if row is None else (row["amount_micro"], bool(row["is_settled"]), row["month"])
 
 
 def reserve(
@@ -126,16 +132,20 @@ def reserve(
     )
 
 
-def send_again(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> None:
-    """Note that an act is sent once more: its first answer may have been lost."""
-    uow.run(_SEND_AGAIN, agreement=agreement_id, act=act_id)
+def send_again(
+    uow: UnitOfWork, agreement_id: AgreementId, act_id: str, month: str, amount_micro: int
+) -> None:
+    """Set aside anew for an act that is sent once more: its first answer may have been lost."""
+    uow.run(_SEND_AGAIN, agreement=agreement_id, act=act_id, of=month, amount=amount_micro)
 
 
 def settle(
     uow: UnitOfWork, agreement_id: AgreementId, act_id: str, month: str, amount_micro: int
 ) -> None:
     """Note what an act has cost, once."""
-    changed = uow.run(_SETTLE, agreement=agreement_id, act=act_id, amount=amount_micro).rowcount
+    changed = uow.run(
+        _SETTLE, agreement=agreement_id, act=act_id, of=month, amount=amount_micro
+    ).rowcount
     if not changed:
         _ADD_SETTLED.run(
             uow,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from connector.spending import service, store
 from connector.spending.service import SpendingBusyError, SpendingLimitError
@@ -85,8 +87,6 @@ def test_an_act_without_an_answer_stays_set_aside_until_it_is_settled(buyer: Run
     assert sums(buyer) == (550, 300)
     service.release(buyer.runtime, IT, "next")
     assert sums(buyer) == (550, 0)
-    service.settle(buyer.runtime, IT, "unreadable", {"databank-charge-micro": "free"})
-    assert sums(buyer) == (550, 0)
 
 
 def test_without_a_limit_nothing_is_held_and_what_was_spent_counts_later(buyer: Running) -> None:
@@ -101,3 +101,54 @@ def test_without_a_limit_nothing_is_held_and_what_was_spent_counts_later(buyer: 
     assert service.reserve(buyer.runtime, IT, "a", 7) == 7  # paid: it may be asked for again
     limit(buyer, None)
     assert service.reserve(buyer.runtime, IT, "c", None) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"databank-charge-micro": "5"},
+        {"databank-charge-micro": "free", "databank-vat-micro": "0"},
+        {"databank-charge-micro": "9" * 30, "databank-vat-micro": "0"},
+        {"databank-charge-micro": "9" * 19, "databank-vat-micro": "0"},
+        {"databank-charge-micro": "-5", "databank-vat-micro": "0"},
+        {"databank-charge-micro": "\u0665", "databank-vat-micro": "0"},
+    ],
+)
+def test_an_act_whose_charge_is_not_told_stays_set_aside(
+    buyer: Running, said: dict[str, str]
+) -> None:
+    """Without headers the act counted as free, and a number of 30 digits failed after it."""
+    limit(buyer, LIMIT)
+    assert service.reserve(buyer.runtime, IT, "act", 700) == 700
+    with capture_logs() as logged:
+        service.settle(buyer.runtime, IT, "act", said)
+    assert sums(buyer) == (0, 700)
+    assert [(one["event"], one["log_level"]) for one in logged] == [("charge_not_told", "warning")]
+
+
+def test_a_charge_above_what_was_set_aside_counts_and_is_told_loudly(buyer: Running) -> None:
+    limit(buyer, LIMIT)
+    service.reserve(buyer.runtime, IT, "act", 100)
+    with capture_logs() as logged:
+        service.settle(buyer.runtime, IT, "act", charged(900))
+    assert sums(buyer) == (900, 0)
+    assert [one["log_level"] for one in logged] == ["error"]
+
+
+def test_an_act_that_is_sent_again_in_a_later_month_counts_in_that_month(buyer: Running) -> None:
+    """It kept its first month, so a month cost more than its limit."""
+    limit(buyer, LIMIT)
+    runtime = buyer.runtime
+    before = runtime.clock() - timedelta(days=40)
+    with runtime.database.unit_of_work() as uow:
+        store.reserve(uow, IT, "late", f"{before:%Y-%m}", 900)
+        store.reserve(uow, IT, "asleep", f"{before:%Y-%m}", 900)
+    assert service.reserve(runtime, IT, "now", 300) == 300
+    assert service.reserve(runtime, IT, "late", 800) == 700
+    assert service.reserve(runtime, IT, "late", 600) == 600
+    service.settle(runtime, IT, "now", charged(100))
+    service.settle(runtime, IT, "late", charged(600))
+    assert sums(buyer) == (700, 0)
+    service.settle(runtime, IT, "asleep", charged(50))  # and what is settled later, then
+    assert sums(buyer) == (750, 0)
