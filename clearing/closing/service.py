@@ -40,6 +40,8 @@ def close(
 ) -> CloseReport:
     """Do what is left of a period's close; repeating it, at any time, changes nothing.
 
+    It begins one run at most: a month that is still in use would never end.
+
     Args:
         database: Where to; each step is a transaction of its own.
         period: A month, such as ``2026-11``.
@@ -51,10 +53,13 @@ def close(
         LogBrokenError: The log does not continue what was signed.
         LedgerBrokenError: Sums that must be equal are not; nothing more is done.
     """
-    left = transactions_max
+    left, first = transactions_max, None
     while left is None or left > 0:
         with database.unit_of_work() as uow:
-            if not advance(uow, period, log, now=clock()):
+            runs = store.runs_of(uow, period)
+            first = len(runs) if first is None else first
+            is_done = len(runs) > first and all(run.is_finished for run in runs)
+            if is_done or not advance(uow, period, log, now=clock()):
                 break
         left = None if left is None else left - 1
     with database.unit_of_work() as uow:

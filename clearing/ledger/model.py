@@ -216,6 +216,22 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Movement:
+    """One posted leg on an account, with its entry."""
+
+    posting_id: int
+    account_id: AccountId
+    entry_id: EntryId
+    kind: Kind
+    occurred_at: datetime
+    recorded_at: datetime
+    counterparty: str
+    memo: str
+    credit: int  # negative for a debit
+    balance_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Money set aside in ``account_id`` for deliveries under way."""
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from clearing.ledger import store
 from clearing.ledger.entries import BANK, Wallet
-from clearing.ledger.model import OPERATOR, AccountId, Book, Code, account_id
+from clearing.ledger.model import OPERATOR, AccountId, Book, Code, Movement, account_id
 from clearing.parties.store import find_parties
 from databank.kit.db import UnitOfWork
 from schemas.bank import Passbook, PassbookAccount, PassbookLine
@@ -35,7 +35,7 @@ Span = tuple[datetime, datetime]  # from the first on, before the second
 class _Line:
     """A line before its counterparty has a name."""
 
-    last: store.Movement  # of the movements that make the line
+    last: Movement  # of the movements that make the line
     account: PassbookAccount
     counterparty: str
     amount: int

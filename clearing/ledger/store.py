@@ -35,6 +35,7 @@ from clearing.ledger.model import (
     HoldStatus,
     Kind,
     Leg,
+    Movement,
     Phase,
     Side,
     open_account,
@@ -126,22 +127,6 @@ class HoldRow(SQLModel, table=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """One posted leg on an account, with its entry."""
-
-    posting_id: int
-    account_id: AccountId
-    entry_id: EntryId
-    kind: Kind
-    occurred_at: datetime
-    recorded_at: datetime
-    counterparty: str
-    memo: str
-    credit: int  # negative for a debit
-    balance_after: int
-
-
-@dataclass(frozen=True, slots=True)
 class BookSums:
     """All accounts of a book added up."""
 
@@ -149,6 +134,9 @@ class BookSums:
     credits_posted: int = 0
     debits_pending: int = 0
     credits_pending: int = 0
+
+
+Span = tuple[datetime, datetime] | None  # recorded from the first on and before the second
 
 
 def table_of(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the table's type
@@ -314,12 +302,9 @@ def movements(
     *,
     after: int,
     limit: int,
-    within: tuple[datetime, datetime] | None = None,
+    within: Span = None,
 ) -> list[Movement]:
-    """Return posted legs in order, after posting ``after``; of accounts locked together.
-
-    ``within``: only what was recorded from the first time on and before the second.
-    """
+    """Return posted legs in order, after posting ``after``; of accounts locked together."""
     posting, entry = table_of(PostingRow), table_of(EntryRow)
     query = (
         select(posting, entry)

@@ -30,11 +30,12 @@ from schemas.arrow_count import ArrowCount, Received
 from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId, ParticipantId, ProcessId
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
-from schemas.wire import Text
+from schemas.wire import OwnWire, Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
 PIECE_BYTES: Final = 2**18  # each passes through a thread on its way
 T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound=OwnWire)
 log = structlog.get_logger()
 
 
@@ -167,6 +168,26 @@ def agreement_of(runtime: Runtime, agreement_id: AgreementId) -> Agreement:
 def is_supplier(agreement: Agreement) -> bool:
     """Whether we are the supplier of an agreement."""
     return agreement.side is Side.PROVIDER
+
+
+def understood(model: type[ModelT], told: object) -> ModelT:
+    """Return what a supplier told, as a message of ours.
+
+    Raises:
+        SupplierRefusedError: It is none.
+    """
+    try:
+        return model.model_validate(told)
+    except ValueError:
+        raise SupplierRefusedError(
+            HTTPStatus.BAD_GATEWAY,
+            {
+                "title": "공급기업의 답을 읽을 수 없습니다",
+                "title_en": "The supplier's answer cannot be read",
+                "detail": "공급기업이 정해진 형식이 아닌 답을 보냈습니다. 공급기업에 문의하세요.",
+                "detail_en": "The supplier's answer does not have the documented form. Ask it.",
+            },
+        ) from None
 
 
 def ask(

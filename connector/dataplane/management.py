@@ -67,7 +67,7 @@ def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep)
 def quote(agreement_id: AgreementId, request: QuoteRequest, runtime: RuntimeDep) -> Quote:
     """Ask the supplier what a query or the whole file would cost."""
     answer = client.ask(runtime, agreement_id, "POST", "/quote", request.to_json())
-    return Quote.model_validate(answer)
+    return client.understood(Quote, answer)
 
 
 @router.get("/agreements/{agreement_id}/data", response_class=Response)
@@ -104,7 +104,7 @@ def list_decisions(agreement_id: AgreementId, runtime: RuntimeDep) -> DecisionLi
         if agreement.is_over(runtime.clock()):
             return DecisionList.model_validate(client.past_decisions(runtime, agreement))
         answer: dict[str, Any] = client.ask(runtime, agreement_id, "GET", "/decisions")
-        return DecisionList.model_validate(answer)
+        return client.understood(DecisionList, answer)
     with runtime.database.unit_of_work() as uow:
         found = decisions.newest(uow, agreement_id, limit=DECISIONS_MAX)
     return DecisionList(decisions=tuple(found))

@@ -115,7 +115,7 @@ def begin(request: Request, runtime: RuntimeDep, sent: FormDep) -> Response:
 
 
 def _check_seen(listing: Listing, sent: SentForm) -> None:
-    if sent.text("offer_id") != listing.offer_id:
+    if sent.text("seen") != view.seen_of(listing):
         raise ListingChangedError(
             ko="확인하는 사이에 공급기업이 조건이나 요금을 바꾸었습니다. 요청하지 않았습니다. 지금 "
             "조건을 보고 다시 요청하세요.",
@@ -202,5 +202,6 @@ def _confirm(
         table=view.in_words(proposal),
         changes=changes,
         typed=typed,
+        seen=view.seen_of(listing),
         pid=ProcessId(runtime.make_id()),
     )

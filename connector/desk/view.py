@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, Final
@@ -111,6 +112,15 @@ def begin_address(wanted: str) -> str:
 def ref_of(listing: Listing) -> str:
     """Return what a listed dataset is called in SQL."""
     return f"{listing.provider_handle}.{listing.dataset.name}"
+
+
+def seen_of(listing: Listing) -> str:
+    """Return the digest of what a confirmation shows.
+
+    The offer's id is not enough: not every supplier renames what it changes.
+    """
+    shown = json.dumps([listing.offer_id, listing.policy], sort_keys=True)
+    return hashlib.sha256(shown.encode()).hexdigest()
 
 
 def listed_proposal(listing: Listing) -> Proposal | None:

@@ -76,6 +76,7 @@ def _ask(where: Where, period: str, *, dry_run: bool, status: bool) -> CloseRepo
             answer = clearing.repeat("POST", path, params={"dry_run": "true"})
             return CloseReport.model_validate(answer)
         told: set[tuple[int, str]] = set()
+        first = 0
         while True:
             answer = clearing.repeat("POST", path, params={"transactions_max": "1"})
             report = CloseReport.model_validate(answer)
@@ -85,6 +86,10 @@ def _ask(where: Where, period: str, *, dry_run: bool, status: bool) -> CloseRepo
                         told.add((run.number, step.step))
                         _tell(run.number, step, where.surface)
             if report.is_closed or not report.runs:
+                return report
+            last = report.runs[-1]
+            first = first or last.number
+            if last.is_finished and last.number > first:  # it is still used: not without end
                 return report
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from clearing.closing.service import close
 from clearing.settlement.netting import UnbalancedError, net_positions
-from databank.kit.db import Database
+from databank.kit.db import Database, UnitOfWork
 from schemas.bank import AgreementRecord, Statement
 from schemas.close import CloseReport, CloseStep
-from tests.support.bank import Bank, Company, Meter, agreement, plan
+from tests.support.bank import Bank, Company, Meter, agreement, company, plan
+from tests.support.ledger import open_ledger
 
 NOVEMBER = datetime(2026, 11, 30, tzinfo=UTC)
 DECEMBER = datetime(2026, 12, 2, tzinfo=UTC)
@@ -104,6 +108,34 @@ def test_a_close_goes_on_where_it_stopped_and_says_how_far_it_is(bank: Bank) -> 
 
 def _results(report: CloseReport) -> list[dict[str, Any]]:
     return [s.model_dump(exclude={"done_at"}) for run in report.runs for s in run.steps]
+
+
+class Busy(Database):
+    """A database that is used before every transaction of a close."""
+
+    def __init__(self, database: Database, use: Callable[[], object]) -> None:
+        self._database = database
+        self._use = use
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[UnitOfWork]:
+        self._use()
+        with self._database.unit_of_work() as uow:
+            yield uow
+
+
+def test_a_month_that_is_still_used_is_closed_as_it_was_when_asked() -> None:
+    steel, curator = company("steel", "광양제철"), company("curator", "큐레이터")
+    record, meter = agreement(steel, curator, plan(per_query=11)), Meter(steel)
+    with open_ledger() as ledger:
+        ledger.agree(record, steel, curator)
+
+        def use() -> None:
+            ledger.send(steel, meter.batch([meter.record(record, at=NOVEMBER)]), now=DECEMBER)
+
+        report = close(Busy(ledger.database, use), "2026-11", ledger.log, clock=lambda: DECEMBER)
+    assert [run.is_finished for run in report.runs] == [True]
+    assert not report.is_closed
 
 
 @pytest.mark.usefixtures("meter")

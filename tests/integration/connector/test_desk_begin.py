@@ -159,10 +159,14 @@ def test_what_is_wrong_with_a_proposal_comes_back_with_everything_typed(market: 
     assert market.negotiations() == []
 
 
-def test_terms_that_changed_meanwhile_are_not_asked_for_unseen(market: Market) -> None:
+@pytest.mark.parametrize("renamed", [True, False])
+def test_terms_that_changed_meanwhile_are_not_asked_for_unseen(
+    market: Market, *, renamed: bool
+) -> None:
     person = market.person
     asks = person.look("/begin/confirmation", params={"ref": REF})
-    dearer = replace(market.published, plan=DEAR, offer_id=make_listing(9).offer_id)
+    offer_id = make_listing(9).offer_id if renamed else market.published.offer_id
+    dearer = replace(market.published, plan=DEAR, offer_id=offer_id)
     relist(market.catalog, listing_of(market.supplier, dearer))
     refused = person.submit(asks, "begin")
     assert refused.status == 409
