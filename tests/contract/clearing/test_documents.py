@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, Final
 
 import pytest
 
 from clearing.bundle.verify import verify_bundle
+from clearing.documents import passbook
 from clearing.documents.service import TooManyLinesError, lines_of
 from databank.cli.proving import NotProvenError, compare_with_paper
 from databank.kit.db import Database
 from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
 from tests.support.pdf import qr_codes_of, text_of
 
-PERIOD = "2026-11"
+PERIOD: Final = "2026-11"
+WAIT_SECONDS: Final = 25.0  # less than SQLite waits for a lock, and than a call lasts
 
 
 @pytest.fixture
@@ -81,19 +85,27 @@ def test_documents_are_only_for_their_owner_and_the_operator(
     assert closed.http.get(closed.url + path).status_code == 401
 
 
-def test_money_moves_while_a_document_is_drawn(bank: Bank, curator: Company) -> None:
-    assert bank.call(curator, "GET", "/passbook/pdf").status_code == 200  # loads what draws
-    for n in range(320):
-        assert bank.deposit(curator, 1, deposit_id=f"before-{n}").status_code == 200
-    moved = 0
+def test_money_moves_while_a_document_is_drawn(
+    bank: Bank, curator: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drawing is held up until money has moved, which it could not inside a transaction."""
+    draw, is_drawing, may_go_on = passbook.passbook_pdf, Event(), Event()
+
+    def held_up(*args: Any, **options: Any) -> bytes:
+        is_drawing.set()
+        assert may_go_on.wait(WAIT_SECONDS)
+        return draw(*args, **options)
+
+    monkeypatch.setattr(passbook, "passbook_pdf", held_up)
     with ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(bank.call, curator, "GET", "/passbook/pdf")
-        while not drawing.done():
-            answer = bank.deposit(curator, 1, deposit_id=f"meanwhile-{moved}")
-            assert answer.status_code == 200
-            moved += not drawing.done()
-        assert drawing.result().status_code == 200
-    assert moved > 3  # each waited until the paper was done, as long as it held the transaction
+        try:
+            assert is_drawing.wait(WAIT_SECONDS)
+            assert bank.deposit(curator, 1, deposit_id="meanwhile").status_code == 200
+            assert not drawing.done()
+        finally:
+            may_go_on.set()
+        assert drawing.result().content[:5] == b"%PDF-"
 
 
 def test_a_months_lines_are_those_that_were_recorded_in_it(
