@@ -64,6 +64,7 @@ def server_config(app: Any, settings: ServiceSettings) -> uvicorn.Config:  # noq
         host=settings.host,
         port=settings.port,
         http="h11",
+        loop="auto",  # uvloop where there is one
         ws="none",
         lifespan="on",
         log_config=None,
