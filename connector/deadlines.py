@@ -1,7 +1,7 @@
 """The thread that ends what is due: agreements whose time is up, negotiations nobody answers.
 
-It sleeps until the next of them is due, and is woken when an agreement with an end is made. A
-negotiation that begins while it sleeps is due later than all that it knows of.
+It sleeps until the next of them is due, and is woken when an agreement is made that ends before.
+A negotiation that begins while it sleeps is due later than all that it knows of.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from schemas.refusal import RefusalCode
 
 BATCH: Final = 100
 SLEEP_MAX: Final = timedelta(hours=1)  # somebody may set the machine's clock
-ERROR_SECONDS: Final = 5.0
+ERROR_PAUSE: Final = timedelta(seconds=5)
 log = structlog.get_logger()
 
 
@@ -47,17 +47,18 @@ class Deadlines:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            seen = self._runtime.deadlines.count
+            alarm, clock = self._runtime.deadlines, self._runtime.clock
+            seen = alarm.count
             try:
-                pause = end_what_is_due(self._runtime).total_seconds()
+                next_at = end_what_is_due(self._runtime)
             except Exception:  # the loop outlives a database that is away for a moment
                 log.exception("deadlines_failed")
-                pause = ERROR_SECONDS
-            self._runtime.deadlines.wait(seen, pause)
+                next_at = clock() + ERROR_PAUSE
+            alarm.sleep_until(seen, next_at, now=clock())
 
 
-def end_what_is_due(runtime: Runtime) -> timedelta:
-    """End what is due now; return how long nothing else is."""
+def end_what_is_due(runtime: Runtime) -> datetime:
+    """End what is due now; return until when nothing else is."""
     now, patience = runtime.clock(), timedelta(days=runtime.settings.negotiation_days)
     while _expire(runtime, now) or _give_up(runtime, now - patience):
         pass
@@ -65,7 +66,7 @@ def end_what_is_due(runtime: Runtime) -> timedelta:
         silent_since = negotiations.oldest_open_at(uow)
         ends = agreements.next_end(uow)
     dues = [now + SLEEP_MAX, ends, silent_since + patience if silent_since else None]
-    return max(min(due for due in dues if due is not None) - now, timedelta(0))
+    return min(due for due in dues if due is not None)
 
 
 def _expire(runtime: Runtime, now: datetime) -> bool:

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import Request
 
@@ -49,6 +50,29 @@ class Signal:
             return self._count
 
 
+class Alarm(Signal):
+    """Wakes one sleeper early, and only for what is due before it wakes by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wakes_at: datetime | None = None  # while it sleeps
+
+    def give_for(self, at: datetime) -> None:
+        """Tell of something that is due at this time."""
+        with self._condition:
+            if self._wakes_at is None or at < self._wakes_at:
+                self.give()
+
+    def sleep_until(self, seen: int, at: datetime, *, now: datetime) -> None:
+        """Sleep unless the signal was given more often than ``seen``."""
+        with self._condition:
+            self._wakes_at = at
+            try:
+                self.wait(seen, max((at - now).total_seconds(), 0.0))
+            finally:
+                self._wakes_at = None
+
+
 class Processes(Signal):
     """Tells of each change of a negotiation or transfer process, to all or to who waits for it."""
 
@@ -83,17 +107,31 @@ class Processes(Signal):
             return len(self._watchers.get(pid, ()))
 
 
+class Sender(Protocol):
+    """Who delivers messages."""
+
+    def take(self, queued: QueuedMessage) -> bool:
+        """Send the first message of its process soon; return False if that is not possible now."""
+
+    def wait_behind(self, process_key: str) -> bool:
+        """Send what waits behind a message that is being sent; return False if none is."""
+
+
 class Outlet(Signal):
-    """Hands messages that may leave at once to the dispatcher; for others, it is woken."""
+    """Hands messages over to the running dispatcher; where it cannot take one, it is woken."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.take: Callable[[QueuedMessage], bool] | None = None  # the running dispatcher's
+        self.sender: Sender | None = None
 
-    def hand_over(self, first: QueuedMessage | None) -> None:
+    def hand_over(self, process_key: str, first: QueuedMessage | None) -> None:
         """Pass a queued message on, or None if another of its process waits before it."""
-        take = self.take
-        if first is None or take is None or not take(first):
+        sender = self.sender
+        if sender is None:
+            is_seen_to = False
+        else:
+            is_seen_to = sender.take(first) if first else sender.wait_behind(process_key)
+        if not is_seen_to:
             self.give()
 
 
@@ -132,7 +170,7 @@ class Runtime:
     processes: Processes = field(default_factory=Processes)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)
-    deadlines: Signal = field(default_factory=Signal)
+    deadlines: Alarm = field(default_factory=Alarm)
     copies: Signal = field(default_factory=Signal)
     before_queries: list[Callable[[], None]] = field(default_factory=list)
     rotating: threading.Lock = field(default_factory=threading.Lock)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import JSON, Column, Text
+from sqlalchemy import JSON, Column, Row, Text
 from sqlmodel import Field, SQLModel, col, delete, select
 
 from connector.identity.model import Asked, Held
@@ -64,10 +64,12 @@ def put(uow: UnitOfWork, held: Held) -> None:
     uow.session.flush()
 
 
+_HELD: Final = select(CredentialRow).order_by(col(CredentialRow.id)).limit(HELD_MAX)
+
+
 def held(uow: UnitOfWork) -> list[Held]:
     """Return the credentials that we hold, valid or not."""
-    query = select(CredentialRow).order_by(col(CredentialRow.id)).limit(HELD_MAX)
-    return [_from_row(row) for row in uow.session.exec(query)]
+    return [_from_row(row) for row in uow.run(_HELD)]
 
 
 def membership(uow: UnitOfWork, issuer: ParticipantId, now: datetime) -> Held | None:
@@ -134,7 +136,7 @@ def _asked(row: CredentialRequestRow) -> Asked:
     return Asked(row.holder_pid, ParticipantId(row.issuer), status, row.asked_at)
 
 
-def _from_row(row: CredentialRow) -> Held:
+def _from_row(row: CredentialRow | Row[Any]) -> Held:
     return Held(
         id=row.id,
         issuer=ParticipantId(row.issuer),

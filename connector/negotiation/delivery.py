@@ -29,9 +29,11 @@ class NegotiationDelivery:
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
     ) -> None:
         """Learn the provider's pid from the answer to our request."""
-        negotiation = store.get(uow, ProcessId(message.process_key))
         provider_pid = read_id(answer.get("providerPid"))
-        if negotiation is None or negotiation.provider_pid is not None or provider_pid is None:
+        if provider_pid is None:
+            return
+        negotiation = store.get(uow, ProcessId(message.process_key))
+        if negotiation is None or negotiation.provider_pid is not None:
             return
         service.learn_provider_pid(uow, runtime, negotiation, ProcessId(provider_pid))
 

@@ -422,7 +422,7 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
     )
     agreements.put(uow, agreement)
     if agreement.ends_at is not None:
-        uow.after_commit(runtime.deadlines.give)
+        uow.after_commit(partial(runtime.deadlines.give_for, agreement.ends_at))
     try:
         record = agreement.record()
     except UnknownTermError:

@@ -2,7 +2,7 @@
 
 At least once, in order within a process. What a delivery means is decided by the handler of
 the message's kind, in the transaction that removes it. No thread stands here: who calls
-``take`` and ``deliver``, and when, is the dispatcher's business.
+``attempt`` and ``settle``, and when, is the dispatcher's business.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from schemas.ids import ParticipantId
 from schemas.problem import ProblemError
 
 HEADS_MAX: Final = 64
-LOOK_SECONDS: Final = 1.0
 OUR_SERVICES: Final = frozenset({Kind.AGREEMENT_RECORD, Kind.CRAWL_REQUEST})
 log = structlog.get_logger()
 
@@ -56,8 +55,11 @@ class Handler(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
-    """``is_delivered`` None means: try again later. The rest is as in ``Refused``."""
+class Outcome:
+    """What became of an attempt.
+
+    ``is_delivered`` None means: try again later. The rest is as in ``Refused``.
+    """
 
     is_delivered: bool | None
     answer: dict[str, Any]
@@ -78,25 +80,22 @@ class Courier:
         with self._runtime.database.unit_of_work() as uow:
             return store.heads(uow, limit=HEADS_MAX)
 
-    def deliver(self, queued: QueuedMessage) -> QueuedMessage | None:
-        """Try once to deliver a message; return the next of its process if it is due.
+    def attempt(self, queued: QueuedMessage) -> Outcome:
+        """Try once to deliver a message.
 
-        Nobody else may deliver a message of the same process meanwhile.
+        Nobody else may deliver a message of the same process until it is settled.
         """
-        return self._settle(queued, self._attempt(queued))
-
-    def _attempt(self, queued: QueuedMessage) -> _Outcome:
         try:
             return self._send(queued)
         except ForeignUrlError as error:
-            return _Outcome(is_delivered=False, answer={}, reason=error.detail.ko)
+            return Outcome(is_delivered=False, answer={}, reason=error.detail.ko)
         except ProblemError as error:  # the registry or the receiver is away
-            return _Outcome(None, {}, error.detail.ko)
+            return Outcome(None, {}, error.detail.ko)
         except Exception as error:  # such a message must not hold the senders up
             log.exception("outbox_attempt_failed", kind=queued.message.kind.value)
-            return _Outcome(None, {}, f"{type(error).__name__}")
+            return Outcome(None, {}, f"{type(error).__name__}")
 
-    def _send(self, queued: QueuedMessage) -> _Outcome:
+    def _send(self, queued: QueuedMessage) -> Outcome:
         runtime, message = self._runtime, queued.message
         is_ours = message.kind in OUR_SERVICES
         if not is_ours:
@@ -106,36 +105,36 @@ class Courier:
         )
         answer, status = _json_object(response.content), response.status_code
         if response.is_success:
-            return _Outcome(is_delivered=True, answer=answer)
+            return Outcome(is_delivered=True, answer=answer)
         reason = _reason(status, answer)
         if is_ours:
-            return _Outcome(False if is_final(status, answer) else None, answer, reason)
+            return Outcome(False if is_final(status, answer) else None, answer, reason)
         if not is_believed(status, answer, queued.attempts_count):
-            return _Outcome(None, answer, reason)
+            return Outcome(None, answer, reason)
         looked = self._looked(message, reason)
         return replace(looked, is_its_word=is_its_word(status, answer))
 
-    def _looked(self, message: OutgoingMessage, reason: str) -> _Outcome:
+    def _looked(self, message: OutgoingMessage, reason: str) -> Outcome:
         """See what the counterparty holds after its refusal; without an answer, try again."""
         runtime = self._runtime
         with runtime.database.unit_of_work() as uow:
             url = self._handlers[message.kind].state_url(uow, message)
         if url is None:
-            return _Outcome(is_delivered=False, answer={}, reason=reason)
+            return Outcome(is_delivered=False, answer={}, reason=reason)
         check_url(runtime.directory, url, ParticipantId(message.audience))
         response = runtime.client.call("GET", url, audience=message.audience)
         answer = _json_object(response.content)
         if not response.is_success and not is_final(response.status_code, answer):
-            return _Outcome(None, {}, reason)
+            return Outcome(None, {}, reason)
         shown = answer.get("state") if response.is_success else None
-        return _Outcome(
+        return Outcome(
             is_delivered=False,
             answer={},
             reason=reason,
             shown=shown if isinstance(shown, str) else None,
         )
 
-    def _settle(self, queued: QueuedMessage, outcome: _Outcome) -> QueuedMessage | None:
+    def settle(self, queued: QueuedMessage, outcome: Outcome) -> QueuedMessage | None:
         """Store what became of a message; return the next of its process if it is due."""
         runtime, message = self._runtime, queued.message
         handler = self._handlers[message.kind]
@@ -145,7 +144,8 @@ class Courier:
         is_last = not is_patient and tried >= runtime.settings.outbox_attempts_max
         if is_over is None and is_last:
             is_over = False
-        with runtime.database.unit_of_work() as uow:
+        # the disk may forget that a message was delivered: then it is delivered again
+        with runtime.database.unit_of_work(waits_for_disk=not outcome.is_delivered) as uow:
             if store.is_waiting(uow, queued):  # else what overtook it has made it void
                 if is_over:
                     store.take_out(uow, queued)
@@ -160,7 +160,7 @@ class Courier:
         return following[0]
 
     def _give_up(
-        self, uow: UnitOfWork, queued: QueuedMessage, outcome: _Outcome, *, is_last: bool
+        self, uow: UnitOfWork, queued: QueuedMessage, outcome: Outcome, *, is_last: bool
     ) -> bool:
         """Take a refused message out, unless its handler wants another try."""
         runtime, message = self._runtime, queued.message

@@ -33,17 +33,18 @@ class Dispatcher:
         self._busy: set[str] = set()
         self._ended: set[str] = set()  # since the last look began: what it has read of them is old
         self._has_missed = False  # something could not be taken: look again after the next end
+        self._behind: set[str] = set()  # busy, and something was queued behind what is being sent
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="outbox-send")
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
     def start(self) -> None:
         """Begin delivering."""
-        self._runtime.outbox.take = self._take
+        self._runtime.outbox.sender = self
         self._thread.start()
 
     def stop(self) -> None:
         """Finish what is being sent, then return."""
-        self._runtime.outbox.take = None
+        self._runtime.outbox.sender = None
         self._stop.set()
         self._runtime.outbox.give()
         self._thread.join()
@@ -78,10 +79,17 @@ class Dispatcher:
                     self._submit(queued)
         return wait
 
-    def _take(self, queued: QueuedMessage) -> bool:
+    def take(self, queued: QueuedMessage) -> bool:
         """Send a message soon; return False if its process is busy or too many are."""
         with self._lock:
             return self._submit(queued)
+
+    def wait_behind(self, process_key: str) -> bool:
+        """Send what waits behind a message that is being sent; return False if none is."""
+        with self._lock:
+            if process_key in self._busy:
+                self._behind.add(process_key)
+            return process_key in self._busy
 
     def _submit(self, queued: QueuedMessage) -> bool:
         key = queued.message.process_key
@@ -97,14 +105,18 @@ class Dispatcher:
     def _deliver(self, queued: QueuedMessage) -> None:
         """Send a message, and those of its process that wait behind it."""
         following: QueuedMessage | None = queued
+        key = queued.message.process_key
         try:
             while following is not None and not self._stop.is_set():
-                following = self._courier.deliver(following)
+                outcome = self._courier.attempt(following)
+                with self._lock:
+                    self._behind.discard(key)  # settling finds what waits until now
+                following = self._courier.settle(following, outcome)
         except Exception:
             log.exception("outbox_delivery_failed", kind=queued.message.kind.value)
             self._stop.wait(ERROR_SECONDS)
         finally:
-            self._end(queued.message.process_key)
+            self._end(key)
 
     def _end(self, key: str) -> None:
         with self._lock:
@@ -113,5 +125,7 @@ class Dispatcher:
             is_wanted = self._has_missed and len(self._busy) <= HEADS_MAX // 2
             if is_wanted:
                 self._has_missed = False
+            is_wanted = is_wanted or key in self._behind
+            self._behind.discard(key)
         if is_wanted:
             self._runtime.outbox.give()

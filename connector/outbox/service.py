@@ -16,7 +16,7 @@ CRAWL_KEY = "broker-crawl"
 def enqueue(uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage) -> None:
     """Queue a message; it leaves after the commit."""
     first = store.append(uow, message, runtime.clock())
-    uow.after_commit(partial(runtime.outbox.hand_over, first))
+    uow.after_commit(partial(runtime.outbox.hand_over, message.process_key, first))
 
 
 def announce_catalog_change(uow: UnitOfWork, runtime: Runtime) -> None:

@@ -32,11 +32,11 @@ class TransferDelivery:
         self, uow: UnitOfWork, runtime: Runtime, message: OutgoingMessage, answer: dict[str, Any]
     ) -> None:
         """Learn the provider's pid from the answer to our request."""
-        process = store.get(uow, ProcessId(message.process_key))
-        if process is None:
-            return
         provider_pid = read_id(answer.get("providerPid"))
-        if process.provider_pid is not None or provider_pid is None:
+        if provider_pid is None:
+            return
+        process = store.get(uow, ProcessId(message.process_key))
+        if process is None or process.provider_pid is not None:
             return
         service.learn_provider_pid(uow, runtime, process, ProcessId(provider_pid))
 

@@ -34,6 +34,7 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
 SQLITE_BUSY_MILLISECONDS: Final = 30_000  # a crowd of writers takes turns
+WAITS: Final = "waits_for_disk"  # in what the pool knows of a SQLite connection
 MIGRATION_LOCK: Final = 7_301_904  # an arbitrary key for pg_advisory_lock
 DataError = SqlDataError  # a value that the database cannot hold, such as U+0000
 IntegrityError = SqlIntegrityError  # what services may catch without importing SQLAlchemy
@@ -47,8 +48,9 @@ class UnitOfWork:
     ``kept`` is for stores: rows that they have locked, which only this transaction can change.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, waits_for_disk: bool = True) -> None:
         self._engine = engine
+        self._waits = waits_for_disk
         self.kept: dict[object, Any] = {}
         self._after: dict[object, Callable[[], None]] = {}
         self._connection: Connection | None = None
@@ -88,8 +90,21 @@ class UnitOfWork:
     def _begun(self) -> Connection:
         if self._connection is None:
             self._connection = self._engine.connect()
+            if not self.is_postgres:
+                self._set_sqlite_waits(self._connection)
             self._connection.begin()
+            if not self._waits and self.is_postgres:
+                self._connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
         return self._connection
+
+    def _set_sqlite_waits(self, connection: Connection) -> None:
+        """Say whether commits on this connection wait; not possible in a transaction."""
+        if connection.info.get(WAITS, True) is self._waits:
+            return
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.execute(f"PRAGMA synchronous={'FULL' if self._waits else 'NORMAL'}")
+        connection.info[WAITS] = self._waits
 
     def _commit(self) -> None:
         if self._session is not None:
@@ -133,10 +148,14 @@ class Database:
         self._turn = threading.Lock() if url.startswith("sqlite") else None
 
     @contextmanager
-    def unit_of_work(self) -> Iterator[UnitOfWork]:
-        """Open a transaction; commit at the end, roll back on any exception."""
+    def unit_of_work(self, *, waits_for_disk: bool = True) -> Iterator[UnitOfWork]:
+        """Open a transaction; commit at the end, roll back on any exception.
+
+        One that does not wait for the disk gets there with the next that does, in their order. A
+        power cut before undoes it as a whole: for what is only done again then, to the same end.
+        """
         with self._waited_for_turn():
-            uow = UnitOfWork(self.engine)
+            uow = UnitOfWork(self.engine, waits_for_disk=waits_for_disk)
             try:
                 yield uow
                 uow._commit()  # noqa: SLF001 - nobody else may

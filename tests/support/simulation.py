@@ -211,7 +211,7 @@ class World:
         life, courier = node.lives, node.courier
         for queued in node.due():
             node.moment(life)
-            courier.deliver(queued)
+            courier.settle(queued, courier.attempt(queued))
 
     def carry(self, side: Side, request: httpx.Request) -> httpx.Response:
         """Bring a request to its receiver, or not; and the answer back, or not."""

@@ -99,7 +99,7 @@ class Meeting:
     def send(self) -> None:
         """Let us send what is due."""
         for queued in self.ours.due():
-            self.ours.courier.deliver(queued)
+            self.ours.courier.settle(queued, self.ours.courier.attempt(queued))
 
     def row(self, table: str) -> dict[str, Any]:
         [row] = self.ours.rows(f"connector_{table}")

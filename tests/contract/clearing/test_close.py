@@ -118,9 +118,9 @@ class Busy(Database):
         self._use = use
 
     @contextmanager
-    def unit_of_work(self) -> Iterator[UnitOfWork]:
+    def unit_of_work(self, *, waits_for_disk: bool = True) -> Iterator[UnitOfWork]:
         self._use()
-        with self._database.unit_of_work() as uow:
+        with self._database.unit_of_work(waits_for_disk=waits_for_disk) as uow:
             yield uow
 
 

@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import SQLModel
 
-from databank.kit.db import Database
+from databank.kit.db import Database, UnitOfWork
 from databank.kit.store import forget_expired_tokens, remember_token
 from schemas.ids import ParticipantId
 from schemas.token import Claims
@@ -125,3 +126,25 @@ def test_of_several_actions_about_one_thing_only_the_last_follows(database: Data
         ):
             uow.after_commit(lambda said=said: followed.append(said), about=about)  # type: ignore[misc]
     assert sorted(followed) == ["1", "2", "last", "other"]
+
+
+def _durability(uow: UnitOfWork) -> str:
+    name = "synchronous_commit" if uow.is_postgres else "synchronous"
+    ask = text(f"SHOW {name}" if uow.is_postgres else f"PRAGMA {name}")
+    return str(uow.run(ask).scalar_one())
+
+
+def test_a_transaction_waits_for_the_disk_unless_it_says_otherwise(database_url: str) -> None:
+    is_postgres = database_url.startswith("postgres")
+    waits, does_not = ("on", "off") if is_postgres else ("2", "1")
+    if is_postgres:  # the server of the tests waits for nothing
+        mark = "&" if "?" in database_url else "?"
+        database_url += f"{mark}options=-csynchronous_commit%3Don"
+    database = Database(database_url)
+    with database.unit_of_work() as uow:
+        assert _durability(uow) == waits
+    with database.unit_of_work(waits_for_disk=False) as uow:
+        assert _durability(uow) == does_not
+    with database.unit_of_work() as uow:
+        assert _durability(uow) == waits
+    database.close()
