@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any, Final
 
 from sqlalchemy import Column, Text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,6 +13,7 @@ from sqlmodel import Field, SQLModel, col, select
 
 from clearing.agreements.model import Agreement
 from databank.kit.db import UnitOfWork
+from databank.kit.statements import among
 from schemas.bank import AgreementRecord
 from schemas.ids import AgreementId
 
@@ -39,15 +41,14 @@ def find_agreement(
     return None if row is None else _from_row(row)
 
 
+_AGREEMENT: Final[Any] = AgreementRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_BY_IDS: Final = select(_AGREEMENT).where(among(_AGREEMENT.c.agreement_id, "ids"))
+
+
 def find_agreements(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId, Agreement]:
     """Return those of the agreements that are known."""
-    wanted = sorted(set(ids))
-    found: dict[AgreementId, Agreement] = {}
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        query = select(AgreementRow).where(col(AgreementRow.agreement_id).in_(some))
-        found |= {AgreementId(r.agreement_id): _from_row(r) for r in uow.session.exec(query)}
-    return found
+    found = uow.run(_BY_IDS, ids=sorted(set(ids)))
+    return {AgreementId(row.agreement_id): _from_row(row) for row in found}
 
 
 def add_if_new(uow: UnitOfWork, agreement: Agreement) -> None:
@@ -78,7 +79,7 @@ def put_confirmations(uow: UnitOfWork, agreement: Agreement) -> None:
     uow.session.flush()
 
 
-def _from_row(row: AgreementRow) -> Agreement:
+def _from_row(row: Any) -> Agreement:  # noqa: ANN401 - an AgreementRow or a row of its table
     return Agreement(
         _record(row.record),
         row.fee_bps,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 
 from clearing.ledger.model import (
@@ -40,7 +39,8 @@ from clearing.ledger.model import (
     Side,
     open_account,
 )
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from databank.kit.statements import among
 from schemas.ids import AgreementId
 
 SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
@@ -144,13 +144,37 @@ def table_of(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the t
     return row.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 
 
-def insert_missing(
-    uow: UnitOfWork, row: type[SQLModel], values: Sequence[Mapping[str, Any]]
-) -> None:
-    """Insert the rows whose key is not there yet."""
-    if values:
-        dialect = postgresql if uow.is_postgres else sqlite
-        uow.session.execute(dialect.insert(table_of(row)).on_conflict_do_nothing(), list(values))
+_ACCOUNT: Final = table_of(AccountRow)
+_ENTRY: Final = table_of(EntryRow)
+_POSTING: Final = table_of(PostingRow)
+_HOLD: Final = table_of(HoldRow)
+_NEW_ACCOUNTS: Final = InsertNew(AccountRow)
+_KNOWN: Final = select(_ACCOUNT.c.id).where(among(_ACCOUNT.c.id, "ids"))
+_LOCK: Final = (
+    select(_ACCOUNT).where(among(_ACCOUNT.c.id, "ids")).order_by(_ACCOUNT.c.id).with_for_update()
+)
+_PENDING: Final = (
+    select(_HOLD)
+    .where(among(_HOLD.c.account_id, "deposits"), _HOLD.c.status == HoldStatus.PENDING.value)
+    .order_by(_HOLD.c.expires_at, _HOLD.c.id)
+)
+_DIGESTS: Final = select(_ENTRY.c.id, _ENTRY.c.content_sha256).where(among(_ENTRY.c.id, "ids"))
+_ADD_ENTRY: Final = insert(_ENTRY)
+_ADD_POSTING: Final = insert(_POSTING)
+_ADD_HOLD: Final = insert(_HOLD)
+_CHANGE_ACCOUNT: Final = update(_ACCOUNT).where(_ACCOUNT.c.id == bindparam("key"))
+_CHANGE_HOLD: Final = update(_HOLD).where(_HOLD.c.id == bindparam("key"))
+_UNBALANCED: Final = (
+    select(_POSTING.c.entry_id)
+    .where(among(_POSTING.c.entry_id, "ids"))
+    .group_by(_POSTING.c.entry_id, _POSTING.c.phase)
+    .having(
+        func.sum(
+            case((_POSTING.c.side == Side.DEBIT.value, _POSTING.c.amount), else_=-_POSTING.c.amount)
+        )
+        != 0
+    )
+)
 
 
 def lock_accounts(uow: UnitOfWork, ids: Iterable[AccountId]) -> dict[AccountId, Account]:
@@ -160,23 +184,10 @@ def lock_accounts(uow: UnitOfWork, ids: Iterable[AccountId]) -> dict[AccountId, 
     of the ids, so that no two transactions ever wait for each other.
     """
     wanted = sorted(set(ids))
-    known = _known_accounts(uow, wanted)
+    known = set(uow.run(_KNOWN, ids=wanted).scalars())
     missing = [open_account(id_) for id_ in wanted if id_ not in known]
-    insert_missing(uow, AccountRow, [_to_account(account) for account in missing])
-    table = table_of(AccountRow)
-    found: dict[AccountId, Account] = {}
-    for some in _chunks(wanted):
-        query = select(table).where(table.c.id.in_(some)).order_by(table.c.id).with_for_update()
-        found |= {AccountId(row.id): _from_account(row) for row in uow.session.execute(query)}
-    return found
-
-
-def _known_accounts(uow: UnitOfWork, ids: Sequence[AccountId]) -> set[str]:
-    table = table_of(AccountRow)
-    known: set[str] = set()
-    for some in _chunks(ids):
-        known |= set(uow.session.execute(select(table.c.id).where(table.c.id.in_(some))).scalars())
-    return known
+    _NEW_ACCOUNTS.run_each(uow, [_to_account(account) for account in missing])
+    return {AccountId(row.id): _from_account(row) for row in uow.run(_LOCK, ids=wanted)}
 
 
 def find_account(uow: UnitOfWork, id_: AccountId) -> Account:
@@ -187,16 +198,7 @@ def find_account(uow: UnitOfWork, id_: AccountId) -> Account:
 
 def pending_holds(uow: UnitOfWork, deposits: Iterable[AccountId]) -> list[Hold]:
     """Return the unresolved holds on these deposits, the first to expire first."""
-    table = table_of(HoldRow)
-    found: list[Hold] = []
-    for some in _chunks(sorted(deposits)):
-        query = (
-            select(table)
-            .where(table.c.account_id.in_(some), table.c.status == HoldStatus.PENDING)
-            .order_by(table.c.expires_at, table.c.id)
-        )
-        found += [_from_hold(row) for row in uow.session.execute(query)]
-    return found
+    return [_from_hold(row) for row in uow.run(_PENDING, deposits=sorted(deposits))]
 
 
 def find_hold(uow: UnitOfWork, hold_id: HoldId) -> Hold | None:
@@ -207,12 +209,7 @@ def find_hold(uow: UnitOfWork, hold_id: HoldId) -> Hold | None:
 
 def find_digests(uow: UnitOfWork, ids: Iterable[EntryId]) -> dict[EntryId, str]:
     """Return the content hashes of those entries that are stored."""
-    table = table_of(EntryRow)
-    found: dict[EntryId, str] = {}
-    for some in _chunks(sorted(ids)):
-        query = select(table.c.id, table.c.content_sha256).where(table.c.id.in_(some))
-        found |= {EntryId(row.id): row.content_sha256 for row in uow.session.execute(query)}
-    return found
+    return {EntryId(row.id): row.content_sha256 for row in uow.run(_DIGESTS, ids=sorted(ids))}
 
 
 def find_entry(uow: UnitOfWork, id_: EntryId) -> Entry | None:
@@ -262,38 +259,24 @@ def save(
     recorded_at: datetime,
 ) -> None:
     """Append entries and write the accounts and holds that they changed."""
-    session = uow.session
-    entries = [_to_entry(booking.entry, recorded_at) for booking in bookings]
-    postings = [_to_posting(booking, leg) for booking in bookings for leg in _numbers(booking)]
-    session.execute(insert(table_of(EntryRow)), entries)
-    session.execute(insert(table_of(PostingRow)), postings)
-    account, hold = table_of(AccountRow), table_of(HoldRow)
-    session.connection().execute(
-        update(account).where(account.c.id == bindparam("key")),
-        [{"key": a.id, **_counters(a)} for a in accounts],
+    uow.run_each(_ADD_ENTRY, [_to_entry(booking.entry, recorded_at) for booking in bookings])
+    uow.run_each(
+        _ADD_POSTING, [_to_posting(each, leg) for each in bookings for leg in _numbers(each)]
     )
-    if values := [_to_hold(h) for h in new_holds]:
-        session.execute(insert(hold), values)
-    if values := [
-        {"key": h.id, "remaining": h.remaining, "status": h.status.value} for h in changed_holds
-    ]:
-        session.connection().execute(update(hold).where(hold.c.id == bindparam("key")), values)
+    uow.run_each(_CHANGE_ACCOUNT, [{"key": a.id, **_counters(a)} for a in accounts])
+    uow.run_each(_ADD_HOLD, [_to_hold(hold) for hold in new_holds])
+    uow.run_each(
+        _CHANGE_HOLD,
+        [
+            {"key": hold.id, "remaining": hold.remaining, "status": hold.status.value}
+            for hold in changed_holds
+        ],
+    )
 
 
 def unbalanced_entries(uow: UnitOfWork, ids: Iterable[EntryId]) -> list[str]:
     """Return which of these stored entries do not balance; there must be none."""
-    table = table_of(PostingRow)
-    signed = case((table.c.side == Side.DEBIT, table.c.amount), else_=-table.c.amount)
-    wrong: list[str] = []
-    for some in _chunks(sorted(ids)):
-        query = (
-            select(table.c.entry_id)
-            .where(table.c.entry_id.in_(some))
-            .group_by(table.c.entry_id, table.c.phase)
-            .having(func.sum(signed) != 0)
-        )
-        wrong += [row.entry_id for row in uow.session.execute(query)]
-    return wrong
+    return uow.run(_UNBALANCED, ids=sorted(ids)).scalars()
 
 
 def movements(
@@ -358,21 +341,21 @@ class Share:
     credit: int
 
 
+_SHARES: Final = (
+    select(_POSTING, _ACCOUNT.c.code, _ACCOUNT.c.owner_id)
+    .join(_ACCOUNT, _ACCOUNT.c.id == _POSTING.c.account_id)
+    .where(among(_POSTING.c.entry_id, "ids"), _POSTING.c.phase == Phase.POSTED.value)
+    .order_by(_POSTING.c.entry_id, _POSTING.c.leg)
+)
+
+
 def shares_of(uow: UnitOfWork, ids: Iterable[EntryId]) -> dict[EntryId, list[Share]]:
     """Return what each entry moved, and on whose accounts."""
-    posting, account = table_of(PostingRow), table_of(AccountRow)
     found: dict[EntryId, list[Share]] = {}
-    for some in _chunks(sorted(set(ids))):
-        query = (
-            select(posting, account.c.code, account.c.owner_id)
-            .join(account, account.c.id == posting.c.account_id)
-            .where(posting.c.entry_id.in_(some), posting.c.phase == Phase.POSTED)
-            .order_by(posting.c.entry_id, posting.c.leg)
-        )
-        for row in uow.session.execute(query):
-            credit = row.amount if row.side == Side.CREDIT else -row.amount
-            share = Share(Code(row.code), row.owner_id, credit)
-            found.setdefault(EntryId(row.entry_id), []).append(share)
+    for row in uow.run(_SHARES, ids=sorted(set(ids))):
+        credit = row.amount if row.side == Side.CREDIT else -row.amount
+        share = Share(Code(row.code), row.owner_id, credit)
+        found.setdefault(EntryId(row.entry_id), []).append(share)
     return found
 
 
@@ -390,13 +373,6 @@ def book_sums(uow: UnitOfWork) -> dict[Book, BookSums]:
 def count_entries(uow: UnitOfWork) -> int:
     """Return how many entries there are."""
     return int(uow.session.execute(select(func.count(col(EntryRow.id)))).scalar_one())
-
-
-_CHUNK: Final = 500  # below every database's limit of parameters in one statement
-
-
-def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def _numbers(booking: Booking) -> range:

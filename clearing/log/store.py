@@ -192,7 +192,7 @@ def put_cosignature(
 
 def cosigned_last(uow: UnitOfWork, witness: str) -> tuple[int, str, datetime] | None:
     """Return size, key and time of the largest checkpoint that a witness has cosigned."""
-    row = uow.run(_COSIGNED_LAST, by=witness).mappings().one_or_none()
+    row = uow.run(_COSIGNED_LAST, by=witness).mapping_or_none()
     return None if row is None else (row["size"], row["vkey"], row["cosigned_at"])
 
 
@@ -207,7 +207,7 @@ def cosigned(uow: UnitOfWork, size: int) -> Cosigned:
     table = _table(CosignatureRow)
     note = uow.run(select(_table(CheckpointRow).c.note).where(_table(CheckpointRow).c.size == size))
     query = select(table.c.vkey, table.c.line).where(table.c.size == size).order_by(table.c.witness)
-    rows = uow.run(query.limit(WITNESSES_MAX)).mappings().all()
+    rows = uow.run(query.limit(WITNESSES_MAX)).mappings()
     return Cosigned(
         size,
         str(note.scalar_one()),

@@ -16,16 +16,15 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy import bindparam as bind
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.metering.stream import Position
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from databank.kit.statements import among
 from schemas.close import StreamCut
 from schemas.ids import AgreementId, ParticipantId
 from schemas.usage import FIRST_PREVIOUS_SHA256, BatchHeader
@@ -151,35 +150,47 @@ def stream_cuts(uow: UnitOfWork) -> tuple[StreamCut, ...]:
     )
 
 
+_NEW_STREAM: Final = InsertNew(StreamRow)
+_LOCK_STREAMS: Final = (
+    select(_STREAM)
+    .where(among(_STREAM.c.provider_id, "providers"))
+    .order_by(_STREAM.c.provider_id, _STREAM.c.epoch)
+    .with_for_update()
+)
+_PUT_STREAM: Final = update(_STREAM).where(
+    _STREAM.c.provider_id == bind("p"), _STREAM.c.epoch == bind("e")
+)
+
+
 def lock_positions(uow: UnitOfWork, keys: Iterable[StreamKey]) -> dict[StreamKey, Position]:
     """Return where streams stand, locked in one order until the transaction ends."""
     wanted = sorted(set(keys))
-    dialect = postgresql if uow.is_postgres else sqlite
     start = Position()
-    rows = [
-        {
-            "provider_id": provider_id,
-            "epoch": epoch,
-            "next_seq": start.next_seq,
-            "last_body_sha256": start.last_body_sha256,
-        }
-        for provider_id, epoch in wanted
-    ]
-    uow.run_each(dialect.insert(_STREAM).on_conflict_do_nothing(), rows)
-    found: dict[StreamKey, Position] = {}
-    for at in range(0, len(wanted), _CHUNK):
-        is_ours = tuple_(_STREAM.c.provider_id, _STREAM.c.epoch).in_(wanted[at : at + _CHUNK])
-        query = select(_STREAM).where(is_ours).order_by(_STREAM.c.provider_id, _STREAM.c.epoch)
-        for row in uow.run(query.with_for_update()):
-            key = (ParticipantId(row.provider_id), row.epoch)
-            found[key] = Position(row.next_seq, row.last_body_sha256)
-    return found
+    _NEW_STREAM.run_each(
+        uow,
+        [
+            {
+                "provider_id": provider_id,
+                "epoch": epoch,
+                "next_seq": start.next_seq,
+                "last_body_sha256": start.last_body_sha256,
+            }
+            for provider_id, epoch in wanted
+        ],
+    )
+    found = {
+        (ParticipantId(row.provider_id), int(row.epoch)): Position(
+            row.next_seq, row.last_body_sha256
+        )
+        for row in uow.run(_LOCK_STREAMS, providers=sorted({key[0] for key in wanted}))
+    }
+    return {key: found[key] for key in wanted}
 
 
 def put_positions(uow: UnitOfWork, positions: Mapping[StreamKey, Position]) -> None:
     """Write where streams stand."""
     uow.run_each(
-        update(_STREAM).where(_STREAM.c.provider_id == bind("p"), _STREAM.c.epoch == bind("e")),
+        _PUT_STREAM,
         [
             {
                 "p": key[0],

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, select, update
 from sqlalchemy import bindparam as bind
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from clearing.rating.rate import Amounts, Meter, Rated, Run
-from databank.kit.db import UnitOfWork
+from databank.kit.db import AddTo, InsertNew, UnitOfWork
+from databank.kit.statements import among
 from schemas.ids import AgreementId
 from schemas.price import Usage
 
@@ -57,6 +57,28 @@ class PeriodUsage:
 _COUNTED = ("acts", "queries", "rows", "bytes", "supply", "vat", "fee", "fee_vat")
 
 
+_METER: Final[Any] = MeterRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_PERIOD: Final[Any] = PeriodUsageRow.__table__  # type: ignore[attr-defined]  # likewise
+_NEW_METERS: Final = InsertNew(MeterRow)
+_KNOWN: Final = select(_METER.c.agreement_id).where(among(_METER.c.agreement_id, "ids"))
+_LOCK: Final = (
+    select(_METER)
+    .where(among(_METER.c.agreement_id, "ids"))
+    .order_by(_METER.c.agreement_id)
+    .with_for_update()
+)
+_MONTHS: Final = (
+    select(_PERIOD)
+    .where(among(_PERIOD.c.agreement_id, "ids"))
+    .order_by(_PERIOD.c.agreement_id, _PERIOD.c.period)
+)
+_IN_PERIOD: Final = (
+    select(_PERIOD).where(_PERIOD.c.period == bind("period")).order_by(_PERIOD.c.agreement_id)
+)
+_PUT: Final = update(_METER).where(_METER.c.agreement_id == bind("key"))
+_ADD: Final = AddTo(PeriodUsageRow, _COUNTED)
+
+
 def lock_meters(
     uow: UnitOfWork, ids: Iterable[AgreementId], *, by_month: Iterable[AgreementId] = ()
 ) -> dict[AgreementId, Meter]:
@@ -69,20 +91,10 @@ def lock_meters(
     """
     wanted = sorted(set(ids))
     empty = {"acts": 0, "queries": 0, "rows": 0, "bytes": 0, "months": ""}
-    dialect = postgresql if uow.is_postgres else sqlite
-    table: Any = MeterRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-    found: dict[AgreementId, Meter] = {}
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        is_ours = table.c.agreement_id.in_(some)
-        known = set(uow.session.execute(select(table.c.agreement_id).where(is_ours)).scalars())
-        missing = [{"agreement_id": id_, **empty} for id_ in some if id_ not in known]
-        if missing:
-            uow.session.execute(dialect.insert(table).on_conflict_do_nothing(), missing)
-        query = select(table).where(is_ours).order_by(table.c.agreement_id).with_for_update()
-        found |= {
-            AgreementId(row.agreement_id): _from_meter(row) for row in uow.session.execute(query)
-        }
+    known = set(uow.run(_KNOWN, ids=wanted).scalars())
+    missing = [{"agreement_id": id_, **empty} for id_ in wanted if id_ not in known]
+    _NEW_METERS.run_each(uow, missing)
+    found = {AgreementId(r.agreement_id): _from_meter(r) for r in uow.run(_LOCK, ids=wanted)}
     return found | _with_months(uow, found, sorted(set(by_month)))
 
 
@@ -90,14 +102,10 @@ def _with_months(
     uow: UnitOfWork, meters: Mapping[AgreementId, Meter], ids: list[AgreementId]
 ) -> dict[AgreementId, Meter]:
     """Return meters with what was used in each month; their locks hold these rows still."""
-    table: Any = PeriodUsageRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
     runs: dict[AgreementId, list[Run]] = {id_: [] for id_ in ids}
-    for start in range(0, len(ids), 500):
-        is_ours = table.c.agreement_id.in_(ids[start : start + 500])
-        query = select(table).where(is_ours).order_by(table.c.agreement_id, table.c.period)
-        for row in uow.session.execute(query):
-            run = Run(row.period, row.acts, row.queries, row.rows, row.bytes)
-            runs[AgreementId(row.agreement_id)].append(run)
+    for row in uow.run(_MONTHS, ids=ids) if ids else ():
+        run = Run(row.period, row.acts, row.queries, row.rows, row.bytes)
+        runs[AgreementId(row.agreement_id)].append(run)
     return {
         id_: replace(meters[id_], usage=replace(meters[id_].usage, by_month=tuple(of_it)))
         for id_, of_it in runs.items()
@@ -106,37 +114,26 @@ def _with_months(
 
 def add_usage(uow: UnitOfWork, rated: Mapping[AgreementId, Rated]) -> None:
     """Write the meters after a batch, and add the batch to its months."""
-    table: Any = MeterRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-    uow.session.connection().execute(
-        update(table).where(table.c.agreement_id == bind("key")),
-        [_to_meter(agreement_id, its.meter) for agreement_id, its in rated.items()],
+    uow.run_each(_PUT, [_to_meter(agreement_id, its.meter) for agreement_id, its in rated.items()])
+    _ADD.run_each(
+        uow,
+        [
+            _to_period(agreement_id, its.counts_by_month[month], its.by_month[month])
+            for agreement_id, its in rated.items()
+            for month in its.by_month
+        ],
     )
-    period: Any = PeriodUsageRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-    dialect = postgresql if uow.is_postgres else sqlite
-    statement = dialect.insert(period)
-    statement = statement.on_conflict_do_update(
-        index_elements=["agreement_id", "period"],
-        set_={name: period.c[name] + statement.excluded[name] for name in _COUNTED},
-    )
-    values = [
-        _to_period(agreement_id, its.counts_by_month[month], its.by_month[month])
-        for agreement_id, its in rated.items()
-        for month in its.by_month
-    ]
-    uow.session.execute(statement, values)
 
 
 def usage_in(uow: UnitOfWork, period: str) -> list[PeriodUsage]:
     """Return the usage of all agreements in a month, by agreement."""
-    table: Any = PeriodUsageRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-    query = select(table).where(table.c.period == period).order_by(table.c.agreement_id)
     return [
         PeriodUsage(
             AgreementId(row.agreement_id),
             Run(row.period, row.acts, row.queries, row.rows, row.bytes),
             Amounts(row.supply, row.vat, row.fee, row.fee_vat),
         )
-        for row in uow.session.execute(query)
+        for row in uow.run(_IN_PERIOD, period=period)
     ]
 
 

@@ -29,7 +29,7 @@ _GET: Final = select(AgreedDatasetRow.dataset_json).where(
 
 def agreed(uow: UnitOfWork, agreement_id: AgreementId) -> Dataset | None:
     """Return what an agreement is about, if its supplier has told us."""
-    text = uow.run(_GET, agreement=agreement_id).scalars().one_or_none()
+    text = uow.run(_GET, agreement=agreement_id).scalar_one_or_none()
     return None if text is None else Dataset.model_validate_json(text)
 
 

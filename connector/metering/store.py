@@ -5,14 +5,14 @@ Every query and read passes here twice, so statements are built once and run bes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Column,
-    RowMapping,
     UniqueConstraint,
     bindparam,
     delete,
@@ -172,7 +172,7 @@ def stream(uow: UnitOfWork) -> Stream:
     kept: Stream | None = uow.kept.get(_STREAM)
     if kept is not None:
         return kept
-    row = uow.run(_STREAM).mappings().one_or_none()
+    row = uow.run(_STREAM).mapping_or_none()
     if row is None:
         found = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
         uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(found))
@@ -229,7 +229,7 @@ def append(uow: UnitOfWork, stored: Stored) -> None:
     )
 
 
-def _from_row(row: RowMapping) -> Stored:
+def _from_row(row: Mapping[str, Any]) -> Stored:
     record = UsageRecord(
         seq=row["seq"],
         act_id=row["act_id"],
@@ -259,7 +259,7 @@ _RECORDS: Final = (
 
 def find(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> Stored | None:
     """Return the record of an act, if it was metered."""
-    row = uow.run(_FIND, agreement=agreement_id, act=act_id).mappings().one_or_none()
+    row = uow.run(_FIND, agreement=agreement_id, act=act_id).mapping_or_none()
     return _from_row(row) if row else None
 
 
@@ -296,7 +296,7 @@ def total(uow: UnitOfWork, agreement_id: AgreementId, *, by_month: bool = False)
     kept: Total | None = uow.kept.get(key)
     if kept is not None:
         return kept
-    row = uow.run(_TOTAL, agreement=agreement_id).mappings().one_or_none()
+    row = uow.run(_TOTAL, agreement=agreement_id).mapping_or_none()
     if row is None:  # nothing is locked: another transaction may add it
         return Total()
     months = uow.run(_MONTHS, agreement=agreement_id).mappings() if by_month else ()
@@ -359,7 +359,7 @@ _DROP_GRANT: Final = delete(GrantRow).where(col(GrantRow.agreement_id) == bindpa
 
 def grant(uow: UnitOfWork, agreement_id: AgreementId) -> HeldGrant | None:
     """Return the agreement's grant; locked until the transaction ends."""
-    row = uow.run(_GRANT, agreement=agreement_id).mappings().one_or_none()
+    row = uow.run(_GRANT, agreement=agreement_id).mapping_or_none()
     if row is None:
         return None
     return HeldGrant(

@@ -27,7 +27,7 @@ class OutboxRow(SQLModel, table=True):
     next_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
 
 
-_APPEND: Final = insert(OutboxRow)
+_APPEND: Final = insert(OutboxRow).returning(col(OutboxRow.id))
 _FIRST_ID: Final = select(func.min(OutboxRow.id)).where(
     col(OutboxRow.process_key) == bindparam("process_key")
 )
@@ -60,7 +60,7 @@ _POSTPONE: Final = (
 
 def append(uow: UnitOfWork, message: OutgoingMessage, now: datetime) -> QueuedMessage | None:
     """Queue a message; return it if no other of its process waits before it."""
-    added = uow.run(
+    id_: int = uow.run(
         _APPEND,
         kind=message.kind.value,
         process_key=message.process_key,
@@ -69,9 +69,7 @@ def append(uow: UnitOfWork, message: OutgoingMessage, now: datetime) -> QueuedMe
         body_json=json.dumps(message.body, ensure_ascii=False),
         attempts_count=0,
         next_at=now,
-    )
-    assert added.inserted_primary_key is not None
-    id_: int = added.inserted_primary_key[0]
+    ).scalar_one()
     is_first = uow.run(_FIRST_ID, process_key=message.process_key).scalar_one() == id_
     return QueuedMessage(id_, message, 0) if is_first else None
 

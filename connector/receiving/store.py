@@ -76,7 +76,7 @@ _RECORDS: Final = (
 
 def stream(uow: UnitOfWork) -> Stream:
     """Return where the stream stands; it is locked until the transaction ends."""
-    row = uow.run(_STREAM).mappings().one_or_none()
+    row = uow.run(_STREAM).mapping_or_none()
     if row is None:
         first = Stream(FIRST_EPOCH, 1, 0, FIRST_PREVIOUS_SHA256, None)
         uow.run(_ADD_STREAM, id=STREAM_ID, **asdict(first))

@@ -49,7 +49,7 @@ def _parse(dataset: str) -> Dataset:
 
 def get(uow: UnitOfWork, dataset_id: DatasetId, relation_sha256: str) -> Licensed | None:
     """Return a relation of a dataset, if it was ever offered."""
-    row = uow.run(_GET, dataset=dataset_id, relation=relation_sha256).mappings().one_or_none()
+    row = uow.run(_GET, dataset=dataset_id, relation=relation_sha256).mapping_or_none()
     return Licensed(_parse(row["dataset_json"]), row["file_name"]) if row else None
 
 

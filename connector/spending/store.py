@@ -113,7 +113,7 @@ def sums(uow: UnitOfWork, agreement_id: AgreementId, month: str) -> tuple[int, i
 
 def of_act(uow: UnitOfWork, agreement_id: AgreementId, act_id: str) -> tuple[int, bool, str] | None:
     """Return an act's amount, whether it is settled, and its month."""
-    row = uow.run(_OF_ACT, agreement=agreement_id, act=act_id).mappings().one_or_none()
+    row = uow.run(_OF_ACT, agreement=agreement_id, act=act_id).mapping_or_none()
     return None if row is None else (row["amount_micro"], bool(row["is_settled"]), row["month"])
 
 

@@ -94,7 +94,7 @@ _PUT_PRIVATE: Final = insert(PrivateAnswerRow)
 
 def basis(uow: UnitOfWork, dataset_id: DatasetId) -> str | None:
     """Return what a dataset's statistics are made from; locked until the transaction ends."""
-    row = uow.run(_BASIS, dataset=dataset_id).mappings().one_or_none()
+    row = uow.run(_BASIS, dataset=dataset_id).mapping_or_none()
     return row["basis_sha256"] if row else None
 
 
@@ -140,7 +140,7 @@ def private_answer(
     uow: UnitOfWork, dataset_id: DatasetId, question_sha256: str
 ) -> list[int] | None:
     """Return the answer that a question had, cell by cell; None if it was never answered."""
-    row = uow.run(_PRIVATE, dataset=dataset_id, question=question_sha256).mappings().one_or_none()
+    row = uow.run(_PRIVATE, dataset=dataset_id, question=question_sha256).mapping_or_none()
     return None if row is None else [int(value) for value in json.loads(row["values_json"])]
 
 

@@ -72,7 +72,7 @@ def put_contradiction(uow: UnitOfWork, origin: str, held: str, told: str) -> Non
 
 
 def _read(uow: UnitOfWork, query: Executable, origin: str) -> Seen | None:
-    row = uow.run(query, of=origin).mappings().one_or_none()
+    row = uow.run(query, of=origin).mapping_or_none()
     if row is None or not row["note"]:
         return None
     held, told = row["contradicted_note"], row["contradicting_note"]

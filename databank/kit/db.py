@@ -7,7 +7,7 @@ must happen after a commit, such as waking a dispatcher, is registered with ``af
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
@@ -18,7 +18,6 @@ import alembic.command
 import alembic.config
 from sqlalchemy import (
     Connection,
-    CursorResult,
     DateTime,
     Dialect,
     Engine,
@@ -32,6 +31,8 @@ from sqlalchemy.exc import DataError as SqlDataError
 from sqlalchemy.exc import IntegrityError as SqlIntegrityError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
+
+from databank.kit.statements import Rows, Statements
 
 SQLITE_BUSY_MILLISECONDS: Final = 30_000  # a crowd of writers takes turns
 WAITS: Final = "waits_for_disk"  # in what the pool knows of a SQLite connection
@@ -48,8 +49,11 @@ class UnitOfWork:
     ``kept`` is for stores: rows that they have locked, which only this transaction can change.
     """
 
-    def __init__(self, engine: Engine, *, waits_for_disk: bool = True) -> None:
+    def __init__(
+        self, engine: Engine, statements: Statements, *, waits_for_disk: bool = True
+    ) -> None:
         self._engine = engine
+        self._statements = statements
         self._waits = waits_for_disk
         self.kept: dict[object, Any] = {}
         self._after: dict[object, Callable[[], None]] = {}
@@ -70,17 +74,25 @@ class UnitOfWork:
         """
         self._after[object() if about is None else about] = action
 
-    def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:  # noqa: ANN401
-        """Run a statement beside the ORM, which costs five times as much: for hot paths.
+    def run(self, statement: Executable, **values: Any) -> Rows:  # noqa: ANN401
+        """Run a statement beside the ORM, which costs many times as much: for hot paths.
 
         The statement should be built once. Rows come back as columns; the ORM does not see
         what is changed, so a table belongs to one way or the other.
         """
-        return self._begun().execute(statement, values)
+        self._flush()
+        return self._statements.run(self._begun(), statement, values)
 
-    def run_each(self, statement: Executable, rows: list[dict[str, Any]]) -> None:
-        """Run a statement once for each row of values."""
-        self._begun().execute(statement, rows)
+    def run_each(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement once for each row of values; all of them have the same names."""
+        if rows:
+            self._flush()
+            self._statements.run_each(self._begun(), statement, rows)
+
+    def _flush(self) -> None:
+        """Write what the ORM has not written yet, so that statements beside it see it."""
+        if self._session is not None:
+            self._session.flush()
 
     @property
     def is_postgres(self) -> bool:
@@ -120,21 +132,53 @@ class UnitOfWork:
             self._connection.close()
 
 
-class InsertNew:
-    """Inserts a row unless one stands there already, without harm to the transaction."""
+class _ByDialect:
+    """A statement that the databases write differently, built once for each."""
 
-    def __init__(self, table: type[SQLModel]) -> None:
+    def __init__(self, build: Callable[[Any], Executable]) -> None:
         self._statements = {
-            dialect.dialect.name: dialect.insert(table)
-            .on_conflict_do_nothing()
-            .execution_options(preserve_rowcount=True)
-            for dialect in (postgresql, sqlite)
+            dialect.dialect.name: build(dialect) for dialect in (postgresql, sqlite)
         }
 
     def run(self, uow: UnitOfWork, **values: Any) -> bool:  # noqa: ANN401 - of columns
-        """Insert; return False if a row with the same key is there."""
-        statement = self._statements["postgresql" if uow.is_postgres else "sqlite"]
-        return uow.run(statement, **values).rowcount == 1
+        """Run it; return whether a row was written."""
+        return uow.run(self._of(uow), **values).rowcount == 1
+
+    def run_each(self, uow: UnitOfWork, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each row of values."""
+        uow.run_each(self._of(uow), rows)
+
+    def _of(self, uow: UnitOfWork) -> Executable:
+        return self._statements["postgresql" if uow.is_postgres else "sqlite"]
+
+
+class InsertNew(_ByDialect):
+    """Inserts a row unless one stands there already, without harm to the transaction."""
+
+    def __init__(self, table: type[SQLModel]) -> None:
+        super().__init__(
+            lambda dialect: (
+                dialect.insert(table)
+                .on_conflict_do_nothing()
+                .execution_options(preserve_rowcount=True)
+            )
+        )
+
+
+class AddTo(_ByDialect):
+    """Inserts a row, or adds the numbers in ``added`` to those of the row with the same key."""
+
+    def __init__(self, table: type[SQLModel], added: Iterable[str]) -> None:
+        columns = table.__table__.c  # type: ignore[attr-defined]  # SQLModel adds it
+        keys = [column.name for column in columns if column.primary_key]
+
+        def build(dialect: Any) -> Executable:  # noqa: ANN401 - a module
+            statement = dialect.insert(table)
+            sums = {name: columns[name] + statement.excluded[name] for name in added}
+            made: Executable = statement.on_conflict_do_update(index_elements=keys, set_=sums)
+            return made
+
+        super().__init__(build)
 
 
 class Database:
@@ -145,6 +189,7 @@ class Database:
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self.url = url
         self.engine = _create_engine(url)
+        self._statements = Statements(self.engine.dialect)
         self._turn = threading.Lock() if url.startswith("sqlite") else None
 
     @contextmanager
@@ -155,7 +200,7 @@ class Database:
         power cut before undoes it as a whole: for what is only done again then, to the same end.
         """
         with self._waited_for_turn():
-            uow = UnitOfWork(self.engine, waits_for_disk=waits_for_disk)
+            uow = UnitOfWork(self.engine, self._statements, waits_for_disk=waits_for_disk)
             try:
                 yield uow
                 uow._commit()  # noqa: SLF001 - nobody else may
