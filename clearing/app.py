@@ -27,6 +27,7 @@ import clearing.metering.routes
 import clearing.notices
 import clearing.payout.routes
 import clearing.settlement.routes
+import clearing.shares.routes
 from clearing.context import Clearing
 from clearing.log.quorum import Quorum
 from clearing.log.service import Log, Publisher
@@ -111,6 +112,7 @@ def create_app(
         committer=Committer(database, log, clock=clock),
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
+        royalty_fee_bps=settings.royalty_fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
         silence=timedelta(hours=settings.silence_hours),
@@ -171,6 +173,7 @@ def _add_routes(app: FastAPI) -> None:
         clearing.ledger.routes,
         clearing.log.routes,
         clearing.settlement.routes,
+        clearing.shares.routes,
         clearing.closing.routes,
         clearing.documents.routes,
         clearing.billing.routes,

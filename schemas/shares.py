@@ -213,9 +213,11 @@ class RoyaltyLine(OwnWire):
     """What one product owes one upstream dataset for a month, in whole won.
 
     It follows from the plan and the income report that it names. Of the view of who pays, both
-    fees are zero.
+    fees are zero. ``number`` counts the lines of one product, upstream dataset and role, over all
+    statements: each carries what the ones before left of a won.
     """
 
+    number: int = Field(ge=1)
     plan_sha256: Sha256
     income_id: str
     product_id: DatasetId

@@ -115,7 +115,7 @@ def rehearse(database: Database, period: str, *, now: datetime) -> CloseReport:
         lock_period(uow, period)
         settlement.lock_usage(uow, period)
         cut = _cut(uow, period, now)
-        drafts = settlement.draft(uow, period, now=now)
+        drafts = settlement.draft(uow, period, now=now).statements
         runs = store.runs_of(uow, period)
         unfinished = [run for run in runs if not run.is_finished]
         coming = [_rehearsed(uow, period, run, now) for run in unfinished]

@@ -26,6 +26,7 @@ from schemas.shares import (
     EdgeRole,
     IncomeReport,
     PlanEdge,
+    RoyaltyLine,
     SealedPlan,
     Unit,
 )
@@ -277,14 +278,17 @@ def integer_weights(shares: Mapping[str, Fraction]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What statements have said about a key so far."""
+    """What one line or all lines so far say about a key, and how many they are."""
 
     micro: Amounts = field(default_factory=Amounts)
     won: Amounts = field(default_factory=Amounts)
+    lines_count: int = 0
 
-    def plus(self, micro: Amounts, won: Amounts) -> Recorded:
+    def plus(self, line: Recorded) -> Recorded:
         """Return this with a further line."""
-        return Recorded(self.micro + micro, self.won + won)
+        return Recorded(
+            self.micro + line.micro, self.won + line.won, self.lines_count + line.lines_count
+        )
 
 
 def next_line(royalty_: Amounts, *, in_period: Recorded, in_all: Recorded) -> Recorded:
@@ -299,7 +303,55 @@ def next_line(royalty_: Amounts, *, in_period: Recorded, in_all: Recorded) -> Re
     """
     new = royalty_ - in_period.micro
     won = line_won(stated_micro=in_all.micro, stated_won=in_all.won, new_micro=new)
-    return Recorded(new, won)
+    return Recorded(new, won, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Royalty:
+    """What one statement says about one key: its line's number, and what it follows from."""
+
+    key: Key
+    plan: Plan
+    income_id: str
+    number: int
+    said: Recorded
+
+    @property
+    def upstream_title(self) -> str:
+        """What the upstream's dataset is called."""
+        return self.plan.upstream[self.key][0].upstream_title
+
+    def line_for(self, participant_id: ParticipantId, counterparty_name: str) -> RoyaltyLine:
+        """Return the line of the statement of who pays it, or of who gets it."""
+        payer, payee = self.key.product.owner_id, self.key.upstream.owner_id
+        is_payer = participant_id == payer
+        won = self.said.won
+        seen = Amounts(won.supply, won.vat) if is_payer else won
+        return RoyaltyLine(
+            number=self.number,
+            plan_sha256=self.plan.sha256,
+            income_id=self.income_id,
+            product_id=self.key.product.dataset_id,
+            product_title=self.plan.sealed.product_title,
+            upstream_id=self.key.upstream.dataset_id,
+            upstream_title=self.upstream_title,
+            role=self.key.role,
+            counterparty_id=payee if is_payer else payer,
+            counterparty_name=counterparty_name,
+            supply_won=seen.supply,
+            vat_won=seen.vat,
+            fee_won=seen.fee,
+            fee_vat_won=seen.fee_vat,
+            net_won=seen.earned + seen.vat,
+        )
+
+
+def key_of(line: RoyaltyLine, participant_id: ParticipantId, *, is_paid: bool) -> Key:
+    """Return what a line of a participant's statement is about."""
+    payer, payee = participant_id, line.counterparty_id
+    if not is_paid:
+        payer, payee = payee, payer
+    return Key(Product(payer, line.product_id), Product(payee, line.upstream_id), line.role)
 
 
 def is_less_than_demanded(

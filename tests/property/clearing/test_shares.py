@@ -108,7 +108,7 @@ class World:
         found = Recorded()
         for (_, other), recorded in self.said.items():
             if other == key:
-                found = found.plus(recorded.micro, recorded.won)
+                found = found.plus(recorded)
         return found
 
     def close(self, month: str) -> None:
@@ -119,7 +119,7 @@ class World:
             assert min(line.micro.supply, line.micro.vat, line.micro.fee) >= 0
             assert min(line.won.supply, line.won.vat, line.won.fee, line.won.fee_vat) >= 0
             assert line.won.earned >= 0
-            self.said[month, key] = in_period.plus(line.micro, line.won)
+            self.said[month, key] = in_period.plus(line)
 
     def play(self, history: list[object], *, is_closed_between: bool) -> None:
         for step in history:
@@ -236,6 +236,6 @@ def test_a_thousand_small_sales_starve_nobody() -> None:
         supply = (number * 37 % 49 + 1) * MICRO_PER_WON
         sold = sold.sold(Run("2026-11", 1, 1, 0, 0), Amounts(supply))
         line = next_line(flow(plans, {root: sold}).royalties[key], in_period=said, in_all=said)
-        said = said.plus(line.micro, line.won)
+        said = said.plus(line)
     exact = Fraction(sold.supply, 100) / MICRO_PER_WON
     assert 0 <= exact - said.won.supply < 1

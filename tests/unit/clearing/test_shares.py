@@ -122,7 +122,7 @@ def test_the_rest_of_a_won_is_carried_into_the_next_line() -> None:
     won = []
     for micro in (600_000, 1_200_000, 1_800_000, 2_400_000):
         line = next_line(Amounts(micro, micro // 10), in_period=said, in_all=said)
-        said = said.plus(line.micro, line.won)
+        said = said.plus(line)
         won.append((line.won.supply, line.won.vat))
     assert won == [(0, 0), (1, 0), (0, 0), (1, 0)]
 
