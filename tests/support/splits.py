@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from clearing.shares.model import Plan, Product
+from schemas.bank import AgreementRecord
 from schemas.ids import AgreementId, DatasetId, ParticipantId
-from schemas.shares import Basis, EdgeRole, PlanEdge, SealedPlan, Unit
+from schemas.shares import (
+    Basis,
+    EdgeRole,
+    PlanEdge,
+    SealedPlan,
+    SplitEdge,
+    SplitPlanRequest,
+    Unit,
+)
 from tests.support.bank import NOON
 
 NO_HASH: Final = "0" * 64
@@ -42,6 +51,24 @@ def edge(
         upstream_title=upstream.dataset_id,
         salt="salt",
     )
+
+
+def request(
+    of: AgreementRecord, *edges: SplitEdge, request_id: str = "r1", from_period: str = PERIOD
+) -> SplitPlanRequest:
+    """Return what a curator tells of the product that an agreement sells."""
+    return SplitPlanRequest(
+        request_id=request_id,
+        product_id=of.dataset_id,
+        product_title=of.dataset_title,
+        from_period=from_period,
+        edges=edges,
+    )
+
+
+def told_edge(under: AgreementRecord, basis: Basis, share: int, **further: Any) -> SplitEdge:
+    """Return an edge for the dataset that is used under an agreement."""
+    return SplitEdge(agreement_id=under.agreement_id, basis=basis, share=share, **further)
 
 
 def split_plan(of: Product, *edges: PlanEdge, fee_bps: int = 0, **further: Any) -> Plan:
