@@ -106,10 +106,18 @@ def create_app(
         body_bytes_max=settings.body_bytes_max,
         lifespan=_lifespan(outside, (publisher, witnesses), database),
     )
-    app.state.clearing = Clearing(
+    app.state.clearing = _clearing(settings, log, witnesses, Committer(database, log, clock=clock))
+    _add_routes(app)
+    return app
+
+
+def _clearing(
+    settings: ClearingSettings, log: Log, witnesses: Witnesses, committer: Committer
+) -> Clearing:
+    return Clearing(
         log=log,
         witnesses=witnesses,
-        committer=Committer(database, log, clock=clock),
+        committer=committer,
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
         royalty_fee_bps=settings.royalty_fee_bps,
@@ -120,8 +128,6 @@ def create_app(
         officers=settings.officers,
         account_wait=timedelta(hours=settings.account_wait_hours),
     )
-    _add_routes(app)
-    return app
 
 
 def _lifespan(
