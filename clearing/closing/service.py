@@ -163,12 +163,14 @@ def _cut(uow: UnitOfWork, period: str, now: datetime) -> StepDone:
 
 def _issued(statements: tuple[Statement, ...], now: datetime) -> StepDone:
     sales = [line for each in statements for line in each.sales]
+    royalties = [line for each in statements for line in each.royalties_paid or ()]
     result = StatementsResult(
         statement_ids=tuple(each.statement_id for each in statements),
         supply_won=sum(line.supply_won for line in sales),
         vat_won=sum(line.vat_won for line in sales),
         fee_won=sum(line.fee_won for line in sales),
         fee_vat_won=sum(line.fee_vat_won for line in sales),
+        royalties_won=sum(line.supply_won for line in royalties) if royalties else None,
     )
     return StepDone(step=CloseStep.STATEMENTS, done_at=now, statements=result)
 
