@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -446,3 +447,27 @@ def test_every_party_can_prove_its_royalties_and_no_source_learns_a_buyer(chain:
                     assert chain.y.id.encode() not in answer.content
                     assert "구매사".encode() not in answer.content
                     assert proven.records_count == 0
+
+
+def test_plans_that_come_at_once_are_numbered_and_closes_meanwhile_stay_exact(chain: Chain) -> None:
+    chain.bank.deposit(chain.y, 100_000)
+    chain.register_example()
+    chain.sell(1)
+    months = ("2026-12", "2027-01", "2027-02", "2026-12")
+
+    def tell(number: int) -> int:
+        one = edge(chain.c_of_a, "pct_of_gross", number + 1)
+        answer = chain.register(
+            chain.c, chain.sale, one, request_id=f"at once {number}", from_period=months[number]
+        )
+        assert answer.status_code == 200, answer.text
+        return int(answer.json()["plan"]["number"])
+
+    with ThreadPoolExecutor(6) as pool:
+        closed = [pool.submit(chain.close) for _ in range(2)]
+        numbers = sorted(pool.map(tell, range(4)))
+        assert all(each.result().is_closed for each in closed)
+    assert numbers == [2, 3, 4, 5]
+    lines = [line for each in chain.statements(chain.a) for line in each.royalties_received or ()]
+    assert sum(line.supply_won for line in lines) == 304
+    assert len(lines) == 2
