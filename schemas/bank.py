@@ -13,6 +13,7 @@ from pydantic import Field
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.money import MicroWon, Won
 from schemas.price import PricePlan
+from schemas.shares import RoyaltyLine
 from schemas.wire import OwnWire, Sha256, Time
 
 GRANT_MICRO_MAX: Final = 10**18  # a million million won
@@ -195,7 +196,10 @@ class StatementLine(OwnWire):
 
 
 class Statement(OwnWire):
-    """명세서 of one party and one period: what it bought and what it sold."""
+    """명세서 of one party and one period: what it bought and what it sold.
+
+    Totals are over purchases and royalties paid, and over sales and royalties received.
+    """
 
     statement_id: str
     number: int = Field(default=1, ge=1)  # 1, 2, … within the period, one for each issue
@@ -206,11 +210,33 @@ class Statement(OwnWire):
     issued_at: Time
     purchases: tuple[StatementLine, ...]
     sales: tuple[StatementLine, ...]
+    royalties_paid: tuple[RoyaltyLine, ...] | None = Field(default=None, min_length=1)
+    royalties_received: tuple[RoyaltyLine, ...] | None = Field(default=None, min_length=1)
     purchases_total_won: Won
     sales_total_won: Won  # net of fee and its VAT
     vat_paid_won: Won
     vat_collected_won: Won
     fee_total_won: Won  # operator's fee with its VAT
+
+    @property
+    def bought(self) -> tuple[StatementLine | RoyaltyLine, ...]:
+        """All lines that the participant pays."""
+        return (*self.purchases, *(self.royalties_paid or ()))
+
+    @property
+    def sold(self) -> tuple[StatementLine | RoyaltyLine, ...]:
+        """All lines that the participant is paid for."""
+        return (*self.sales, *(self.royalties_received or ()))
+
+    def sums(self) -> dict[str, int]:
+        """Return what each total has to be, added up from the lines."""
+        return {
+            "purchases_total_won": sum(line.net_won for line in self.bought),
+            "sales_total_won": sum(line.net_won for line in self.sold),
+            "vat_paid_won": sum(line.vat_won for line in self.bought),
+            "vat_collected_won": sum(line.vat_won for line in self.sold),
+            "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in self.sold),
+        }
 
 
 class StatementList(OwnWire):

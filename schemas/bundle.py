@@ -2,8 +2,11 @@
 
 It holds the statement and those before it about the same agreements, the agreements, and their
 records as slices of signed batches; each with the signed object that is its leaf of clearing's
-log, and its audit path under one signed checkpoint. A bundle is the RFC 8785 form of this
-message, so there is one way only to write it.
+log, and its audit path under one signed checkpoint. Where the statement tells royalties, it holds
+their split plans and income reports; and of a product whose royalties the participant pays, all
+agreements with their records, which the income reports follow from.
+
+A bundle is the RFC 8785 form of this message, so there is one way only to write it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from schemas.merkle import PROOF_HASHES_MAX
 from schemas.note import SIGNATURES_MAX
 from schemas.participant import Jwk
 from schemas.seal import SealedAgreement
+from schemas.shares import IncomeReport, PlanEdge, SealedPlan
 from schemas.wire import OwnWire, Sha256
 
 BUNDLE_BYTES_MAX: Final = 32 * 2**20  # what connectors take as one answer (kit.http)
@@ -61,6 +65,21 @@ class ProvenSlice(OwnWire):
     proof: Path
 
 
+class ProvenPlan(OwnWire):
+    """A split plan, those of its edges that the statement's party may see, and its seal."""
+
+    plan: SealedPlan
+    edges: tuple[PlanEdge, ...]
+    seal: Leaf
+
+
+class ProvenIncome(OwnWire):
+    """An income report that a royalty follows from, and its seal."""
+
+    report: IncomeReport
+    seal: Leaf
+
+
 class Bundle(OwnWire):
     """A statement, the last of ``statements``, with all that it follows from.
 
@@ -77,3 +96,5 @@ class Bundle(OwnWire):
     statements: tuple[ProvenStatement, ...] = Field(min_length=1)
     agreements: tuple[ProvenAgreement, ...]
     slices: tuple[ProvenSlice, ...]
+    plans: tuple[ProvenPlan, ...] | None = Field(default=None, min_length=1)
+    incomes: tuple[ProvenIncome, ...] | None = Field(default=None, min_length=1)

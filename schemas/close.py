@@ -47,6 +47,7 @@ class StatementsResult(OwnWire):
     vat_won: Won
     fee_won: Won  # without its VAT
     fee_vat_won: Won
+    royalties_won: Won | None = None  # supply that products owe their sources; of sales above
 
 
 class NetPosition(OwnWire):

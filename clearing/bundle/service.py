@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
+from clearing.bundle.royalties import keys_needed, lines_of, products_paid
 from clearing.log.service import Log, path_reader
 from clearing.log.store import witnessed as witnessed_checkpoint
 from clearing.metering.store import StoredBatch, batches_of
 from clearing.settlement.service import document_of
 from clearing.settlement.store import Document, documents_of
+from clearing.shares.model import Key
+from clearing.shares.store import StoredPlan, find_plans, find_reports
 from databank.kit.db import UnitOfWork
 from schemas.bank import Statement
 from schemas.bundle import (
@@ -22,6 +25,8 @@ from schemas.bundle import (
     Bundle,
     Leaf,
     ProvenAgreement,
+    ProvenIncome,
+    ProvenPlan,
     ProvenSlice,
     ProvenStatement,
 )
@@ -38,6 +43,7 @@ from schemas.wire import Text
 
 BATCHES_PAGE: Final = 32
 SLICES_MAX: Final = 20_000
+BEFORE_THE_LOG: Final = -1
 
 
 class NotProvableError(ConflictError):
@@ -108,19 +114,19 @@ def make(
     """
     target = document_of(uow, period, participant_id, number=number)
     place = log_index(target.seal)
-    ids = _agreements_in(target)
+    scope = _scope_of(uow, participant_id, target, place)
     binder = _Binder(uow, log, place, now=now)
-    agreements = find_agreements(uow, ids)
+    plans, incomes = _shares(uow, binder, scope, participant_id)
+    agreements = find_agreements(uow, scope.agreements)
     bundle = Bundle(
         log_key=binder.log_key,
         checkpoint=binder.checkpoint,
         witness_keys=binder.witness_keys or None,
-        statements=tuple(
-            _statement(binder, document)
-            for document in _up_to(uow, participant_id, place, set(ids))
-        ),
-        agreements=tuple(_agreement(binder, agreements[id_]) for id_ in ids),
-        slices=tuple(_slices(uow, binder, ids, place)),
+        statements=tuple(_statement(binder, each.document) for each in scope.said),
+        agreements=tuple(_agreement(binder, agreements[id_]) for id_ in scope.agreements),
+        slices=tuple(_slices(uow, binder, scope.agreements)),
+        plans=plans or None,
+        incomes=incomes or None,
     )
     content = canonical_bytes(bundle.to_json())
     if len(content) > BUNDLE_BYTES_MAX:
@@ -137,21 +143,99 @@ def _too_large() -> NotProvableError:
     )
 
 
-def _agreements_in(document: Document) -> list[AgreementId]:
-    statement = Statement.model_validate_json(document.json)
-    return sorted({line.agreement_id for line in (*statement.purchases, *statement.sales)})
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A statement and its place in the log."""
+
+    place: int
+    document: Document
+    statement: Statement
 
 
-def _up_to(
-    uow: UnitOfWork, participant_id: ParticipantId, place: int, ids: set[AgreementId]
-) -> list[Document]:
-    """Return the statements about these agreements until ``place``, in the order of the log."""
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a statement follows from: agreements, royalty keys, and the statements about them.
+
+    Of each agreement it tells before which place its records are of interest.
+    """
+
+    agreements: dict[AgreementId, int]
+    keys: set[Key]
+    said: list[_Said]
+
+
+def _scope_of(
+    uow: UnitOfWork, participant_id: ParticipantId, target: Document, place: int
+) -> _Scope:
     found = [
-        (log_index(document.seal), document)
+        _Said(at, document, Statement.model_validate_json(document.json))
         for document in documents_of(uow, participant_id)
-        if ids & set(_agreements_in(document))
+        if (at := _place_of(document)) <= place
     ]
-    return [document for at, document in sorted(found, key=lambda f: f[0]) if at <= place]
+    found.sort(key=lambda each: each.place)
+    statements = [each.statement for each in found]
+    wanted = Statement.model_validate_json(target.json)
+    keys = keys_needed(wanted, statements)
+    agreements = _agreements_in(wanted) | _agreements_of_products(uow, wanted, statements)
+    chosen = [
+        each
+        for each in found
+        if agreements & _agreements_in(each.statement)
+        or keys & {key for key, _ in lines_of(each.statement)}
+    ]
+    for each in chosen:
+        log_index(each.document.seal)  # which it has, or nothing can be proven
+    until = {id_: each.place for each in chosen for id_ in _agreements_in(each.statement)}
+    return _Scope({id_: until[id_] for id_ in sorted(agreements)}, keys, chosen)
+
+
+def _place_of(document: Document) -> int:
+    """Return where a statement's seal stands in the log; before all, if it was made before that."""
+    return BEFORE_THE_LOG if document.seal is None else log_index(document.seal)
+
+
+def _agreements_in(statement: Statement) -> set[AgreementId]:
+    return {line.agreement_id for line in (*statement.purchases, *statement.sales)}
+
+
+def _agreements_of_products(
+    uow: UnitOfWork, target: Statement, statements: Iterable[Statement]
+) -> set[AgreementId]:
+    """Return what was sold in the month of the products that the statement pays royalties of."""
+    products = products_paid(target)
+    sold = {
+        line.agreement_id
+        for statement in statements
+        if statement.period == target.period and products
+        for line in statement.sales
+    }
+    records = {id_: found.record for id_, found in find_agreements(uow, sold).items()}
+    return {id_ for id_, record in records.items() if record.dataset_id in products}
+
+
+def _shares(
+    uow: UnitOfWork, binder: _Binder, scope: _Scope, whose: ParticipantId
+) -> tuple[tuple[ProvenPlan, ...], tuple[ProvenIncome, ...]]:
+    """Return the split plans and income reports that the scope's royalties follow from."""
+    lines = [
+        line for each in scope.said for key, line in lines_of(each.statement) if key in scope.keys
+    ]
+    plans = find_plans(uow, (line.plan_sha256 for line in lines))
+    reports = find_reports(uow, (line.income_id for line in lines))
+    return (
+        tuple(_plan(binder, plans[id_], whose) for id_ in sorted(plans)),
+        tuple(
+            ProvenIncome(report=report, seal=binder.leaf(seal))
+            for _, (report, seal) in sorted(reports.items())
+        ),
+    )
+
+
+def _plan(binder: _Binder, stored: StoredPlan, whose: ParticipantId) -> ProvenPlan:
+    sealed = stored.document.sealed
+    is_own = sealed.curator_id == whose
+    edges = tuple(edge for edge in stored.document.edges if is_own or edge.party_id == whose)
+    return ProvenPlan(plan=sealed, edges=edges, seal=binder.leaf(stored.seal))
 
 
 def _statement(binder: _Binder, document: Document) -> ProvenStatement:
@@ -168,11 +252,11 @@ def _agreement(binder: _Binder, agreement: Agreement) -> ProvenAgreement:
 
 
 def _slices(
-    uow: UnitOfWork, binder: _Binder, ids: Iterable[AgreementId], place: int
+    uow: UnitOfWork, binder: _Binder, until: Mapping[AgreementId, int]
 ) -> Iterable[ProvenSlice]:
     known: dict[tuple[str, int, int], _Booked] = {}
     made = 0
-    for agreement_id in ids:
+    for agreement_id, place in until.items():
         for batch in _batches(uow, agreement_id):
             key = (batch.provider_id, batch.epoch, batch.first_seq)
             if key not in known:

@@ -8,6 +8,8 @@
 5. Records run in the order of their numbers, belong to their agreement, and none is told twice.
 6. Rated anew in the order of the log, they give each line of the statement, to the won; and
    the lines give its sums. Nothing in the bundle is left over.
+7. Royalties follow from split plans and income reports, and those of the participant's own
+   products from the records (`clearing.bundle.royalties`).
 """
 
 from __future__ import annotations
@@ -23,11 +25,19 @@ from typing import Final
 from pydantic import ValidationError
 
 from clearing.bundle.replay import Account, line_of
+from clearing.bundle.royalties import (
+    BadRoyaltyError,
+    Placed,
+    Royalties,
+    keys_needed,
+    products_paid,
+)
 from clearing.rating.rate import OutOfRangeError
+from clearing.shares.model import Plan
 from schemas.bank import Statement, StatementLine
 from schemas.bundle import BUNDLE_BYTES_MAX, Bundle, Leaf, ProvenSlice, ProvenStatement
 from schemas.canonical import canonical_bytes, digest
-from schemas.ids import AgreementId
+from schemas.ids import AgreementId, ParticipantId
 from schemas.merkle import BadProofError, check_inclusion, leaf_hash
 from schemas.note import (
     BadNoteError,
@@ -125,7 +135,7 @@ def verify_bundle(
     accounts = reader.accounts()
     evidence = reader.evidence(accounts)
     statements = reader.statements()
-    target = _replay(statements, accounts, evidence)
+    target = _replay(statements, accounts, evidence, reader)
     _check_sums(target)
     return Proven(
         statement=target,
@@ -222,6 +232,43 @@ class _Reader:
             found[id_] = Account(sealed)
         return found
 
+    def plans(self, whose: ParticipantId) -> dict[str, Placed]:
+        """Return the split plans by hash, with the edges that this participant may see."""
+        found: dict[str, Placed] = {}
+        for proven in self._bundle.plans or ():
+            sealed, shown = proven.plan, [edge.sha256 for edge in proven.edges]
+            id_ = sealed.sha256
+            try:
+                place = self._seal(proven.seal, SealKind.SPLIT_PLAN, id_, id_).log_index
+                if found and id_ <= max(found):
+                    raise BadProofError("out of order or told twice")
+                if shown != [each for each in sealed.edges_sha256 if each in set(shown)]:
+                    raise BadProofError("edges that the plan does not have, or out of order")
+                is_own = sealed.curator_id == whose
+                if is_own and len(shown) != len(sealed.edges_sha256):
+                    raise BadProofError("edges are missing")
+                if not is_own and {edge.party_id for edge in proven.edges} != {whose}:
+                    raise BadProofError("edges of another participant")
+            except _FAULTS as error:
+                raise _broken(f"분배 계획 {id_}", f"Split plan {id_}", error) from None
+            found[id_] = Placed(place, plan=Plan(sealed, id_, proven.edges))
+        return found
+
+    def incomes(self) -> dict[str, Placed]:
+        """Return the income reports by id."""
+        found: dict[str, Placed] = {}
+        for proven in self._bundle.incomes or ():
+            report = proven.report
+            id_ = report.income_id
+            try:
+                place = self._seal(proven.seal, SealKind.INCOME, id_, report.sha256).log_index
+                if found and id_ <= max(found):
+                    raise BadProofError("out of order or told twice")
+            except _FAULTS as error:
+                raise _broken(f"매출 집계 {id_}", f"Income report {id_}", error) from None
+            found[id_] = Placed(place, report=report)
+        return found
+
     def statements(self) -> list[tuple[int, Statement]]:
         """Return the statements with their places in the log; the last is what is proven."""
         found = [(self._place_of(proven), proven.document) for proven in self._bundle.statements]
@@ -314,9 +361,13 @@ def _replay(
     statements: list[tuple[int, Statement]],
     accounts: dict[AgreementId, Account],
     evidence: dict[AgreementId, list[_Evidence]],
+    reader: _Reader,
 ) -> Statement:
-    """Step 6: rate what stands in the log before each statement, and compare its lines."""
+    """Steps 6 and 7: rate what stands in the log before each statement, and compare its lines."""
     target = statements[-1][1]
+    whose = target.participant_id
+    keys = keys_needed(target, (statement for _, statement in statements))
+    royalties = Royalties(whose, keys, reader.plans(whose), reader.incomes())
     waiting = {id_: list(items) for id_, items in evidence.items()}
     told: set[AgreementId] = set()
     for place, statement in statements:
@@ -332,9 +383,36 @@ def _replay(
             _compare(line, account, statement, is_sale=is_sale)
             if statement is target:
                 told.add(line.agreement_id)
+        _check_royalties(royalties, statement, place)
+    told |= _shared(accounts, target)
     if told != set(accounts) or any(waiting.values()):
         raise _broken("증빙 자료", "The bundle", "more than the statement follows from")
+    try:
+        royalties.check_incomes(target, accounts.values())
+        royalties.check_all_used()
+    except BadRoyaltyError as error:
+        raise _broken("로열티", "Royalties", error) from None
     return target
+
+
+def _check_royalties(royalties: Royalties, statement: Statement, place: int) -> None:
+    try:
+        royalties.check(statement, place)
+    except BadRoyaltyError as error:
+        id_ = statement.statement_id
+        raise _broken(f"명세서 {id_}의 로열티", f"Royalties in statement {id_}", error) from None
+
+
+def _shared(accounts: dict[AgreementId, Account], target: Statement) -> set[AgreementId]:
+    """Return the agreements that were stated in the month, of products that owe royalties."""
+    products = products_paid(target)
+    return {
+        id_
+        for id_, account in accounts.items()
+        if account.agreement.record.provider_id == target.participant_id
+        and account.agreement.record.dataset_id in products
+        and target.period in account.stated_counts
+    }
 
 
 def _lines(statement: Statement) -> Iterator[tuple[StatementLine, bool]]:
@@ -364,15 +442,7 @@ def _compare(line: StatementLine, account: Account, statement: Statement, *, is_
 
 
 def _check_sums(statement: Statement) -> None:
-    bought, sold = statement.purchases, statement.sales
-    sums = {
-        "purchases_total_won": sum(line.net_won for line in bought),
-        "sales_total_won": sum(line.net_won for line in sold),
-        "vat_paid_won": sum(line.vat_won for line in bought),
-        "vat_collected_won": sum(line.vat_won for line in sold),
-        "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in sold),
-    }
-    for name, due in sums.items():
+    for name, due in statement.sums().items():
         if getattr(statement, name) != due:
             raise _broken("명세서 합계", "The statement's sums", f"{name} is not {due}")
 

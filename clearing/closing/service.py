@@ -115,7 +115,7 @@ def rehearse(database: Database, period: str, *, now: datetime) -> CloseReport:
         lock_period(uow, period)
         settlement.lock_usage(uow, period)
         cut = _cut(uow, period, now)
-        drafts = settlement.draft(uow, period, now=now)
+        drafts = settlement.draft(uow, period, now=now).statements
         runs = store.runs_of(uow, period)
         unfinished = [run for run in runs if not run.is_finished]
         coming = [_rehearsed(uow, period, run, now) for run in unfinished]
@@ -163,12 +163,14 @@ def _cut(uow: UnitOfWork, period: str, now: datetime) -> StepDone:
 
 def _issued(statements: tuple[Statement, ...], now: datetime) -> StepDone:
     sales = [line for each in statements for line in each.sales]
+    royalties = [line for each in statements for line in each.royalties_paid or ()]
     result = StatementsResult(
         statement_ids=tuple(each.statement_id for each in statements),
         supply_won=sum(line.supply_won for line in sales),
         vat_won=sum(line.vat_won for line in sales),
         fee_won=sum(line.fee_won for line in sales),
         fee_vat_won=sum(line.fee_vat_won for line in sales),
+        royalties_won=sum(line.supply_won for line in royalties) if royalties else None,
     )
     return StepDone(step=CloseStep.STATEMENTS, done_at=now, statements=result)
 

@@ -62,7 +62,7 @@ def check_size(document: Statement) -> None:
     Raises:
         TooManyLinesError: More than ``PRINTED_MAX`` lines.
     """
-    count, period = len(document.purchases) + len(document.sales), document.period
+    count, period = len(document.bought) + len(document.sold), document.period
     if count > PRINTED_MAX:
         raise TooManyLinesError(
             ko=f"명세서가 {count:,}줄이라 PDF({PRINTED_MAX:,}줄까지)로 만들지 않습니다. "

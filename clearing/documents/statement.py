@@ -11,6 +11,7 @@ from schemas.bank import Statement, StatementLine
 from schemas.ids import format_brn
 from schemas.issuer import Issuer
 from schemas.proof_link import ProofLink
+from schemas.shares import EdgeRole, RoyaltyLine
 
 SEOUL: Final = timezone(timedelta(hours=9), "KST")
 TITLE: Final = ("이용 명세서", "Statement of data use")
@@ -20,7 +21,14 @@ _NAMES: Final = (
     Column("질의", "Queries", 10, "R"),
     Column("행", "Rows", 14, "R"),
 )
-_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine], int]]]] = {
+_ROYALTY_NAMES: Final = (
+    Column("판 데이터셋", "Product sold", 30),
+    Column("원천 데이터셋", "Source", 32),
+    Column("상대", "Counterparty", 18),
+    Column("역할", "Role", 15),
+)
+_ROLES: Final = {EdgeRole.PRINCIPAL: "본인 principal", EdgeRole.AGENT: "대리 agent"}
+_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine | RoyaltyLine], int]]]] = {
     "supply": ("공급가액", "Supply", lambda line: line.supply_won),
     "vat": ("세액", "VAT 10 %", lambda line: line.vat_won),
     "fee": ("수수료", "Fee", lambda line: line.fee_won),
@@ -56,6 +64,12 @@ def statement_pdf(document: Statement, issuer: Issuer, link: ProofLink | None) -
     if document.sales:
         paper.heading("매출", "Sales", size=12)
         paper.sheet(_sheet(document.sales, SOLD))
+    if document.royalties_paid:
+        paper.heading("낸 로열티", "Royalties paid", size=12)
+        paper.sheet(_royalty_sheet(document.royalties_paid, BOUGHT))
+    if document.royalties_received:
+        paper.heading("받은 로열티", "Royalties received", size=12)
+        paper.sheet(_royalty_sheet(document.royalties_received, SOLD))
     _summary(paper, document, link)
     return paper.content()
 
@@ -66,17 +80,12 @@ def check_totals(document: Statement) -> None:
     Raises:
         DocumentMismatchError: One is another.
     """
-    sums = {
-        "purchases_total_won": sum(line.net_won for line in document.purchases),
-        "sales_total_won": sum(line.net_won for line in document.sales),
-        "vat_paid_won": sum(line.vat_won for line in document.purchases),
-        "vat_collected_won": sum(line.vat_won for line in document.sales),
-        "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in document.sales),
-    }
+    sums = document.sums()
     wrong = {name for name, total in sums.items() if getattr(document, name) != total}
-    for line in (*document.purchases, *document.sales):
+    for line in (*document.bought, *document.sold):
         if line.net_won != line.supply_won + line.vat_won - line.fee_won - line.fee_vat_won:
-            wrong.add(f"{line.agreement_id}.net_won")
+            what = line.agreement_id if isinstance(line, StatementLine) else line.income_id
+            wrong.add(f"{what}.net_won")
     if wrong:
         raise DocumentMismatchError(f"{document.statement_id}: {sorted(wrong)}")
 
@@ -119,6 +128,30 @@ def _sheet(lines: Sequence[StatementLine], amounts: Sequence[str]) -> Sheet:
             "",
             f"{sum(line.queries_count for line in lines):,}",
             f"{sum(line.rows_count for line in lines):,}",
+            *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
+        ),
+    )
+
+
+def _royalty_sheet(lines: Sequence[RoyaltyLine], amounts: Sequence[str]) -> Sheet:
+    shown = [_AMOUNTS[name] for name in amounts]
+    return Sheet(
+        columns=(*_ROYALTY_NAMES, *(Column(ko, en, 16, "R") for ko, en, _ in shown)),
+        rows=[
+            (
+                line.product_title,
+                line.upstream_title,
+                line.counterparty_name,
+                _ROLES[line.role],
+                *(f"{amount(line):,}" for _, _, amount in shown),
+            )
+            for line in lines
+        ],
+        totals=(
+            "합계 Total (원 KRW)",
+            "",
+            "",
+            "",
             *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
         ),
     )

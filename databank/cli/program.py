@@ -122,6 +122,7 @@ def build(surface: Surface) -> typer.Typer:
         proving,
         publishing,
         serving,
+        sharing,
         telling,
         witnessing,
     )
@@ -152,6 +153,7 @@ def build(surface: Surface) -> typer.Typer:
         negotiating,
         account,
         billing,
+        sharing,
         proving,
         witnessing,
         operating,
