@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,14 @@ def result_of(table: pa.Table) -> Result:
     return Result(tuple(pieces), table.num_rows, bytes_, sha256)
 
 
+class _CopyFailedError(Exception):
+    """The worker could not read the engine copy of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class _DeadWorkerError(Exception):
     """The worker ended or does not speak the protocol."""
 
@@ -182,14 +190,25 @@ class _Worker:
                 continue
 
 
+def _number(payload: bytes) -> int:
+    if not payload.isdigit():
+        raise _DeadWorkerError
+    return int(payload)
+
+
 class QueryPool:
     """Runs queries in at most ``limits.workers`` processes, started when first needed.
 
     ``warm`` starts the first one before a query comes; a query that comes meanwhile gets it.
+    ``on_bad_copy`` is told of a file, and the number of its engine copy, if the file answered
+    what the copy could not.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, *, on_bad_copy: Callable[[Path, int], None] | None = None
+    ) -> None:
         self._limits = limits
+        self._on_bad_copy = on_bad_copy
         self._watchdog = Watchdog()
         self._idle: list[_Worker] = []
         self._in_use = 0
@@ -226,7 +245,7 @@ class QueryPool:
             worker = self._take(process_id)
             worker.process_id = process_id
             try:
-                result = self._ask(worker, job)
+                result = self._answer(worker, job, path)
             except (QueryRefusedError, QueryFailedError):
                 self._give_back(worker)
                 raise
@@ -329,7 +348,18 @@ class QueryPool:
         worker.kill()
         self.warm()  # whoever comes next should not have to wait for a new one
 
-    def _ask(self, worker: _Worker, job: dict[str, object]) -> Result:
+    def _answer(self, worker: _Worker, job: dict[str, object], path: Path) -> Result:
+        """Ask; where the engine copy cannot be read, once more over the file."""
+        try:
+            result, bad = self._ask(worker, job)
+        except _CopyFailedError as error:
+            bad = error.number
+            result, _ = self._ask(worker, job | {"copy_passed_over": bad})
+        if bad and self._on_bad_copy is not None:
+            self._on_bad_copy(path, bad)
+        return result
+
+    def _ask(self, worker: _Worker, job: dict[str, object]) -> tuple[Result, int]:
         with worker.deadline(self._limits.seconds + GRACE_SECONDS) as is_late:
             try:
                 worker.send(job)
@@ -341,7 +371,8 @@ class QueryPool:
                 worker.kill()
                 raise _dead() from None
 
-    def _collect(self, worker: _Worker) -> Result:
+    def _collect(self, worker: _Worker) -> tuple[Result, int]:
+        """Return the answer, and the number of an engine copy that was passed over, or 0."""
         kind, payload = worker.receive()
         self._raise_for(kind, payload)
         if kind is not Kind.SCHEMA:
@@ -366,7 +397,7 @@ class QueryPool:
             raise _DeadWorkerError from None
         pieces.append(END_OF_STREAM)
         digest.update(END_OF_STREAM)
-        return Result(tuple(pieces), rows, bytes_, digest.hexdigest())
+        return Result(tuple(pieces), rows, bytes_, digest.hexdigest()), _number(payload or b"0")
 
     def _raise_for(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.REFUSED:
@@ -378,6 +409,8 @@ class QueryPool:
                 "functions, and call the dataset by its name.",
                 construct=construct,
             )
+        if kind is Kind.COPY_FAILED:
+            raise _CopyFailedError(_number(payload))
         if kind is Kind.FAILED:
             code = payload.decode(errors="replace")
             raise _timeout(self._limits.seconds) if code == "timeout" else _failed(code)

@@ -92,7 +92,6 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
             )
         file_name = f"{facts['data_sha256']}.arrow"
         make_durable(partial, runtime.data_folder / file_name)
-        runtime.copies.give()
     finally:
         partial.unlink(missing_ok=True)
     licensed = Licensed(whole.dataset.model_copy(update=facts), file_name)
@@ -123,6 +122,7 @@ def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None
     with runtime.database.unit_of_work() as uow:
         relations.put(uow, _WHOLE.sha256, whole)
         relations.put(uow, relation.sha256, licensed)
+        uow.after_commit(runtime.copies.give)
 
 
 def _key_of(runtime: Runtime, dataset_id: DatasetId) -> bytes:
