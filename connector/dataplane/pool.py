@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import pyarrow as pa
 import structlog
 
 from connector.dataplane.frames import Kind, read_frame, write_frame
+from connector.dataplane.kept import KEPT_SECONDS, KeptResults
 from connector.dataplane.watchdog import Watchdog
 from schemas.problem import ProblemError
 from schemas.wire import Text
@@ -210,6 +212,7 @@ class QueryPool:
         self._limits = limits
         self._on_bad_copy = on_bad_copy
         self._watchdog = Watchdog()
+        self._kept = KeptResults()
         self._idle: list[_Worker] = []
         self._in_use = 0
         self._lock = threading.Lock()
@@ -226,11 +229,13 @@ class QueryPool:
         dataset: str,
         sql: str,
         statistics: dict[str, Any] | None = None,
+        is_quote: bool = False,
     ) -> Result:
         """Return the complete answer to ``sql`` over one Arrow IPC file.
 
         ``process_id`` is the transfer process that asks: none meets what another has left.
         With ``statistics``, a scope, the answer holds contributions that are still to be audited.
+        The answer to a quote is kept for a moment, for the query that is likely to follow.
 
         Raises:
             QueryRefusedError: The gate does not let it pass.
@@ -239,9 +244,19 @@ class QueryPool:
             ResultTooLargeError: Its result is too large.
             QueryBusyError: Too many queries at once.
         """
+        job: dict[str, object] = {"file": str(path), "process_id": process_id}
+        job |= {"dataset": dataset, "sql": sql, "statistics": statistics}
+        key = (str(path), dataset, sql, json.dumps(statistics))
+        kept = self._kept.take(process_id, key)
+        if kept is None:
+            kept = self._run(path, process_id, job), time.monotonic() + KEPT_SECONDS
+        result, ends_at = kept
+        if is_quote:
+            self._kept.put(process_id, key, result, ends_at=ends_at)
+        return result
+
+    def _run(self, path: Path, process_id: str, job: dict[str, object]) -> Result:
         with self._place():
-            job: dict[str, object] = {"file": str(path), "process_id": process_id}
-            job |= {"dataset": dataset, "sql": sql, "statistics": statistics}
             worker = self._take(process_id)
             worker.process_id = process_id
             try:
@@ -292,6 +307,7 @@ class QueryPool:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.kill()
+        self._kept.close()
         self._watchdog.close()
 
     @contextmanager
