@@ -136,8 +136,16 @@ def said_in_profile(rules: list[dict[str, Any]]) -> Terms | str:
             values["recipient_groups"] = (group_of(rule["assignee"]),)
         else:
             values["recipients"] = (rule["assignee"],)
+    period = period_of(rule["constraints"])
+    if isinstance(period, str):
+        return period
+    return Terms(redistribution_forbidden=False, **values, **period)
+
+
+def period_of(constraints: list[dict[str, list[str]]]) -> dict[str, datetime | None] | str:
+    """Return when all constraints permit use, or which of them is about something else."""
     firsts, lasts = [], []
-    for said in rule["constraints"]:
+    for said in constraints:
         left, operator = one(said, "odrl:leftOperand"), str(one(said, "odrl:operator"))
         if left is None:
             return "or"
@@ -148,8 +156,7 @@ def said_in_profile(rules: list[dict[str, Any]]) -> Terms | str:
         lasts += [last] if last else []
     if firsts and lasts and max(firsts) >= min(lasts):
         return "no period, or a moment"
-    values |= {"valid_from": max(firsts, default=None), "valid_until": min(lasts, default=None)}
-    return Terms(redistribution_forbidden=False, **values)
+    return {"valid_from": max(firsts, default=None), "valid_until": min(lasts, default=None)}
 
 
 def decide(case: Case, terms: Terms) -> bool:
@@ -161,9 +168,8 @@ def decide(case: Case, terms: Terms) -> bool:
     consumer = ParticipantId(str(case.asked["assignee"]))
     policy = to_policy(terms, PricePlan())
     entitlement = compile_policy(policy, consumer_id=consumer, agreed_at=LONG_AGO)
-    attested = Attested(
-        groups=frozenset(map(group_of, case.member_of))
-    )  # the operator attests who belongs to what
+    # the operator attests who belongs to what
+    attested = Attested(groups=frozenset(map(group_of, case.member_of)))
     act = Act(Mode.READ, consumer, attested=attested)
     return evaluate(entitlement, act, Usage(), case.now).is_allowed
 
