@@ -11,6 +11,7 @@ import pytest
 from connector.dataplane import kept
 from connector.dataplane.kept import KeptResults
 from connector.dataplane.pool import Result
+from tests.support.processes import wait_for
 
 KEY = ("file", "asset", "SELECT 1", "null")
 
@@ -59,9 +60,6 @@ def test_a_process_has_one_and_all_together_have_a_size(
 def test_what_is_over_is_forgotten_though_nobody_asks(results: KeptResults) -> None:
     put(results, "a", seconds=0.05)
     put(results, "b", seconds=0.1)
-    ends_at = time.monotonic() + 10
-    while results.bytes_count:
-        assert time.monotonic() < ends_at
-        time.sleep(0.01)
+    wait_for(lambda: results.bytes_count == 0 or None, what="the end of both")
     put(results, "c", seconds=-1.0)
     assert results.take("c", KEY) is None
