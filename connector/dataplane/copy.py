@@ -43,9 +43,10 @@ def number_of(file: Path) -> int:
 
 
 def remove(file: Path, *, number: int | None = None) -> bool:
-    """Remove the copy of a file; False if it is in use, gone, or not the one of this number.
+    """Remove the copy of a file that no worker has open; False if one has, or there is none.
 
-    A worker that reads a copy holds the engine's lock on it.
+    A worker that reads a copy holds the engine's lock on it. With ``number``, remove the copy of
+    that number though it is open: it is bad, and who has it open keeps it.
     """
     copy = copy_of(file)
     try:

@@ -46,6 +46,8 @@ class Atoms:
         self.combinations: list[tuple[str | None, ...]] = []
         self._values: list[tuple[Any, ...]] = []
         self._rows: dict[int, list[int]] = defaultdict(list)
+        # rows with their atoms, by which measures have values in them: few kinds, if any
+        self._by_given: dict[str, list[tuple[Atom, int]]] = defaultdict(list)
         for row in range(table.num_rows):
             key = tuple(text[row] for text in texts)
             if key not in numbers:
@@ -53,6 +55,7 @@ class Atoms:
                 self.combinations.append(key)
                 self._values.append(tuple(value[row] for value in values))
             self._rows[numbers[key]].append(row)
+            self._by_given[columns["given"][row]].append((numbers[key], row))
         self._columns = columns
         self._entities = entities
         self._apart: dict[tuple[str, str], Measure | None] = {}
@@ -71,15 +74,16 @@ class Atoms:
         return {value: frozenset(held) for value, held in atoms.items()}
 
     def _measure(
-        self, count: str, weight: str, *, is_sum: bool, without: int | None = None
+        self, count: str, weight: str, *, is_sum: bool, lacking: int | None = None
     ) -> Measure:
-        """Return a measure; with ``without``, over the rows where that column has no value."""
-        counts, weights, given = self._columns[count], self._columns[weight], self._columns["given"]
+        """Return a measure; with ``lacking``, over the rows in which that column has no value."""
+        counts, weights = self._columns[count], self._columns[weight]
         contributions: dict[Atom, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        for atom, rows in self._rows.items():
-            for row in rows:
-                if counts[row] and (without is None or given[row][without] == "0"):
-                    contributions[atom][self._entities[row]] += float(weights[row])
+        for given, held in self._by_given.items():
+            if lacking is None or given[lacking] == "0":
+                for atom, row in held:
+                    if counts[row]:
+                        contributions[atom][self._entities[row]] += float(weights[row])
         return Measure(contributions, is_sum=is_sum)
 
     def apart(self, one: str, other: str) -> Measure | None:
@@ -89,7 +93,8 @@ class Atoms:
             found = None
             if kind == other_kind == "sum":
                 i, j = (self._scope.measures.index(name) for name in (column, without))
-                found = self._measure(f"n_{i}", f"w_{i}", is_sum=True, without=j)
+                if any(given[j] == "0" for given in self._by_given):
+                    found = self._measure(f"n_{i}", f"w_{i}", is_sum=True, lacking=j)
             self._apart[one, other] = found
         return self._apart[one, other]
 

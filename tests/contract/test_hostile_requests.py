@@ -154,6 +154,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         url = stack.enter_context(serve(make))
         running = Running(url, apps[0], caller)
         if service == "broker":  # the others ask a registry of the test
+            apps[0].state.parts.crawler.stop()  # only requests write
             with running.context.database.unit_of_work() as uow:
                 participants.add(uow, caller.participant)
         if service == "connector":  # its stream begins when it is first looked at
