@@ -198,14 +198,15 @@ def create_app(
     http = http or httpx.Client(timeout=settings.http_timeout_seconds, trust_env=False)
     runtime = create_runtime(settings, clock=clock, lookup=lookup, http=http, deciders=deciders)
     dispatcher = Dispatcher(runtime, create_courier(runtime))
-    query_pool = QueryPool(query_limits(settings))
+    copies = CopyKeeper(runtime)
+    query_pool = QueryPool(query_limits(settings), on_bad_copy=copies.replace)
     threads = (
         dispatcher,
         Shipper(runtime),
         Shipper(runtime, received(runtime)),
         Keeper(runtime),
         Deadlines(runtime),
-        CopyKeeper(runtime),
+        copies,
     )
 
     @asynccontextmanager

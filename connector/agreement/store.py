@@ -132,6 +132,21 @@ def _timed() -> SelectOfScalar[AgreementRow]:
     )
 
 
+def datasets_in_use(uow: UnitOfWork, side: Side, *, now: datetime) -> set[DatasetId]:
+    """Return the datasets that running agreements of one side are about."""
+    ends_at = col(AgreementRow.ends_at)
+    query = (
+        select(AgreementRow.dataset_id)
+        .distinct()
+        .where(
+            AgreementRow.side == side.value,
+            col(AgreementRow.ended_at).is_(None),
+            or_(ends_at.is_(None), ends_at > now),
+        )
+    )
+    return {DatasetId(found) for found in uow.session.exec(query)}
+
+
 def newest(uow: UnitOfWork, *, limit: int) -> list[Agreement]:
     """Return at most ``limit`` agreements, newest first."""
     query = select(AgreementRow).order_by(

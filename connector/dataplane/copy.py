@@ -8,7 +8,9 @@ own with limits, out of a file whose bytes have the hash that is its name.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import resource
 import sys
 from pathlib import Path
@@ -20,6 +22,7 @@ import pyarrow as pa
 from connector.publish.arrow_file import PARTIAL_SUFFIX, make_durable, sha256_of
 
 SUFFIX: Final = ".duckdb"
+PARTIALS: Final = f"*{SUFFIX}{PARTIAL_SUFFIX}*"  # what a crash leaves of copies under way
 ENGINE_SHARE: Final = 0.5  # of the process's memory, as in the worker
 NAME: Final = "copied"  # of the attached database
 _ORIGIN: Final = "SELECT sha256, bytes, engine FROM copied.main.origin"
@@ -29,6 +32,33 @@ _SHOW: Final = "SELECT * FROM copied.main.relation"
 def copy_of(file: Path) -> Path:
     """Return where the copy of a published file lies, if there is one."""
     return file.with_suffix(SUFFIX)
+
+
+def number_of(file: Path) -> int:
+    """Return what tells the copy that lies beside a file now from earlier ones; 0 if none does."""
+    try:
+        return copy_of(file).stat().st_ino
+    except OSError:
+        return 0
+
+
+def remove(file: Path, *, number: int | None = None) -> bool:
+    """Remove the copy of a file that no worker has open; False if one has, or there is none.
+
+    A worker that reads a copy holds the engine's lock on it. With ``number``, remove the copy of
+    that number though it is open: it is bad, and who has it open keeps it.
+    """
+    copy = copy_of(file)
+    try:
+        with copy.open("r+b") as held:
+            if number is None:
+                fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            elif os.fstat(held.fileno()).st_ino != number:
+                return False
+            copy.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def make(file: Path, *, memory_bytes: int) -> bool:

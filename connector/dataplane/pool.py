@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ import pyarrow as pa
 import structlog
 
 from connector.dataplane.frames import Kind, read_frame, write_frame
+from connector.dataplane.kept import KEPT_SECONDS, KeptResults
 from connector.dataplane.watchdog import Watchdog
 from schemas.problem import ProblemError
 from schemas.wire import Text
@@ -108,6 +110,14 @@ def result_of(table: pa.Table) -> Result:
     return Result(tuple(pieces), table.num_rows, bytes_, sha256)
 
 
+class _CopyFailedError(Exception):
+    """The worker could not read the engine copy of this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class _DeadWorkerError(Exception):
     """The worker ended or does not speak the protocol."""
 
@@ -182,15 +192,27 @@ class _Worker:
                 continue
 
 
+def _number(payload: bytes) -> int:
+    if not payload.isdigit():
+        raise _DeadWorkerError
+    return int(payload)
+
+
 class QueryPool:
     """Runs queries in at most ``limits.workers`` processes, started when first needed.
 
     ``warm`` starts the first one before a query comes; a query that comes meanwhile gets it.
+    ``on_bad_copy`` is told of a file, and the number of its engine copy, if the file answered
+    what the copy could not.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, *, on_bad_copy: Callable[[Path, int], None] | None = None
+    ) -> None:
         self._limits = limits
+        self._on_bad_copy = on_bad_copy
         self._watchdog = Watchdog()
+        self._kept = KeptResults()
         self._idle: list[_Worker] = []
         self._in_use = 0
         self._lock = threading.Lock()
@@ -207,11 +229,13 @@ class QueryPool:
         dataset: str,
         sql: str,
         statistics: dict[str, Any] | None = None,
+        is_quote: bool = False,
     ) -> Result:
         """Return the complete answer to ``sql`` over one Arrow IPC file.
 
         ``process_id`` is the transfer process that asks: none meets what another has left.
         With ``statistics``, a scope, the answer holds contributions that are still to be audited.
+        The answer to a quote is kept for a moment, for the query that is likely to follow.
 
         Raises:
             QueryRefusedError: The gate does not let it pass.
@@ -220,13 +244,23 @@ class QueryPool:
             ResultTooLargeError: Its result is too large.
             QueryBusyError: Too many queries at once.
         """
+        job: dict[str, object] = {"file": str(path), "process_id": process_id}
+        job |= {"dataset": dataset, "sql": sql, "statistics": statistics}
+        key = (str(path), dataset, sql, json.dumps(statistics))
+        kept = self._kept.take(process_id, key)
+        if kept is None:
+            kept = self._run(path, process_id, job), time.monotonic() + KEPT_SECONDS
+        result, ends_at = kept
+        if is_quote:
+            self._kept.put(process_id, key, result, ends_at=ends_at)
+        return result
+
+    def _run(self, path: Path, process_id: str, job: dict[str, object]) -> Result:
         with self._place():
-            job: dict[str, object] = {"file": str(path), "process_id": process_id}
-            job |= {"dataset": dataset, "sql": sql, "statistics": statistics}
             worker = self._take(process_id)
             worker.process_id = process_id
             try:
-                result = self._ask(worker, job)
+                result = self._answer(worker, job, path)
             except (QueryRefusedError, QueryFailedError):
                 self._give_back(worker)
                 raise
@@ -273,6 +307,7 @@ class QueryPool:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.kill()
+        self._kept.close()
         self._watchdog.close()
 
     @contextmanager
@@ -329,7 +364,18 @@ class QueryPool:
         worker.kill()
         self.warm()  # whoever comes next should not have to wait for a new one
 
-    def _ask(self, worker: _Worker, job: dict[str, object]) -> Result:
+    def _answer(self, worker: _Worker, job: dict[str, object], path: Path) -> Result:
+        """Ask; where the engine copy cannot be read, once more over the file."""
+        try:
+            result, bad = self._ask(worker, job)
+        except _CopyFailedError as error:
+            bad = error.number
+            result, _ = self._ask(worker, job | {"copy_passed_over": bad})
+        if bad and self._on_bad_copy is not None:
+            self._on_bad_copy(path, bad)
+        return result
+
+    def _ask(self, worker: _Worker, job: dict[str, object]) -> tuple[Result, int]:
         with worker.deadline(self._limits.seconds + GRACE_SECONDS) as is_late:
             try:
                 worker.send(job)
@@ -341,7 +387,8 @@ class QueryPool:
                 worker.kill()
                 raise _dead() from None
 
-    def _collect(self, worker: _Worker) -> Result:
+    def _collect(self, worker: _Worker) -> tuple[Result, int]:
+        """Return the answer, and the number of an engine copy that was passed over, or 0."""
         kind, payload = worker.receive()
         self._raise_for(kind, payload)
         if kind is not Kind.SCHEMA:
@@ -366,7 +413,7 @@ class QueryPool:
             raise _DeadWorkerError from None
         pieces.append(END_OF_STREAM)
         digest.update(END_OF_STREAM)
-        return Result(tuple(pieces), rows, bytes_, digest.hexdigest())
+        return Result(tuple(pieces), rows, bytes_, digest.hexdigest()), _number(payload or b"0")
 
     def _raise_for(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.REFUSED:
@@ -378,6 +425,8 @@ class QueryPool:
                 "functions, and call the dataset by its name.",
                 construct=construct,
             )
+        if kind is Kind.COPY_FAILED:
+            raise _CopyFailedError(_number(payload))
         if kind is Kind.FAILED:
             code = payload.decode(errors="replace")
             raise _timeout(self._limits.seconds) if code == "timeout" else _failed(code)

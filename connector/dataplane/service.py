@@ -178,7 +178,9 @@ def _query_use(access: Access, asked: _Asked, result: Result) -> Use:
     )
 
 
-def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
+def _run(
+    runtime: Runtime, pool: QueryPool, access: Access, sql: str, *, is_quote: bool = False
+) -> Result:
     path, name = path_of(runtime, access), access.licensed.dataset.name
     scope = statistics.scope_of(access)
     return pool.run(
@@ -187,6 +189,7 @@ def _run(runtime: Runtime, pool: QueryPool, access: Access, sql: str) -> Result:
         dataset=name,
         sql=sql,
         statistics=scope.to_json() if scope else None,
+        is_quote=is_quote,
     )
 
 
@@ -253,7 +256,8 @@ def quote(
     queries, epsilon = int(is_query), None
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
-        look = statistics.prepare(access, _run(runtime, pool, access, sql), is_quote=True)
+        raw = _run(runtime, pool, access, sql, is_quote=True)
+        look = statistics.prepare(access, raw, is_quote=True)
         with runtime.database.unit_of_work() as uow:
             told = look(uow)
         pending = told()

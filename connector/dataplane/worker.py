@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +23,7 @@ from typing import IO, Any, Final
 import duckdb
 import pyarrow as pa
 
-from connector.dataplane.copy import attach, show
+from connector.dataplane.copy import attach, number_of, show
 from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.gate import SQL_BYTES_MAX, GateError, check
 from connector.dataplane.scan import reads_every_row_once
@@ -34,6 +36,14 @@ BATCH_ROWS: Final = 65_536
 EXPRESSION_DEPTH_MAX: Final = 250
 ENGINE_SHARE: Final = 0.5  # of the process's memory; the rest is for what the engine cannot count
 
+NO_COPY: Final = 0
+_DAMAGES: Final = (  # besides plain errors, of which class a wrong checksum is
+    duckdb.IOException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+    duckdb.SerializationException,
+)
+_DAMAGE_WORDS: Final = ("Data Corruption ", "IO ", "INTERNAL ", "FATAL ", "Serialization ")
 _CODES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (duckdb.BinderException, "unknown_name"),
     (duckdb.CatalogException, "unknown_name"),
@@ -44,6 +54,14 @@ _CODES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (duckdb.OutOfMemoryException, "out_of_memory"),
     (MemoryError, "out_of_memory"),
 )
+
+
+class _CopyError(Exception):
+    """The engine copy failed while it was read; nothing says yet whether it is to blame."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def main() -> None:
@@ -63,6 +81,9 @@ def main() -> None:
             _run(json.loads(payload), databases, sink)
         except GateError as error:
             write_frame(sink, Kind.REFUSED, error.construct.encode())
+        except _CopyError as error:
+            databases.drop()
+            write_frame(sink, Kind.COPY_FAILED, str(error.number).encode())
         except BaseException as error:  # noqa: BLE001 - no engine text may leave, whatever it is
             databases.drop()
             write_frame(sink, Kind.FAILED, _code(error).encode())
@@ -110,6 +131,7 @@ class _Query:
 
     relation: duckdb.DuckDBPyRelation
     request: bytes
+    copy: int = NO_COPY  # the number of the engine copy that it reads
 
 
 class _Databases:
@@ -125,7 +147,9 @@ class _Databases:
         self._used: duckdb.DuckDBPyConnection | None = None
         self._empty: duckdb.DuckDBPyConnection | None = None
         self._copied: duckdb.DuckDBPyConnection | None = None
-        self._is_without_copy = False
+        self.copy = NO_COPY  # the number of the one that is attached
+        self.bad_copy = NO_COPY  # one that was found not to be of its file, until it is told
+        self._passed_over = NO_COPY  # one that is not used: not of its file, or damaged
         self._prepared: dict[tuple[str, ...], _Query] = {}
 
     def empty(self) -> duckdb.DuckDBPyConnection:
@@ -157,16 +181,22 @@ class _Databases:
     ) -> duckdb.DuckDBPyConnection | None:
         """Return the database over the file's engine copy; None where there is none."""
         self.of(process_id=process_id, dataset=dataset, file=file)
-        if self._copied is None and not self._is_without_copy:
+        number = number_of(Path(file))
+        if self._copied is None and number not in {NO_COPY, self._passed_over}:
             engine = duckdb.connect()
             if attach(engine, Path(file)):
                 show(engine, dataset)
                 self._lock(engine)
-                self._copied = engine
+                self._copied, self.copy = engine, number
             else:
                 engine.close()
-                self._is_without_copy = True
+                self._passed_over = self.bad_copy = number
         return self._copied
+
+    def pass_over(self, number: int, *, process_id: str, dataset: str, file: str) -> None:
+        """Use the file, unless another copy than this one lies beside it."""
+        self.of(process_id=process_id, dataset=dataset, file=file)
+        self._passed_over = number
 
     def prepared(self, key: tuple[str, ...], asked: tuple[str, ...]) -> _Query | None:
         """Return a statement that the transfer process served last has sent before."""
@@ -188,7 +218,7 @@ class _Databases:
             if database is not None:
                 database.close()
         self._used = self._copied = None
-        self._is_without_copy = False
+        self.copy = self.bad_copy = self._passed_over = NO_COPY
 
 
 @lru_cache(maxsize=FILES_MAPPED)
@@ -203,14 +233,39 @@ def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
     query = databases.prepared(key, asked)
     if query is None:
         query = databases.keep(key, asked, _prepare(job, databases))
-    reader = query.relation.to_arrow_reader(BATCH_ROWS)
-    schema = reader.schema
-    if query.request:
-        schema = schema.with_metadata({REQUEST_KEY: query.request})
-    write_frame(sink, Kind.SCHEMA, schema.serialize(), is_last=False)
-    for batch in reader:
-        write_frame(sink, Kind.BATCH, batch.serialize(), is_last=False)
-    write_frame(sink, Kind.END)
+    with _blaming(query.copy):
+        reader = query.relation.to_arrow_reader(BATCH_ROWS)
+        schema = reader.schema
+        if query.request:
+            schema = schema.with_metadata({REQUEST_KEY: query.request})
+        write_frame(sink, Kind.SCHEMA, schema.serialize(), is_last=False)
+        for batch in reader:
+            write_frame(sink, Kind.BATCH, batch.serialize(), is_last=False)
+    bad, databases.bad_copy = databases.bad_copy, NO_COPY
+    write_frame(sink, Kind.END, str(bad).encode() if bad else b"")
+
+
+@contextmanager
+def _blaming(copy: int) -> Iterator[None]:
+    """Tell what a damaged copy may have caused from all other failures.
+
+    Raises:
+        _CopyError: A query over the copy failed as one over damaged data does.
+    """
+    try:
+        yield
+    except Exception as error:
+        if copy == NO_COPY or not _is_damage(error):
+            raise
+        raise _CopyError(copy) from None
+
+
+def _is_damage(error: Exception) -> bool:
+    if type(error) is duckdb.Error or isinstance(error, _DAMAGES):
+        return True
+    # in the midst of a stream, Arrow passes the engine's words on under a class of its own
+    is_passed_on = isinstance(error, OSError | pa.ArrowException)
+    return is_passed_on and str(error).startswith(_DAMAGE_WORDS)
 
 
 def _prepare(job: dict[str, Any], databases: _Databases) -> _Query:
@@ -222,10 +277,13 @@ def _prepare(job: dict[str, Any], databases: _Databases) -> _Query:
         scope = Scope.from_json(job["statistics"])
         request, sql = read_request(tree, scope).to_json().encode(), atoms_sql(scope, dataset)
     place = {"process_id": str(job["process_id"]), "dataset": dataset, "file": str(job["file"])}
-    database = None if reads_every_row_once(tree) else databases.of_copy(**place)
-    if database is None:
-        database = databases.of(**place)
-    return _Query(database.sql(sql), request)
+    if job.get("copy_passed_over"):
+        databases.pass_over(int(job["copy_passed_over"]), **place)
+    copied = None if reads_every_row_once(tree) else databases.of_copy(**place)
+    if copied is None:
+        return _Query(databases.of(**place).sql(sql), request)
+    with _blaming(databases.copy):
+        return _Query(copied.sql(sql), request, databases.copy)
 
 
 def check_sql(parser: duckdb.DuckDBPyConnection, sql: str, *, dataset: str) -> str:

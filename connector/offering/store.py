@@ -159,6 +159,17 @@ def publications(uow: UnitOfWork, *, limit: int) -> list[Published]:
     return [_from_row(row) for row in uow.run(_ALL, count=limit)]
 
 
+_FILES: Final = select_columns(
+    col(PublishedRow.dataset_id), col(PublishedRow.file_name), col(PublishedRow.is_withdrawn)
+)
+
+
+def files(uow: UnitOfWork) -> list[tuple[DatasetId, str, bool]]:
+    """Return each dataset, the file that is offered of it, and whether it is withdrawn."""
+    rows = uow.run(_FILES)
+    return [(DatasetId(row.dataset_id), row.file_name, row.is_withdrawn) for row in rows]
+
+
 def listed(uow: UnitOfWork, *, after: str, limit: int) -> list[Listed]:
     """Return at most ``limit`` datasets on offer whose ids follow ``after``, by id."""
     return [

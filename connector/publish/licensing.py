@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connector.offering import store as offerings
 from connector.offering.model import Published
@@ -18,11 +19,12 @@ from connector.relation.model import Relation, TermsDoNotFitError, check_bounds,
 from connector.relation.store import Licensed
 from connector.runtime import Runtime
 from connector.statistics import store as statistics
+from connector.statistics.answer import folded
 from databank.kit.db import UnitOfWork
 from databank.kit.keys import load_or_make_secret
 from schemas.dataset import Dataset, DatasetSchema
 from schemas.ids import DatasetId
-from schemas.terms import Terms
+from schemas.terms import MaskMethod, Terms
 
 MASK_KEY_FILE: Final = "mask-key"
 _WHOLE: Final = Relation()
@@ -56,6 +58,25 @@ def _check_columns(terms: Terms, schema: DatasetSchema) -> None:
         check_bounds(licensed, terms.statistics_entity, terms.bounds)
 
 
+def _check_spellings(source: Path, terms: Terms) -> None:
+    """Refuse pseudonyms of entities that are spelled in several ways: each would be another."""
+    entity = terms.statistics_entity
+    if not any(m.column == entity and m.method is MaskMethod.HASH for m in terms.masks):
+        return
+    with pa.memory_map(str(source)) as file:
+        values = pc.unique(pa.ipc.open_file(file).read_all()[entity]).drop_null().to_pylist()
+    if len({folded(str(value)) for value in values}) < len(values):
+        raise TermsDoNotFitError(
+            ko=f"열 '{entity}'에 대소문자, 전각, 공백만 다른 이름들이 있습니다. hash로 가리면 한 "
+            "곳이 여러 곳으로 세어져 보호가 약해집니다. 이름을 맞춘 파일을 다시 올리거나 가리지 "
+            "마세요.",
+            en=f"Column '{entity}' has names that differ only in case, width or spaces. Masked by "
+            "hash, one would count as several and be less protected. Publish a file with one "
+            "spelling each, or leave the column unmasked.",
+            column=entity,
+        )
+
+
 def _check_recipients(runtime: Runtime, terms: Terms) -> None:
     """Refuse groups and claims where no credential is asked for: nobody could ever show them."""
     if runtime.settings.shows_credentials:
@@ -81,6 +102,7 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
     if relation.is_whole:
         return _without_rows(whole) if terms.statistics_entity else whole
     source = runtime.data_folder / whole.file_name
+    _check_spellings(source, terms)
     partial = runtime.data_folder / f"{runtime.make_id().rsplit(':', 1)[1]}{PARTIAL_SUFFIX}"
     try:
         schema = derive(source, partial, relation, key=_key_of(runtime, whole.dataset.id))
@@ -92,7 +114,6 @@ def license_relation(runtime: Runtime, whole: Licensed, terms: Terms) -> License
             )
         file_name = f"{facts['data_sha256']}.arrow"
         make_durable(partial, runtime.data_folder / file_name)
-        runtime.copies.give()
     finally:
         partial.unlink(missing_ok=True)
     licensed = Licensed(whole.dataset.model_copy(update=facts), file_name)
@@ -123,6 +144,7 @@ def license_offer(runtime: Runtime, dataset_id: DatasetId, terms: Terms) -> None
     with runtime.database.unit_of_work() as uow:
         relations.put(uow, _WHOLE.sha256, whole)
         relations.put(uow, relation.sha256, licensed)
+        uow.after_commit(runtime.copies.give)
 
 
 def _key_of(runtime: Runtime, dataset_id: DatasetId) -> bytes:

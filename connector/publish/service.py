@@ -204,7 +204,6 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
     file_bytes = partial.stat().st_size
     file_name = f"{sha256}.arrow"
     make_durable(partial, runtime.data_folder / file_name)
-    runtime.copies.give()
     dataset = _dataset(
         runtime, request, report, dataset_id=dataset_id, sha256=sha256, file_bytes=file_bytes
     )
@@ -224,6 +223,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
             offerings.put(uow, published)
             keep(uow, whole, licensed, request.terms)
             store.mark_published(uow, request.upload_id)
+            uow.after_commit(runtime.copies.give)
             announce_catalog_change(uow, runtime)
     except IntegrityError:
         raise _name_taken(request.name) from None
@@ -426,6 +426,7 @@ def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> P
             approval=old.approval if request.approval is None else request.approval,
         )
         keep(uow, whole, licensed, terms)
+        uow.after_commit(runtime.copies.give)
         offerings.replace(uow, new, now=now)
         announce_catalog_change(uow, runtime)
     return view(new)
@@ -440,6 +441,7 @@ def set_withdrawn(runtime: Runtime, dataset_id: DatasetId, *, is_withdrawn: bool
     with runtime.database.unit_of_work() as uow:
         published = _known(uow, dataset_id)
         offerings.set_withdrawn(uow, dataset_id, is_withdrawn=is_withdrawn, now=runtime.clock())
+        uow.after_commit(runtime.copies.give)
         announce_catalog_change(uow, runtime)
     return view(replace(published, is_withdrawn=is_withdrawn))
 

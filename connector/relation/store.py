@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Column, Text, bindparam, insert
+from sqlalchemy import select as select_columns
 from sqlmodel import Field, SQLModel, col, select
 
 from databank.kit.db import UnitOfWork
@@ -51,6 +52,14 @@ def get(uow: UnitOfWork, dataset_id: DatasetId, relation_sha256: str) -> License
     """Return a relation of a dataset, if it was ever offered."""
     row = uow.run(_GET, dataset=dataset_id, relation=relation_sha256).mapping_or_none()
     return Licensed(_parse(row["dataset_json"]), row["file_name"]) if row else None
+
+
+_FILES: Final = select_columns(col(RelationRow.dataset_id), col(RelationRow.file_name))
+
+
+def files(uow: UnitOfWork) -> list[tuple[DatasetId, str]]:
+    """Return the files of all relations, with their datasets."""
+    return [(DatasetId(row.dataset_id), row.file_name) for row in uow.run(_FILES)]
 
 
 def put(uow: UnitOfWork, relation_sha256: str, licensed: Licensed) -> None:

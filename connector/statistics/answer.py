@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from connector.statistics.audit import Audit, Cell, Measure, Rules
+from connector.statistics.audit import Atom, Audit, Cell, Measure, Rules
 from connector.statistics.request import Item, Request, Scope
 from schemas.canonical import digest
 
@@ -26,6 +27,11 @@ class Answer:
     cells: dict[str, list[Definition]]
 
 
+def folded(name: str) -> str:
+    """Return what is one entity however it is spelled: in capitals, wide letters or with spaces."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 class Atoms:
     """Each entity's contributions by combination of all groups, as the worker counted them."""
 
@@ -33,13 +39,15 @@ class Atoms:
         self._scope = scope
         self._group_types = [table.schema.field(f"g{i}").type for i in range(len(scope.groups))]
         columns = {name: table[name].to_pylist() for name in table.column_names}
-        entities: list[str] = columns["entity"]
+        entities = [folded(name) for name in columns["entity"]]
         texts = [columns[f"t{i}"] for i in range(len(scope.groups))]
         values = [columns[f"g{i}"] for i in range(len(scope.groups))]
         numbers: dict[tuple[str | None, ...], int] = {}
         self.combinations: list[tuple[str | None, ...]] = []
         self._values: list[tuple[Any, ...]] = []
         self._rows: dict[int, list[int]] = defaultdict(list)
+        # rows with their atoms, by which measures have values in them: few kinds, if any
+        self._by_given: dict[str, list[tuple[Atom, int]]] = defaultdict(list)
         for row in range(table.num_rows):
             key = tuple(text[row] for text in texts)
             if key not in numbers:
@@ -47,13 +55,16 @@ class Atoms:
                 self.combinations.append(key)
                 self._values.append(tuple(value[row] for value in values))
             self._rows[numbers[key]].append(row)
+            self._by_given[columns["given"][row]].append((numbers[key], row))
         self._columns = columns
+        self._entities = entities
+        self._apart: dict[tuple[str, str], Measure | None] = {}
         self._all: Cell = frozenset(range(len(self.combinations)))
         self._by_value = [self._index(place) for place in range(len(scope.groups))]
-        self.measures = {ROWS: self._measure(entities, "n", "n", is_sum=False)}
+        self.measures = {ROWS: self._measure("n", "n", is_sum=False)}
         for i, name in enumerate(scope.measures):
-            counted = self._measure(entities, f"n_{i}", f"n_{i}", is_sum=False)
-            summed = self._measure(entities, f"n_{i}", f"w_{i}", is_sum=True)
+            counted = self._measure(f"n_{i}", f"n_{i}", is_sum=False)
+            summed = self._measure(f"n_{i}", f"w_{i}", is_sum=True)
             self.measures |= {f"count:{name}": counted, f"sum:{name}": summed}
 
     def _index(self, place: int) -> dict[str | None, Cell]:
@@ -62,13 +73,30 @@ class Atoms:
             atoms[combination[place]].add(atom)
         return {value: frozenset(held) for value, held in atoms.items()}
 
-    def _measure(self, entities: list[str], count: str, weight: str, *, is_sum: bool) -> Measure:
+    def _measure(
+        self, count: str, weight: str, *, is_sum: bool, lacking: int | None = None
+    ) -> Measure:
+        """Return a measure; with ``lacking``, over the rows in which that column has no value."""
         counts, weights = self._columns[count], self._columns[weight]
-        contributions = {
-            atom: {entities[row]: float(weights[row]) for row in rows if counts[row]}
-            for atom, rows in self._rows.items()
-        }
+        contributions: dict[Atom, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for given, held in self._by_given.items():
+            if lacking is None or given[lacking] == "0":
+                for atom, row in held:
+                    if counts[row]:
+                        contributions[atom][self._entities[row]] += float(weights[row])
         return Measure(contributions, is_sum=is_sum)
+
+    def apart(self, one: str, other: str) -> Measure | None:
+        """Return the sum ``one`` over the rows where the column of the sum ``other`` is empty."""
+        if (one, other) not in self._apart:
+            (kind, _, column), (other_kind, _, without) = one.partition(":"), other.partition(":")
+            found = None
+            if kind == other_kind == "sum":
+                i, j = (self._scope.measures.index(name) for name in (column, without))
+                if any(given[j] == "0" for given in self._by_given):
+                    found = self._measure(f"n_{i}", f"w_{i}", is_sum=True, lacking=j)
+            self._apart[one, other] = found
+        return self._apart[one, other]
 
     def cell(self, definition: Definition) -> Cell:
         """Return the atoms that a definition holds."""
@@ -127,7 +155,7 @@ def answer(
 ) -> Answer:
     """Return the cells that may be answered after all that was; the others are not there."""
     history = {name: [atoms.cell(cell) for cell in cells] for name, cells in answered.items()}
-    audit = Audit(atoms.measures, history)
+    audit = Audit(atoms.measures, history, atoms.apart)
     names = list(dict.fromkeys(name for item in request.items for name in measures_of(item)))
     asked = _cells(atoms, request)
     admitted = [

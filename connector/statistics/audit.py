@@ -10,13 +10,15 @@ them for each measure that was answered over it. Atoms in no answered cell canno
 Rule 2: the rules are a least number of entities and, for sums, a most for the largest
 entity's share and a least for the rest beside the two largest.
 Rule 3: blocks are common to all measures, since one may follow from another (kWh and MJ).
-Rule 4: nothing here knows who asks: the history is one for all buyers.
+Rule 4: nor may a block show, as the difference of two sums over it, the few rows in which
+only one of the two columns has a value.
+Rule 5: nothing here knows who asks: the history is one for all buyers.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
@@ -77,9 +79,13 @@ class Audit:
     """The blocks that answered cells have made, each with the measures answered over it."""
 
     def __init__(
-        self, measures: Mapping[str, Measure], answered: Mapping[str, Iterable[Cell]]
+        self,
+        measures: Mapping[str, Measure],
+        answered: Mapping[str, Iterable[Cell]],
+        apart: Callable[[str, str], Measure | None] = lambda _one, _other: None,
     ) -> None:
         self._measures = measures
+        self._apart = apart  # of two sums, the first over the rows that the second lacks
         signatures: dict[Atom, list[tuple[str, int]]] = defaultdict(list)
         for name, cells in answered.items():
             for number, cell in enumerate(cells):
@@ -105,26 +111,32 @@ class Audit:
         if not self._measures[name].keeps(cell, rules):
             return False
         outside, after = cell, []
-        to_check: list[tuple[Cell, frozenset[str]]] = []
+        to_check: list[tuple[Cell, frozenset[str], frozenset[str]]] = []  # what is new, and all
         for block, covered in self._blocks:
             outside -= block
             inside, rest = block & cell, block - cell
             if not inside:
                 after.append((block, covered))
                 continue
-            after.append((inside, covered | {name}))
-            to_check.append((inside, covered | {name} if rest else frozenset({name}) - covered))
+            now = covered | {name}
+            after.append((inside, now))
+            to_check.append((inside, now if rest else frozenset({name}) - covered, now))
             if rest:
                 after.append((rest, covered))
-                to_check.append((rest, covered))
+                to_check.append((rest, covered, covered))
         if outside:
             after.append((outside, frozenset({name})))
-            to_check.append((outside, frozenset({name})))
+            to_check.append((outside, frozenset({name}), frozenset({name})))
         is_kept = all(
             self._measures[one].keeps_or_lacks(block, rules)
-            for block, names in to_check
+            and all(self._keeps_apart(block, one, other, rules) for other in every)
+            for block, names, every in to_check
             for one in names
         )
         if is_kept:
             self._blocks = after
         return is_kept
+
+    def _keeps_apart(self, block: Cell, one: str, other: str, rules: Rules) -> bool:
+        differences = (self._apart(one, other), self._apart(other, one))
+        return all(d is None or d.keeps_or_lacks(block, rules) for d in differences)

@@ -25,7 +25,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from connector.dataplane.gate import GateError
-from connector.statistics.answer import ROWS, measures_of
+from connector.statistics.answer import ROWS, folded, measures_of
 from connector.statistics.noise import Source, discrete_laplace
 from connector.statistics.request import Item, Request
 from schemas.canonical import digest
@@ -152,7 +152,7 @@ class Contributions:
     def __init__(self, table: pa.Table, groups: tuple[str, ...], measures: tuple[str, ...]) -> None:
         columns = {name: table[name].to_pylist() for name in table.column_names}
         self._rows = range(table.num_rows)
-        self._entities: list[str] = columns["entity"]
+        self._entities = [folded(name) for name in columns["entity"]]
         self._texts: dict[str, list[str | None]] = {
             name: columns[f"t{i}"] for i, name in enumerate(groups)
         }

@@ -183,13 +183,17 @@ def atoms_sql(scope: Scope, dataset: str) -> str:
 
     Columns: ``g0…`` groups, ``t0…`` the same as texts, ``entity``, ``n`` rows, then for each
     measure ``n_i`` values, ``s_i`` their sum and ``w_i`` the sum of their magnitudes; with
-    ``steps`` instead ``n_i`` finite values and ``u_i`` their sum in steps, exactly. Rows that
-    belong to nobody are left out.
+    ``steps`` instead ``n_i`` finite values and ``u_i`` their sum in steps, exactly. Without
+    ``steps`` rows are told apart by ``given``, a 1 for each measure that has a value in them,
+    else 0. Rows that belong to nobody are left out.
     """
     groups = [_quoted(name) for name in scope.groups]
     parts = [f"{name} AS g{i}" for i, name in enumerate(groups)]
     parts += [f"CAST({name} AS VARCHAR) AS t{i}" for i, name in enumerate(groups)]
     parts += [f"CAST({_quoted(scope.entity)} AS VARCHAR) AS entity", "count(*) AS n"]
+    if scope.steps is None:
+        given = [f"CAST({_quoted(one)} IS NOT NULL AS INTEGER)" for one in scope.measures]
+        parts += [f"concat('', {', '.join(given)}) AS given" if given else "'' AS given"]
     for i, column in enumerate(scope.measures):
         value = f"CAST({_quoted(column)} AS DOUBLE)"
         if scope.steps is not None:

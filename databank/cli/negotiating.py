@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from databank.cli import proposing
+from databank.cli.suggesting import first_step
 from databank.cli.surface import Surface, surface_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def negotiate(
             _propose(session, ref, wishes, surface)
             return
         agreement_id = session.agree(ref)
-    next_ = f"databank sql {ref} 'FROM {ref} LIMIT 5'"
+        ours = {one.agreement_id: one.policy for one in session.agreements()}
+    next_ = first_step(ref, ours.get(agreement_id, {}))
     surface.result(
         {"ref": ref, "state": "FINALIZED", "agreement_id": agreement_id},
         surface.say(

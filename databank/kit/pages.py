@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -129,11 +129,12 @@ class Pages:
         ``here`` is where the links to other languages lead, if not to the request's address.
         """
         language = language_of(request)
-        params = {} if here else dict(request.query_params)
+        path, _, asked = (here or request.url.path).partition("?")
+        params = dict(parse_qsl(asked)) if here else dict(request.query_params)
         page = self.environment.get_template(name).render(
             language=language,
             other_languages=[
-                (code, title, address(here or request.url.path, params, lang=code))
+                (code, title, address(path, params, lang=code))
                 for code, title in LANGUAGES.items()
                 if code != language
             ],

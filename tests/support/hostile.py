@@ -26,6 +26,8 @@ OTHERS_AWAY: Final = {  # no other service runs in these tests, and saying so is
     "urn:idb:problem:remote-unavailable",
     "urn:idb:problem:remote-refused",
 }
+OTHERS_AWAY_WORDS: Final = ("서비스가 응답하지 않습니다", "does not answer")
+HTML: Final = "text/html; charset=utf-8"
 # What is kept of a refused act on purpose, and what background threads move by themselves.
 KEPT: Final = ("seen_token", "connector_decision", "connector_outbox", "clearing_evidence")
 BAD_REQUEST: Final = 400
@@ -143,7 +145,9 @@ def send(http: httpx.Client, attack: Attack, target: Target) -> httpx.Response |
 
 def check_refusal(answer: httpx.Response) -> None:
     """Check that an answer is not an error of ours, and that an error says what is wrong."""
-    if answer.status_code >= SERVER_ERROR:
+    if answer.status_code >= SERVER_ERROR and answer.headers["content-type"] == HTML:
+        assert any(words in answer.text for words in OTHERS_AWAY_WORDS), answer.text
+    elif answer.status_code >= SERVER_ERROR:
         assert answer.headers["content-type"] == "application/problem+json", answer.text
         assert answer.json()["type"] in OTHERS_AWAY, answer.text
     elif answer.status_code >= BAD_REQUEST and answer.request.method != "HEAD":

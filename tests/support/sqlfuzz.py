@@ -33,9 +33,10 @@ OTHER_TOKEN: Final = "hb3mt8rjy6"
 MEMORY_BYTES: Final = 2_000_000_000
 RUN_MILLISECONDS: Final = 3_000
 ROWS_LOOKED_AT: Final = 300
-STATE_EVERY: Final = 25
+STATE_EVERY: Final = 100
 CUT_OFF: Final = {"InterruptException", "OutOfMemoryException"}
 TEXT_CHARS_MAX: Final = 4_000
+PROGRESS_DIGITS: Final = 12
 HIDDEN: Final = (
     "other_secret",
     "priv.hidden",
@@ -373,8 +374,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     found: list[dict[str, Any]] = []
     unchecked: list[int] = []
+    # one open file: making one anew for each statement took a quarter of the time
+    progress = os.open(arguments.progress, os.O_WRONLY | os.O_CREAT, 0o600)
     for number in range(arguments.first, arguments.first + arguments.count):
-        arguments.progress.write_text(str(number), encoding="ascii")
+        os.pwrite(progress, f"{number:{PROGRESS_DIGITS}}".encode("ascii"), 0)
         text = mutator.statement(number)
         counts["statements"] += 1
         if not arena.passes(text):

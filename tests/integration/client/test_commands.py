@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pyarrow as pa
@@ -139,6 +139,33 @@ def test_a_person_sees_the_quote_and_is_asked(
         assert answer.code == code, answer.err
         assert "₩2,200" in answer.err
         assert made.recorded == recorded
+
+
+def test_a_quoted_query_runs_once_and_is_paid_each_time(
+    made: Contract, databank: Command, supplier: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, runs = supplier.app.state.query_pool, []
+    run_there = pool._run
+
+    def counted(*given: Any) -> Any:
+        runs.append(given)
+        return run_there(*given)
+
+    monkeypatch.setattr(pool, "_run", counted)
+    cheap = ("sql", _ref(made), _rows(made, 900), "--json")
+    for times in (1, 2):
+        answer = databank(*cheap)
+        assert json.loads(answer.out)["cost"]["total_micro"] == str(990 * 10**6)
+        assert (len(runs), made.recorded) == (times, times)
+    sql = _rows(made, 7)
+    assert made.quote(sql).is_success
+    assert made.quote(sql).is_success
+    assert len(runs) == 3
+    end = {"code": "other", "reason": "끝"}
+    path = f"/agreements/{made.agreement_id}/termination"
+    assert supplier.manage("POST", path, json=end).is_success
+    assert made.query(sql).is_error
+    assert made.recorded == 2
 
 
 def test_what_was_paid_is_kept_when_the_output_fails_after_all(

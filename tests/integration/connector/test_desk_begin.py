@@ -230,3 +230,13 @@ def test_a_catalog_that_is_away_is_said(tmp_path: Path) -> None:
             shown = person.look("/begin", params={"ref": wanted})
             assert shown.status == 503
             assert f'value="{wanted}"' in shown.html
+
+
+def test_the_other_language_is_of_the_same_page_also_when_the_catalog_is_away(
+    tmp_path: Path,
+) -> None:
+    """The link had a second question mark, and asked for a dataset of another name."""
+    with connector(tmp_path, Registry(), "buyer") as buyer, signed_in(buyer) as person:
+        page = person.look("/begin", params={"ref": "garam.energy"})
+        assert page.status == 503
+        assert ("href", "/desk/begin?ref=garam.energy&lang=en") in page.attributes

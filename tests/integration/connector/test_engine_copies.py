@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 import pytest
+from structlog.testing import capture_logs
 
 from connector.dataplane import copy, copying, worker
 from connector.dataplane.copying import CopyKeeper
-from connector.dataplane.pool import Limits, QueryPool
+from connector.dataplane.pool import Limits, QueryFailedError, QueryPool
 from connector.dataplane.scan import reads_every_row_once
 from connector.publish.arrow_file import sha256_of, write_partial
 from tests.support.connectors import Registry, connector
@@ -32,6 +34,7 @@ LIMITS: Final = Limits(
     seconds=30, rows=500_000, bytes=2**26, memory_bytes=1_250_000_000, workers=1, waiting=1
 )
 ROWS: Final = 150_000
+HEADERS_BYTES: Final = 12_288  # of the engine's format
 MEMORY_BYTES: Final = 2**31
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 QUERIES: Final = """
@@ -174,6 +177,144 @@ def test_a_copy_that_is_not_of_its_file_is_passed_over_and_made_anew(
     assert answer.rows_count == 994
     assert make_in_child(file) == 0
     assert copy.is_bound(file)
+
+
+def damage(file: Path, kind: str) -> None:
+    """Change the copy of a file where it lies, as a bad disk or a hand would."""
+    bad = copy.copy_of(file)
+    if kind == "removed":
+        bad.unlink()
+        return
+    with bad.open("r+b") as opened:
+        size = bad.stat().st_size
+        if kind == "cut off":
+            opened.truncate(size // 3)
+            return
+        for at in range(HEADERS_BYTES, size, 4_096):
+            opened.seek(at)
+            opened.write(b"\xff\x00\xff")
+
+
+def is_another(file: Path, number: int) -> bool | None:
+    return copy.number_of(file) not in {0, number} or None
+
+
+@pytest.mark.parametrize("worker_is", ["warm", "cold"])
+@pytest.mark.parametrize("kind", ["cut off", "bytes changed", "removed"])
+def test_a_copy_that_is_damaged_or_gone_breaks_no_query(
+    tmp_path: Path, file: Path, kind: str, worker_is: str
+) -> None:
+    mine = Path(shutil.copy(file, tmp_path))
+    assert copy.make(mine, memory_bytes=MEMORY_BYTES)
+    reported: list[tuple[Path, int]] = []
+    sqls = ("SELECT * FROM asset", "SELECT lot, sum(price), min(note) FROM asset GROUP BY lot")
+    with closing(
+        QueryPool(LIMITS, on_bad_copy=lambda path, number: reported.append((path, number)))
+    ) as pool:
+        alone = without_copy(mine)
+        right = [pool.run(alone, process_id="a", dataset="asset", sql=sql) for sql in sqls]
+        if worker_is == "warm":
+            pool.run(mine, process_id="b", dataset="asset", sql="SELECT max(n) FROM asset WHERE ok")
+            assert not copy.remove(mine), "no worker has the copy open"
+        number = copy.number_of(mine)
+        damage(mine, kind)
+        for sql, expected in zip(sqls, right, strict=True):
+            answer = pool.run(mine, process_id="b", dataset="asset", sql=sql)
+            assert answer.sha256 == expected.sha256
+        assert reported == ([] if kind == "removed" else [(mine, number)])
+        assert pool.run(
+            mine, process_id="c", dataset="asset", sql="SELECT count(*) FROM asset WHERE n > 0"
+        )
+        copy.copy_of(mine).unlink(missing_ok=True)
+        assert copy.make(mine, memory_bytes=MEMORY_BYTES)
+        before = len(reported)
+        again = pool.run(mine, process_id="d", dataset="asset", sql=sqls[0])
+        assert (again.sha256, len(reported)) == (right[0].sha256, before)
+        assert not copy.remove(mine), "the new copy is not used"
+
+
+def test_a_statement_that_fails_over_copy_and_file_does_not_blame_the_copy(
+    file: Path, tmp_path: Path
+) -> None:
+    mine = Path(shutil.copy(file, tmp_path))
+    assert copy.make(mine, memory_bytes=MEMORY_BYTES)
+    reported: list[int] = []
+    with closing(QueryPool(LIMITS, on_bad_copy=lambda _, number: reported.append(number))) as pool:
+        for sql in (
+            "SELECT CAST(lot AS INTEGER) FROM asset",
+            "SELECT CASE WHEN n < 140000 THEN 1 ELSE CAST(lot AS INTEGER) END FROM asset",
+            "SELECT strptime(lot, '%Y') FROM asset",
+        ):
+            with pytest.raises(QueryFailedError):
+                pool.run(mine, process_id="a", dataset="asset", sql=sql)
+    assert reported == []
+    assert copy.is_bound(mine)
+
+
+def test_a_damaged_copy_is_told_of_in_the_log_and_made_anew(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "COPIED_BYTES_MIN", 2**20)
+    with (
+        connector(tmp_path / "supplier", registry, "supplier") as supplier,
+        connector(tmp_path / "buyer", registry, "buyer") as buyer,
+        capture_logs() as logs,
+    ):
+        published = put_file(supplier)
+        [file] = supplier.runtime.data_folder.glob("*.arrow")
+        supplier.runtime.copies.give()
+        made = contract(buyer, supplier, published)
+        for times in (1, 2):
+            wait_for(lambda: copy.copy_of(file).exists() or None, what="the copy")
+            number = copy.number_of(file)
+            damage(file, "bytes changed")
+            answer = made.query(f"SELECT sum(kwh) FROM $data WHERE kwh > {times}")
+            assert answer.status_code == 200, answer.text
+            wait_for(partial(is_another, file, number), what="another copy")
+            wait_for(lambda: copy.is_bound(file) or None, what="a good copy")
+        said = [entry for entry in logs if entry["event"] == "copy_bad"]
+        assert [entry["times"] for entry in said] == [1, 2]
+        damage(file, "bytes changed")
+        assert made.query("SELECT sum(kwh) FROM $data WHERE kwh > 3").status_code == 200
+        supplier.runtime.copies.give()
+        assert made.query("SELECT sum(kwh) FROM $data WHERE kwh > 4").status_code == 200
+        assert not copy.copy_of(file).exists(), "copies are made for a disk that spoils them"
+
+
+def test_a_copy_goes_with_its_dataset_and_not_while_it_is_needed(
+    tmp_path: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "COPIED_BYTES_MIN", 2**20)
+    with (
+        connector(tmp_path / "supplier", registry, "supplier") as supplier,
+        connector(tmp_path / "buyer", registry, "buyer") as buyer,
+    ):
+        published = put_file(supplier)
+        folder = supplier.runtime.data_folder
+        [file] = folder.glob("*.arrow")
+        made = contract(buyer, supplier, published)
+        left = folder / f"{'1' * 64}.duckdb.partial.wal"  # of a crash
+        nobodys = folder / f"{'2' * 64}.duckdb"
+        for path in (left, nobodys):
+            path.write_bytes(b"x")
+
+        listing = f"/publications/{published.dataset.id}"
+        assert supplier.manage("DELETE", listing).status_code == 200
+        wait_for(lambda: (not (left.exists() or nobodys.exists())) or None, what="the sweeping")
+        wait_for(lambda: copy.copy_of(file).exists() or None, what="the copy, for the agreement")
+        query = "SELECT sum(kwh) FROM $data WHERE kwh > 1"
+        assert made.query(query).status_code == 200
+        end = {"code": "other", "reason": "끝"}
+        ended = supplier.manage("POST", f"/agreements/{made.agreement_id}/termination", json=end)
+        assert ended.status_code == 200, ended.text
+        keeper = CopyKeeper(supplier.runtime)
+        keeper._look()
+        assert copy.copy_of(file).exists(), "it went while a worker had it open"
+        supplier.app.state.query_pool._idle[0].kill()
+        keeper._look()
+        assert not copy.copy_of(file).exists()
+        assert supplier.manage("POST", f"{listing}/restoration").status_code == 200
+        wait_for(lambda: copy.copy_of(file).exists() or None, what="the copy, for the offer")
 
 
 def test_bytes_that_do_not_have_the_hash_of_the_name_are_not_copied(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from connector.offering import store as offerings
+from databank.cli.suggesting import first_step
 from schemas.ids import DatasetId
 from tests.integration.connector.test_publish import request, upload
 from tests.support.connectors import Registry, Running, connector
@@ -333,3 +335,27 @@ def test_terms_that_contradict_statistics_are_no_terms(
     supplier: Running, change: dict[str, Any]
 ) -> None:
     assert publish(supplier, {**STATISTICS, **change}).status_code in {400, 422}
+
+
+NOISE: Final[dict[str, Any]] = {
+    "entities_min": None,
+    "dominance_percent_max": None,
+    "remainder_percent_min": None,
+    "epsilon_milli": 1000,
+    "epsilon_budget_milli": 3000,
+    "bounds": [{"column": "kwh", "lower": "0", "upper": "100"}],
+    "entity_rows_max": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [STATISTICS, {**STATISTICS, "statistics_groups": []}, {**STATISTICS, **NOISE}, ROWS_LICENCE],
+    ids=["by groups", "no groups", "noise", "rows"],
+)
+def test_what_is_suggested_after_an_agreement_runs(
+    buyers: list[Running], supplier: Running, terms: dict[str, Any]
+) -> None:
+    made = agree(buyers[0], supplier, publish(supplier, terms).json())
+    *_, sql = shlex.split(first_step(f"supplier.{made.name}", made.published.offer()))
+    assert table(made.query(sql.replace("supplier.", "")))
