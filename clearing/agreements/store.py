@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, SQLModel, col, select
+from sqlalchemy import Column, Text, bindparam, select, update
+from sqlmodel import Field, SQLModel
 
 from clearing.agreements.model import Agreement
-from databank.kit.db import UnitOfWork
+from databank.kit.db import InsertNew, UnitOfWork
 from databank.kit.statements import among
 from schemas.bank import AgreementRecord
 from schemas.ids import AgreementId
@@ -32,17 +31,20 @@ class AgreementRow(SQLModel, table=True):
     seal: str | None = Field(default=None, sa_column=Column(Text))  # once usage may be booked
 
 
+_AGREEMENT: Final[Any] = AgreementRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_ADD: Final = InsertNew(AgreementRow)
+_GET: Final = select(_AGREEMENT).where(_AGREEMENT.c.agreement_id == bindparam("id"))
+_LOCK: Final = _GET.with_for_update()
+_BY_IDS: Final = select(_AGREEMENT).where(among(_AGREEMENT.c.agreement_id, "ids"))
+_CONFIRM: Final = update(_AGREEMENT).where(_AGREEMENT.c.agreement_id == bindparam("id"))
+
+
 def find_agreement(
     uow: UnitOfWork, agreement_id: AgreementId, *, lock: bool = False
 ) -> Agreement | None:
     """Return an agreement, on request locked until the transaction ends."""
-    query = select(AgreementRow).where(col(AgreementRow.agreement_id) == agreement_id)
-    row = uow.session.exec(query.with_for_update() if lock else query).one_or_none()
+    row = uow.run(_LOCK if lock else _GET, id=agreement_id).one_or_none()
     return None if row is None else _from_row(row)
-
-
-_AGREEMENT: Final[Any] = AgreementRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-_BY_IDS: Final = select(_AGREEMENT).where(among(_AGREEMENT.c.agreement_id, "ids"))
 
 
 def find_agreements(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId, Agreement]:
@@ -54,32 +56,31 @@ def find_agreements(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[Agreeme
 def add_if_new(uow: UnitOfWork, agreement: Agreement) -> None:
     """Store an agreement unless there is one with its id, however recent."""
     record = agreement.record
-    dialect = postgresql if uow.is_postgres else sqlite
-    uow.session.execute(
-        dialect.insert(AgreementRow).on_conflict_do_nothing(),
-        {
-            "agreement_id": record.agreement_id,
-            "provider_id": record.provider_id,
-            "consumer_id": record.consumer_id,
-            "record": json.dumps(record.to_json(), ensure_ascii=False),
-            "fee_bps": agreement.fee_bps,
-            "is_confirmed_by_provider": agreement.is_confirmed_by_provider,
-            "is_confirmed_by_consumer": agreement.is_confirmed_by_consumer,
-        },
+    _ADD.run(
+        uow,
+        agreement_id=record.agreement_id,
+        provider_id=record.provider_id,
+        consumer_id=record.consumer_id,
+        record=json.dumps(record.to_json(), ensure_ascii=False),
+        fee_bps=agreement.fee_bps,
+        is_confirmed_by_provider=agreement.is_confirmed_by_provider,
+        is_confirmed_by_consumer=agreement.is_confirmed_by_consumer,
     )
 
 
 def put_confirmations(uow: UnitOfWork, agreement: Agreement) -> None:
     """Write who has confirmed, and the supplier's title; the agreement must be locked."""
-    row = uow.session.get_one(AgreementRow, agreement.record.agreement_id)
-    row.record = json.dumps(agreement.record.to_json(), ensure_ascii=False)
-    row.is_confirmed_by_provider = agreement.is_confirmed_by_provider
-    row.is_confirmed_by_consumer = agreement.is_confirmed_by_consumer
-    row.seal = agreement.seal
-    uow.session.flush()
+    uow.run(
+        _CONFIRM,
+        id=agreement.record.agreement_id,
+        record=json.dumps(agreement.record.to_json(), ensure_ascii=False),
+        is_confirmed_by_provider=agreement.is_confirmed_by_provider,
+        is_confirmed_by_consumer=agreement.is_confirmed_by_consumer,
+        seal=agreement.seal,
+    )
 
 
-def _from_row(row: Any) -> Agreement:  # noqa: ANN401 - an AgreementRow or a row of its table
+def _from_row(row: Any) -> Agreement:  # noqa: ANN401 - of the table
     return Agreement(
         _record(row.record),
         row.fee_bps,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Field, SQLModel, col, select
+from sqlalchemy import select
+from sqlmodel import Field, SQLModel
 
-from databank.kit.db import UnitOfWork
+from databank.kit.db import Put, UnitOfWork
+from databank.kit.statements import among
 from schemas.ids import ParticipantId
 from schemas.participant import Participant
 
@@ -33,18 +35,21 @@ class Party:
     brn: str
 
 
+_PARTY: Final[Any] = PartyRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_PUT: Final = Put(PartyRow)
+_BY_IDS: Final = select(_PARTY).where(among(_PARTY.c.id, "ids"))
+
+
 def remember(uow: UnitOfWork, participant: Participant) -> None:
     """Store what the registry says about a participant."""
-    dialect = postgresql if uow.is_postgres else sqlite
     said = {"handle": participant.handle, "name": participant.name, "brn": participant.brn}
-    statement = dialect.insert(PartyRow).values(id=participant.id, **said)
-    uow.session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
+    _PUT.run(uow, id=participant.id, **said)
 
 
 def find_parties(uow: UnitOfWork, ids: Iterable[ParticipantId]) -> dict[ParticipantId, Party]:
     """Return what is known of these participants; an unknown one is named by its id."""
     wanted = set(ids)
     found = {id_: Party(id_, id_, id_, "") for id_ in wanted}
-    for row in uow.session.exec(select(PartyRow).where(col(PartyRow.id).in_(wanted))):
+    for row in uow.run(_BY_IDS, ids=sorted(wanted)):
         found[ParticipantId(row.id)] = Party(ParticipantId(row.id), row.handle, row.name, row.brn)
     return found

@@ -165,6 +165,22 @@ class InsertNew(_ByDialect):
         )
 
 
+class Put(_ByDialect):
+    """Inserts a row, or writes it over the one with the same key."""
+
+    def __init__(self, table: type[SQLModel]) -> None:
+        columns = table.__table__.c  # type: ignore[attr-defined]  # SQLModel adds it
+        keys = [column.name for column in columns if column.primary_key]
+
+        def build(dialect: Any) -> Executable:  # noqa: ANN401 - a module
+            statement = dialect.insert(table)
+            written = {c.name: statement.excluded[c.name] for c in columns if not c.primary_key}
+            made: Executable = statement.on_conflict_do_update(index_elements=keys, set_=written)
+            return made
+
+        super().__init__(build)
+
+
 class AddTo(_ByDialect):
     """Inserts a row, or adds the numbers in ``added`` to those of the row with the same key."""
 

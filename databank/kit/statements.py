@@ -27,7 +27,7 @@ from sqlalchemy import (
     Text,
     bindparam,
 )
-from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.exc import DataError, DBAPIError, DontWrapMixin, NoResultFound
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
@@ -151,6 +151,13 @@ class _Seen:
     forms: dict[tuple[str, ...], _Form | None]
 
 
+class UnstorableTextError(DataError, DontWrapMixin):
+    """A text with U+0000, which neither database's list of texts can hold."""
+
+    def __init__(self) -> None:
+        super().__init__("", None, ValueError("a text holds U+0000"))
+
+
 class _Texts(TypeDecorator[Sequence[str]]):
     """Any number of texts as one value: JSON for SQLite, an array for PostgreSQL."""
 
@@ -163,8 +170,14 @@ class _Texts(TypeDecorator[Sequence[str]]):
         return dialect.type_descriptor(ARRAY(Text()) if is_postgres else Text())
 
     def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> Any:  # noqa: ANN401
-        """Return the value as the driver takes it."""
+        """Return the value as the driver takes it.
+
+        Raises:
+            UnstorableTextError: SQLite's JSON would end the text there.
+        """
         texts = list(value or ())
+        if any("\0" in text for text in texts):
+            raise UnstorableTextError
         return texts if dialect.name == "postgresql" else json.dumps(texts, ensure_ascii=False)
 
 

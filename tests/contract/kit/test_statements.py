@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import JSON, Column, bindparam, event, func, insert, select, update
 from sqlmodel import Field, SQLModel
 
-from databank.kit.db import AddTo, Database, IntegrityError, UtcTime
+from databank.kit.db import AddTo, Database, DataError, IntegrityError, UtcTime
 from databank.kit.statements import among
 
 SEOUL: Final = timezone(timedelta(hours=9))
@@ -87,6 +87,13 @@ def test_a_column_is_among_any_number_of_texts(database: Database) -> None:
         uow.run_each(add, [{"id": name, **VALUES} for name in names])
         for some in ([], names[:1], names, [*names, "other"] * 700):
             assert set(uow.run(get, ids=some).scalars()) == set(some) & set(names)
+
+
+def test_a_text_that_no_list_holds_is_refused_each_time(database: Database) -> None:
+    get = select(THING.c.id).where(among(THING.c.id, "ids"))
+    for _ in range(3):
+        with pytest.raises(DataError), database.unit_of_work() as uow:
+            uow.run(get, ids=["a", "a\0"])
 
 
 def test_among_uses_the_index_of_sqlite(tmp_path: Path) -> None:
