@@ -1,9 +1,9 @@
 """A bundle (증빙 자료): a statement with all that it follows from, to be checked offline.
 
-It holds the statement and those before it about the same agreements, the agreements, and their
-records as slices of signed batches; each with the signed object that is its leaf of clearing's
-log, and its audit path under one signed checkpoint. A bundle is the RFC 8785 form of this
-message, so there is one way only to write it.
+It holds the statement and those before it about the same agreements, the agreements, their
+records as slices of signed batches, and the ends of disputes that credit lines follow from; each
+with the signed object that is its leaf of clearing's log, and its audit path under one signed
+checkpoint. A bundle is the RFC 8785 form of this message, so there is one way only to write it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from schemas.bank import Statement
+from schemas.dispute import DisputeMove
 from schemas.merkle import PROOF_HASHES_MAX
 from schemas.note import SIGNATURES_MAX
 from schemas.participant import Jwk
@@ -61,6 +62,13 @@ class ProvenSlice(OwnWire):
     proof: Path
 
 
+class ProvenMove(OwnWire):
+    """The move that ended a dispute, from which credit lines follow, and its seal."""
+
+    document: DisputeMove
+    seal: Leaf
+
+
 class Bundle(OwnWire):
     """A statement, the last of ``statements``, with all that it follows from.
 
@@ -77,3 +85,4 @@ class Bundle(OwnWire):
     statements: tuple[ProvenStatement, ...] = Field(min_length=1)
     agreements: tuple[ProvenAgreement, ...]
     slices: tuple[ProvenSlice, ...]
+    decisions: tuple[ProvenMove, ...] | None = Field(default=None, min_length=1)

@@ -27,6 +27,7 @@ class SealKind(StrEnum):
 
     AGREEMENT = "agreement"
     STATEMENT = "statement"
+    DISPUTE = "dispute"  # one move of it
 
 
 class SealedAgreement(OwnWire):
@@ -45,7 +46,7 @@ class Seal(OwnWire):
     """Clearing's signed word that it holds an object, as leaf ``log_index`` of its log."""
 
     kind: SealKind
-    subject: str  # the agreement's or the statement's id
+    subject: str  # the agreement's or the statement's id, or dispute and number of the move
     sha256: Sha256  # over the object's RFC 8785 form
     log_origin: str
     log_index: int = Field(ge=0)

@@ -10,6 +10,7 @@ from typing import Final
 
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
+from clearing.disputes.store import end_of
 from clearing.log.service import Log, path_reader
 from clearing.log.store import witnessed as witnessed_checkpoint
 from clearing.metering.store import StoredBatch, batches_of
@@ -22,6 +23,7 @@ from schemas.bundle import (
     Bundle,
     Leaf,
     ProvenAgreement,
+    ProvenMove,
     ProvenSlice,
     ProvenStatement,
 )
@@ -111,16 +113,15 @@ def make(
     ids = _agreements_in(target)
     binder = _Binder(uow, log, place, now=now)
     agreements = find_agreements(uow, ids)
+    documents = _up_to(uow, participant_id, place, set(ids))
     bundle = Bundle(
         log_key=binder.log_key,
         checkpoint=binder.checkpoint,
         witness_keys=binder.witness_keys or None,
-        statements=tuple(
-            _statement(binder, document)
-            for document in _up_to(uow, participant_id, place, set(ids))
-        ),
+        statements=tuple(_statement(binder, document) for document in documents),
         agreements=tuple(_agreement(binder, agreements[id_]) for id_ in ids),
         slices=tuple(_slices(uow, binder, ids, place)),
+        decisions=tuple(_ends(uow, binder, documents, set(ids))) or None,
     )
     content = canonical_bytes(bundle.to_json())
     if len(content) > BUNDLE_BYTES_MAX:
@@ -138,8 +139,9 @@ def _too_large() -> NotProvableError:
 
 
 def _agreements_in(document: Document) -> list[AgreementId]:
-    statement = Statement.model_validate_json(document.json)
-    return sorted({line.agreement_id for line in (*statement.purchases, *statement.sales)})
+    told = Statement.model_validate_json(document.json)
+    ids = {line.agreement_id for line in (*told.purchases, *told.sales)}
+    return sorted(ids | {line.agreement_id for line in told.credits or ()})
 
 
 def _up_to(
@@ -165,6 +167,22 @@ def _agreement(binder: _Binder, agreement: Agreement) -> ProvenAgreement:
     log_index(agreement.seal)
     assert agreement.seal is not None
     return ProvenAgreement(agreement=agreement.sealed, seal=binder.leaf(agreement.seal))
+
+
+def _ends(
+    uow: UnitOfWork, binder: _Binder, documents: Iterable[Document], ids: set[AgreementId]
+) -> Iterable[ProvenMove]:
+    """Give the ends of the disputes that the statements' credits about these follow from."""
+    wanted = {
+        credit.dispute_id
+        for document in documents
+        for credit in Statement.model_validate_json(document.json).credits or ()
+        if credit.agreement_id in ids
+    }
+    for dispute_id in sorted(wanted):
+        end = end_of(uow, dispute_id)
+        assert end is not None
+        yield ProvenMove(document=end.move, seal=binder.leaf(end.seal))
 
 
 def _slices(

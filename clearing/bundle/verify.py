@@ -7,7 +7,8 @@
 4. Every slice is what the supplier signed, under the key that the receipt names.
 5. Records run in the order of their numbers, belong to their agreement, and none is told twice.
 6. Rated anew in the order of the log, they give each line of the statement, to the won; and
-   the lines give its sums. Nothing in the bundle is left over.
+   the lines give its sums. A credit line follows from the line that it names and from the sealed
+   end of its dispute; no won is taken back twice. Nothing in the bundle is left over.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from clearing.bundle.credits import Credits
 from clearing.bundle.replay import Account, line_of
 from clearing.rating.rate import OutOfRangeError
-from schemas.bank import Statement, StatementLine
+from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.bundle import BUNDLE_BYTES_MAX, Bundle, Leaf, ProvenSlice, ProvenStatement
 from schemas.canonical import canonical_bytes, digest
+from schemas.dispute import DisputeMove
 from schemas.ids import AgreementId
 from schemas.merkle import BadProofError, check_inclusion, leaf_hash
 from schemas.note import (
@@ -125,7 +128,7 @@ def verify_bundle(
     accounts = reader.accounts()
     evidence = reader.evidence(accounts)
     statements = reader.statements()
-    target = _replay(statements, accounts, evidence)
+    target = _replay(statements, accounts, evidence, Credits(reader.ends()))
     _check_sums(target)
     return Proven(
         statement=target,
@@ -243,6 +246,21 @@ class _Reader:
         except _FAULTS as error:
             raise _broken(f"명세서 {id_}", f"Statement {id_}", error) from None
 
+    def ends(self) -> dict[str, tuple[int, DisputeMove]]:
+        """Return the ends of disputes with their places in the log."""
+        found: dict[str, tuple[int, DisputeMove]] = {}
+        for proven in self._bundle.decisions or ():
+            end = proven.document
+            id_ = end.dispute_id
+            try:
+                seal = self._seal(proven.seal, SealKind.DISPUTE, end.subject, end.sha256)
+            except _FAULTS as error:
+                raise _broken(f"분쟁 {id_}", f"Dispute {id_}", error) from None
+            if found and id_ <= max(found):
+                raise _broken(f"분쟁 {id_}", f"Dispute {id_}", "out of order or told twice")
+            found[id_] = seal.log_index, end
+        return found
+
     def evidence(self, accounts: dict[AgreementId, Account]) -> dict[AgreementId, list[_Evidence]]:
         """Return each agreement's records in the order of the log."""
         found: dict[AgreementId, list[_Evidence]] = {id_: [] for id_ in accounts}
@@ -314,6 +332,7 @@ def _replay(
     statements: list[tuple[int, Statement]],
     accounts: dict[AgreementId, Account],
     evidence: dict[AgreementId, list[_Evidence]],
+    ends: Credits,
 ) -> Statement:
     """Step 6: rate what stands in the log before each statement, and compare its lines."""
     target = statements[-1][1]
@@ -326,15 +345,43 @@ def _replay(
                 if statement is target:
                     raise _differs(line, "its agreement is not in the bundle")
                 continue
-            items = waiting[line.agreement_id]
-            while items and items[0].log_index < place:
-                account.use(items.pop(0).records)
+            _use_until(place, waiting[line.agreement_id], account)
             _compare(line, account, statement, is_sale=is_sale)
             if statement is target:
                 told.add(line.agreement_id)
+        for credit in statement.credits or ():
+            account = accounts.get(credit.agreement_id)
+            if account is not None:
+                _use_until(place, waiting[credit.agreement_id], account)
+                _compare_credit(credit, account, statement, ends, place)
+                told |= {credit.agreement_id} if statement is target else set()
+            elif statement is target:
+                raise _differs(credit, "its agreement is not in the bundle")
+    _check_ends(ends)
     if told != set(accounts) or any(waiting.values()):
         raise _broken("증빙 자료", "The bundle", "more than the statement follows from")
     return target
+
+
+def _use_until(place: int, items: list[_Evidence], account: Account) -> None:
+    while items and items[0].log_index < place:
+        account.use(items.pop(0).records)
+
+
+def _compare_credit(
+    line: CreditLine, account: Account, statement: Statement, ends: Credits, place: int
+) -> None:
+    try:
+        ends.check(line, account, statement, place)
+    except ValueError as error:
+        raise _differs(line, str(error)) from None
+
+
+def _check_ends(ends: Credits) -> None:
+    try:
+        ends.check_all_told()
+    except ValueError as error:
+        raise _broken("감액", "Credits", error) from None
 
 
 def _lines(statement: Statement) -> Iterator[tuple[StatementLine, bool]]:
@@ -352,7 +399,7 @@ def _compare(line: StatementLine, account: Account, statement: Statement, *, is_
     if whose != (record.provider_id if is_sale else record.consumer_id):
         raise _differs(line, f"{whose} is not that party of it")
     try:
-        counts, won = account.state(statement.period)
+        counts, won = account.state(statement.period, statement.statement_id)
     except OutOfRangeError as error:
         raise _differs(line, str(error)) from None
     due = line_of(account.agreement, whose, line.counterparty_name, counts, won)
@@ -364,20 +411,12 @@ def _compare(line: StatementLine, account: Account, statement: Statement, *, is_
 
 
 def _check_sums(statement: Statement) -> None:
-    bought, sold = statement.purchases, statement.sales
-    sums = {
-        "purchases_total_won": sum(line.net_won for line in bought),
-        "sales_total_won": sum(line.net_won for line in sold),
-        "vat_paid_won": sum(line.vat_won for line in bought),
-        "vat_collected_won": sum(line.vat_won for line in sold),
-        "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in sold),
-    }
-    for name, due in sums.items():
+    for name, due in statement.sums().items():
         if getattr(statement, name) != due:
             raise _broken("명세서 합계", "The statement's sums", f"{name} is not {due}")
 
 
-def _differs(line: StatementLine, reason: str) -> BadBundleError:
+def _differs(line: StatementLine | CreditLine, reason: str) -> BadBundleError:
     id_, title = line.agreement_id, line.dataset_title
     return _broken(f"명세서 줄 ‘{title}’ ({id_})", f"Line '{title}' ({id_})", reason)
 

@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 from typing import Final
 
 from clearing.documents.paper import MARGIN_MM, QR_MM, Column, Paper, Sheet
-from schemas.bank import Statement, StatementLine
+from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.ids import format_brn
 from schemas.issuer import Issuer
 from schemas.proof_link import ProofLink
@@ -20,7 +20,7 @@ _NAMES: Final = (
     Column("질의", "Queries", 10, "R"),
     Column("행", "Rows", 14, "R"),
 )
-_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine], int]]]] = {
+_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine | CreditLine], int]]]] = {
     "supply": ("공급가액", "Supply", lambda line: line.supply_won),
     "vat": ("세액", "VAT 10 %", lambda line: line.vat_won),
     "fee": ("수수료", "Fee", lambda line: line.fee_won),
@@ -56,25 +56,28 @@ def statement_pdf(document: Statement, issuer: Issuer, link: ProofLink | None) -
     if document.sales:
         paper.heading("매출", "Sales", size=12)
         paper.sheet(_sheet(document.sales, SOLD))
+    for is_sale, title, amounts in (
+        (False, ("매입 감액", "Credits on purchases"), BOUGHT),
+        (True, ("매출 감액", "Credits on sales"), SOLD),
+    ):
+        if taken := [each for each in document.credits or () if each.is_sale is is_sale]:
+            paper.heading(*title, size=12)
+            paper.sheet(_credits(taken, amounts))
     _summary(paper, document, link)
     return paper.content()
 
 
 def check_totals(document: Statement) -> None:
-    """Compare every total with the sum of its lines.
+    """Compare every total with the sum of its lines, less the credits.
 
     Raises:
         DocumentMismatchError: One is another.
     """
-    sums = {
-        "purchases_total_won": sum(line.net_won for line in document.purchases),
-        "sales_total_won": sum(line.net_won for line in document.sales),
-        "vat_paid_won": sum(line.vat_won for line in document.purchases),
-        "vat_collected_won": sum(line.vat_won for line in document.sales),
-        "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in document.sales),
-    }
+    sums = document.sums()
     wrong = {name for name, total in sums.items() if getattr(document, name) != total}
-    for line in (*document.purchases, *document.sales):
+    lines: list[StatementLine | CreditLine] = [*document.purchases, *document.sales]
+    lines += document.credits or ()
+    for line in lines:
         if line.net_won != line.supply_won + line.vat_won - line.fee_won - line.fee_vat_won:
             wrong.add(f"{line.agreement_id}.net_won")
     if wrong:
@@ -120,6 +123,34 @@ def _sheet(lines: Sequence[StatementLine], amounts: Sequence[str]) -> Sheet:
             f"{sum(line.queries_count for line in lines):,}",
             f"{sum(line.rows_count for line in lines):,}",
             *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
+        ),
+    )
+
+
+def _credits(taken: Sequence[CreditLine], amounts: Sequence[str]) -> Sheet:
+    """Show what is taken back, with a minus; each line names the statement that said it."""
+    shown = [_AMOUNTS[name] for name in amounts]
+    return Sheet(
+        columns=(
+            Column("데이터셋", "Dataset", 34),
+            Column("원 명세서", "Original", 34),
+            Column("분쟁", "Dispute", 24),
+            *(Column(ko, en, 16, "R") for ko, en, _ in shown),
+        ),
+        rows=[
+            (
+                each.dataset_title,
+                each.original_statement_id,
+                each.dispute_id,
+                *(f"-{amount(each):,}" for _, _, amount in shown),
+            )
+            for each in taken
+        ],
+        totals=(
+            "합계 Total (원 KRW)",
+            "",
+            "",
+            *(f"-{sum(map(amount, taken)):,}" for _, _, amount in shown),
         ),
     )
 

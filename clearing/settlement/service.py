@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from clearing.agreements.store import find_agreements
+from clearing.disputes.credits import credit_lines
+from clearing.disputes.store import mark_stated, unstated
 from clearing.ledger import store as ledger_store
 from clearing.ledger.entries import Sale, entry_id, sale_entry
 from clearing.ledger.model import Book, Kind
@@ -22,6 +24,7 @@ from clearing.settlement.lines import line_won
 from databank.kit.db import UnitOfWork
 from schemas.bank import (
     AgreementRecord,
+    CreditLine,
     Payment,
     PaymentList,
     Statement,
@@ -65,12 +68,12 @@ def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Sta
 
 def draft(uow: UnitOfWork, period: str, *, now: datetime) -> tuple[Statement, ...]:
     """Store lines, book cash, and return the statements that say so, neither sealed nor stored."""
-    lines = _new_lines(uow, period)
-    if not lines:
-        return ()
-    store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
-    _book_cash(uow, period, lines, now)
-    return _documents(uow, period, lines, now)
+    lines, credited = _new_lines(uow, period), unstated(uow, period)
+    if lines:
+        store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
+        _book_cash(uow, period, lines, now)
+    mark_stated(uow, credited)  # booked when their disputes ended
+    return _documents(uow, period, lines, credit_lines(uow, credited), now)
 
 
 def lock_usage(uow: UnitOfWork, period: str) -> None:
@@ -79,7 +82,9 @@ def lock_usage(uow: UnitOfWork, period: str) -> None:
 
 
 def has_unstated(uow: UnitOfWork, period: str) -> bool:
-    """Whether usage of the period was booked that no statement says."""
+    """Whether something of the period was booked that no statement says."""
+    if unstated(uow, period):
+        return True
     usage = {each.agreement_id: each.counts.acts for each in usage_in(uow, period)}
     said = store.stated(uow, usage, period=period)
     return any(said[id_].counts.acts != acts for id_, acts in usage.items())
@@ -172,15 +177,19 @@ def _book_cash(uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now
 
 
 def _documents(
-    uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now: datetime
+    uow: UnitOfWork,
+    period: str,
+    lines: dict[AgreementId, Line],
+    credited: Mapping[ParticipantId, list[CreditLine]],
+    now: datetime,
 ) -> tuple[Statement, ...]:
-    """Return one statement for each party of the lines, by id."""
+    """Return one statement for each party of the lines and credits, by id."""
     purchases: dict[ParticipantId, list[Line]] = defaultdict(list)
     sales: dict[ParticipantId, list[Line]] = defaultdict(list)
     for line in lines.values():
         purchases[line.record.consumer_id].append(line)
         sales[line.record.provider_id].append(line)
-    ids = sorted({*purchases, *sales})
+    ids = sorted({*purchases, *sales, *credited})
     parties = find_parties(uow, ids)
     issued = defaultdict(int)
     for document in store.documents(uow, period):
@@ -193,6 +202,7 @@ def _documents(
             number=issued[id_] + 1,
             purchases=purchases[id_],
             sales=sales[id_],
+            credited=credited.get(id_, []),
             now=now,
         )
         for id_ in ids
@@ -207,11 +217,10 @@ def _statement(
     number: int,
     purchases: list[Line],
     sales: list[Line],
+    credited: list[CreditLine],
     now: datetime,
 ) -> Statement:
-    bought = tuple(_bought(line, parties) for line in purchases)
-    sold = tuple(_sold(line, parties) for line in sales)
-    return Statement(
+    draft = Statement(
         statement_id=f"{period}-{party.handle}-{number}",
         number=number,
         participant_id=party.id,
@@ -219,14 +228,16 @@ def _statement(
         brn=party.brn,
         period=period,
         issued_at=now,
-        purchases=bought,
-        sales=sold,
-        purchases_total_won=sum(line.net_won for line in bought),
-        sales_total_won=sum(line.net_won for line in sold),
-        vat_paid_won=sum(line.vat_won for line in bought),
-        vat_collected_won=sum(line.vat_won for line in sold),
-        fee_total_won=sum(line.fee_won + line.fee_vat_won for line in sold),
+        purchases=tuple(_bought(line, parties) for line in purchases),
+        sales=tuple(_sold(line, parties) for line in sales),
+        credits=tuple(credited) or None,
+        purchases_total_won=0,
+        sales_total_won=0,
+        vat_paid_won=0,
+        vat_collected_won=0,
+        fee_total_won=0,
     )
+    return draft.model_copy(update=draft.sums())
 
 
 def _bought(line: Line, parties: dict[ParticipantId, Party]) -> StatementLine:
