@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from clearing.billing.service import changed_accounts
 from clearing.billing.store import profiles_of
+from clearing.closing.store import unfinished_periods
 from clearing.ledger.entries import bank_account, entry_id, payout_entry
 from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
 from clearing.ledger.service import BOOK_UNITS, Books
@@ -83,7 +84,8 @@ def draft(
     change after the draft voids the whole file, so nobody may do that again and again.
 
     Raises:
-        PayoutStateError: Another payout waits for approval, or there is nothing to pay.
+        PayoutStateError: Another payout waits for approval, a close is not finished, or there is
+            nothing to pay.
         PayoutIncompleteError: The operator's account is not known.
     """
     _lock(uow)
@@ -107,6 +109,7 @@ def draft(
             "--bank … --account … --holder …",
             missing="account",
         )
+    _check_closed(uow)
     names = {id_: party.name for id_, party in find_parties(uow, payables).items()}
     held = dict.fromkeys(changed_accounts(uow, profiles, now - account_wait), "account-changed")
     held |= dict.fromkeys(exclude, "excluded")
@@ -131,6 +134,18 @@ def draft(
     return view_of(uow, payout).model_copy(update={"left_out": left_out})
 
 
+def _check_closed(uow: UnitOfWork) -> None:
+    """Refuse to pay while a close is under way: what it will hold back is not held yet."""
+    if periods := unfinished_periods(uow):
+        raise PayoutStateError(
+            ko=f"{', '.join(periods)} 마감이 끝나지 않았습니다. 먼저 마치세요: "
+            f"databank operator close {periods[0]}",
+            en=f"The close of {', '.join(periods)} is not finished. Finish it first: "
+            f"databank operator close {periods[0]}",
+            periods=periods,
+        )
+
+
 def _lock(uow: UnitOfWork) -> None:
     """Let one transaction work on payouts at a time, and nobody book at the bank meanwhile."""
     lock_accounts(uow, [bank_account(book) for book, _ in BOOK_UNITS])
@@ -149,6 +164,8 @@ def _left_out(
             reason, amount = "owes", whole
         elif each.amount > 0 and id_ not in paid:
             reason, amount = held.get(id_, "no-account"), each.amount
+        elif each.recoverable > 0 and whole > 0:
+            reason, amount = "refunded", min(each.recoverable, whole)
         elif each.withheld > 0:
             reason, amount = "buyer-owes", min(each.withheld, whole)
         if reason is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,9 +10,11 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Text, func, select
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
+from clearing.disputes.store import credits_on
 from clearing.ledger.model import Book, Code, EntryId, Phase, Side, account_id
-from clearing.ledger.store import AccountRow, PostingRow, shares_of, table_of
-from clearing.payout.model import Owed, Payable, Payment, withheld_of
+from clearing.ledger.store import AccountRow, PostingRow, find_account, shares_of, table_of
+from clearing.payout.model import Owed, Payable, Payment, unpaid_of, withheld_of
+from clearing.rating.rate import Amounts
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.billing import BankAccount
 from schemas.ids import ParticipantId
@@ -96,7 +98,7 @@ class Payout:
 def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     """Return the cash balances of everybody that sold something."""
     table = table_of(AccountRow)
-    codes = (Code.EARNED, Code.VAT_OUT, Code.RECEIVABLE)
+    codes = (Code.EARNED, Code.VAT_OUT, Code.RECEIVABLE, Code.RECOVERABLE)
     query = select(table).where(table.c.book == Book.CASH, table.c.code.in_(codes))
     balance: dict[tuple[str, str], int] = {}
     for row in uow.session.execute(query.order_by(table.c.id)):
@@ -106,7 +108,7 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
         for (owner, code), amount in balance.items()
         if code == Code.RECEIVABLE and amount < 0
     }
-    waiting = withheld_of(receivables, {id_: _owed(uow, id_) for id_ in receivables})
+    waiting = withheld_of(receivables, {id_: owed_by(uow, id_) for id_ in receivables})
     sellers = {owner for owner, code in balance if code == Code.EARNED}
     return {
         (id_ := ParticipantId(owner)): Payable(
@@ -115,12 +117,24 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
             vat=balance.get((owner, Code.VAT_OUT), 0),
             withheld=waiting.get(id_, 0),
             receivable=receivables.get(id_, 0),
+            recoverable=-balance.get((owner, Code.RECOVERABLE), 0),
         )
         for owner in sorted(sellers)
     }
 
 
-def _owed(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
+def unpaid_sales(uow: UnitOfWork, buyers: Iterable[ParticipantId]) -> set[str]:
+    """Return the entries of the cash book that these buyers have not paid in full."""
+    receivables = {}
+    for buyer in buyers:
+        account = find_account(uow, account_id(Book.CASH, Code.RECEIVABLE, buyer))
+        if account.credit_balance < 0:
+            receivables[buyer] = -account.credit_balance
+    return unpaid_of(receivables, {id_: owed_by(uow, id_) for id_ in receivables})
+
+
+def owed_by(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
+    """Return the sales that a buyer's deposit did not cover, newest first, less their refunds."""
     table = table_of(PostingRow)
     query = (
         select(table.c.entry_id, table.c.amount)
@@ -131,16 +145,24 @@ def _owed(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
     )
     rows = uow.session.execute(query).all()
     shares = shares_of(uow, (EntryId(row.entry_id) for row in rows))
+    taken_back = credits_on(uow, (EntryId(row.entry_id) for row in rows))
     found = []
     for row in rows:
         earning = [s for s in shares[EntryId(row.entry_id)] if s.code is Code.EARNED]
+        refunded = taken_back.get(EntryId(row.entry_id), Amounts())
         for share in earning[:1]:
             earned = sum(
                 s.credit
                 for s in shares[EntryId(row.entry_id)]
                 if s.owner_id == share.owner_id and s.code in (Code.EARNED, Code.VAT_OUT)
             )
-            found.append(Owed(ParticipantId(share.owner_id), row.amount, earned))
+            sale = Owed(
+                ParticipantId(share.owner_id),
+                max(0, row.amount - refunded.paid),
+                earned - refunded.earned - refunded.vat,
+                row.entry_id,
+            )
+            found.append(sale)
     return found
 
 

@@ -19,6 +19,9 @@ _KINDS = {
     "usage": ("이용료", "usage"),
     "reversal": ("취소", "reversal"),
     "payout": ("송금", "payout"),
+    "dispute": ("분쟁 보류", "kept back for a dispute"),
+    "refund": ("환불", "refund"),
+    "set_off": ("상계", "set-off"),
 }
 _INCOME_KINDS = {"usage": ("매출", "sale")}
 
@@ -218,6 +221,22 @@ def show_statement(document: Statement, surface: Surface) -> None:
             f"₩{line.net_won:,}",
         )
         for line in (*document.purchases, *document.sales)
+    ]
+    rows += [
+        (
+            say("매출 감액", "credit on a sale")
+            if each.is_sale
+            else say("매입 감액", "credit on a purchase"),
+            f"{each.dataset_title} ({each.original_statement_id})",
+            each.counterparty_name,
+            "",
+            "",
+            f"-₩{each.supply_won:,}",
+            f"-₩{each.vat_won:,}",
+            f"-₩{each.fee_won + each.fee_vat_won:,}",
+            f"-₩{each.net_won:,}",
+        )
+        for each in document.credits or ()
     ]
     surface.table(
         document.to_json(),
