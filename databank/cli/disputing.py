@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -102,7 +102,7 @@ def show(context: typer.Context, dispute_id: Id) -> None:
         show_dispute(session.dispute(dispute_id), surface)
 
 
-def open_(
+def open_(  # noqa: PLR0917 - options, all by name
     context: typer.Context,
     name: Annotated[
         str,
@@ -162,7 +162,7 @@ def withdraw(context: typer.Context, dispute_id: Id, text: MaybeWords = "") -> N
     _move(surface_of(context), dispute_id, "withdrawal", {"text": text})
 
 
-def _move(surface: Surface, dispute_id: str, what: str, body: dict[str, object]) -> None:
+def _move(surface: Surface, dispute_id: str, what: str, body: Mapping[str, object]) -> None:
     with surface.session() as session:
         show_dispute(session.move_dispute(dispute_id, what, body), surface)
 

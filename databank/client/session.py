@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from urllib.parse import quote
@@ -367,7 +367,7 @@ class Session:
         answer = self.management.repeat("POST", "/management/disputes", json=wish.to_json())
         return DisputeView.model_validate(answer)
 
-    def move_dispute(self, dispute_id: str, what: str, body: dict[str, object]) -> DisputeView:
+    def move_dispute(self, dispute_id: str, what: str, body: Mapping[str, object]) -> DisputeView:
         """Add ``evidence``, ``proposals``, ``acceptance`` or ``withdrawal`` (`schemas.dispute`)."""
         path = f"/management/disputes/{quote(dispute_id, safe='')}/{what}"
         return DisputeView.model_validate(self.management.repeat("POST", path, json=body))

@@ -17,8 +17,8 @@ from schemas.close import CloseReport
 from schemas.dispute import DisputeView
 from schemas.seal import SealKind, verify_seal
 from schemas.signature import PublicKey, peek_header
-from tests.contract.clearing.test_attestation import Receiver, compared, send
-from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
+from tests.contract.clearing.test_attestation import compared, send
+from tests.support.bank import NOON, Bank, Company, Meter, Receiver, agreement, company, plan
 
 PERIOD = "2026-11"
 

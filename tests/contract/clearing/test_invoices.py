@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from clearing.invoices import service
+from clearing.invoices.model import invoices_of
 from databank.kit.db import Database
 from schemas.invoice import Invoice, InvoiceList
 from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
@@ -90,7 +91,7 @@ def test_money_moves_while_invoices_are_made(
     closed: Bank, curator: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The making is held up until money has moved, which it could not inside a transaction."""
-    make, is_making, may_go_on = service.invoices_of, Event(), Event()
+    make, is_making, may_go_on = invoices_of, Event(), Event()
 
     def held_up(*args: Any, **options: Any) -> list[Invoice]:
         is_making.set()
