@@ -91,10 +91,10 @@ def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
         meter = meters[supplier.id]
         made = [meter.record(own[m % len(own)], rows=rows, at=NOON) for _, m, rows in records]
         signed = []
-        for each in made:
-            buyer = next(who for who in buyers if who.id == each.consumer_id)
+        for record in made:
+            buyer = next(who for who in buyers if who.id == record.consumer_id)
             receiver = receivers[buyer.id]
-            said = replace(each, seq=receiver.next_seq, rows_count=each.rows_count // 2)
+            said = replace(record, seq=receiver.next_seq, rows_count=record.rows_count // 2)
             receiver.next_seq += 1
             signed.append((buyer, receiver.batch([said])))
         sent.append(Sent(supplier, meter.batch(made), signed))
@@ -124,6 +124,6 @@ def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
         with stopped.database.unit_of_work() as uow:
             found = all_disputes(uow, None).disputes
         steps = [step.holds for run in left.runs for step in run.steps if step.holds]
-        said = {each.dispute_id: each.claimed_won for step in steps for each in step.disputes}
-        assert {each.dispute_id: each.claimed_won for each in found} == said
+        held = {each.dispute_id: each.claimed_won for step in steps for each in step.disputes}
+        assert {each.dispute_id: each.claimed_won for each in found} == held
         assert all(each.held_won > 0 for each in found)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from clearing.agreements.store import find_agreements
 from clearing.attestation.service import compared
-from clearing.bundle.verify import verify_bundle
-from clearing.disputes import service
+from clearing.bundle.verify import BadBundleError, verify_bundle
+from clearing.disputes import service, store
 from clearing.disputes.model import Terms
+from clearing.disputes.refund import remaining_of
 from clearing.disputes.service import Found, NothingToDisputeError, Said
 from clearing.ledger.model import Code
 from schemas.dispute import DisputeReason, DisputeView, MoveKind, OpenRequest
 from schemas.money import MICRO_PER_WON
+from tests.property.clearing.test_bundle import CHANGES, changed, leaves_of
 from tests.property.clearing.test_payouts import DEALS, PEOPLE, PERIOD, Month
 from tests.support.bank import NOON, Receiver
 from tests.support.ledger import Ledger, open_ledger
@@ -130,9 +134,9 @@ class Contested(Month):
         for deal in range(len(DEALS)):
             told = DEALS[deal]
             with self.ledger.database.unit_of_work() as uow:
-                lines = service.store.lines_of(uow, told.agreement_id, PERIOD)
-                credited = service.store.credited(uow, told.agreement_id)
-                left = service.money.remaining_of([each.line for each in lines], credited)
+                lines = store.lines_of(uow, told.agreement_id, PERIOD)
+                credited = store.credited(uow, told.agreement_id)
+                left = remaining_of([each.line for each in lines], credited)
                 agreement = find_agreements(uow, [told.agreement_id])[told.agreement_id]
             if left:
                 reading = self.ledger.database.unit_of_work
@@ -147,7 +151,7 @@ class Contested(Month):
     def _refund_rest(self, found: Found, left: int) -> None:
         """Contest and refund what remains, also what was contested before and left standing."""
         with self.ledger.database.unit_of_work() as uow:
-            number = service.store.count_about(uow, found.agreement.record.agreement_id, PERIOD)
+            number = store.count_about(uow, found.agreement.record.agreement_id, PERIOD)
             opening = Said(MoveKind.OPENED, "operator", "나머지", left)
             dispute = service._new(  # nobody may contest twice what was decided
                 found, DisputeReason.CANCELLED, left, opening, Terms(), number=number + 1, now=NOON
@@ -202,6 +206,52 @@ def test_what_was_paid_out_and_then_refunded_is_set_off_against_later_earnings()
         month.close(0, 0)
         assert month.cash(Code.RECOVERABLE) == 0
         month.check()
+
+
+def test_no_bundle_with_a_changed_credit_or_decision_is_accepted() -> None:
+    with open_ledger() as ledger:
+        month = Contested(ledger)
+        month.deposit(2, 60_000)
+        month.use(1, 30_000)
+        month.close(0, 0)
+        month.contest(1, 4_001)
+        month.end(0, 3_000)  # in December
+        ledger.issue("2026-12")
+        (buyer,) = (who for who in PEOPLE if who.id == DEALS[1].consumer_id)
+        content = ledger.bundle(buyer, "2026-12")
+        assert verify_bundle(content).statement.credits is not None
+        tried = 0
+        for path in leaves_of(json.loads(content)):
+            if "credits" not in path and "decisions" not in path:
+                continue
+            for change in CHANGES:
+                bent = changed(content, path, change)
+                if bent != content:
+                    with pytest.raises(BadBundleError):
+                        verify_bundle(bent)
+                    tried += 1
+        assert tried > 100
+
+
+def test_a_credit_that_clearing_signs_without_the_dispute_is_not_proven() -> None:
+    with open_ledger() as ledger:
+        month = Contested(ledger)
+        month.deposit(2, 60_000)
+        month.use(1, 30_000)
+        month.close(0, 0)
+        month.contest(1, 4_001)
+        with ledger.database.unit_of_work() as uow:
+            # the sealed decision says 3,000; the books credit a won more
+            (view,) = service.all_disputes(uow, None).disputes
+            said = Said(MoveKind.DECIDED, "operator", "", 3_000)
+            service.move(uow, view.dispute_id, said, ledger.log, now=view.evidence_until)
+            uow.run(text("DROP TRIGGER clearing_credit_no_update"))
+            uow.run(text("UPDATE clearing_credit SET supply_won = supply_won + 1"))
+            uow.run(text("UPDATE clearing_credit SET issue_period = '2026-11'"))
+        ledger.issue(PERIOD)
+        (buyer,) = (who for who in PEOPLE if who.id == DEALS[1].consumer_id)
+        with pytest.raises(BadBundleError, match="supply_won 3001 ≠ 3000"):
+            verify_bundle(ledger.bundle(buyer, PERIOD))
 
 
 @settings(max_examples=8, deadline=None)
