@@ -28,6 +28,7 @@ import clearing.metering.routes
 import clearing.notices
 import clearing.payout.routes
 import clearing.settlement.routes
+import clearing.shares.routes
 from clearing.context import Clearing
 from clearing.disputes.model import Terms
 from clearing.log.quorum import Quorum
@@ -107,12 +108,21 @@ def create_app(
         body_bytes_max=settings.body_bytes_max,
         lifespan=_lifespan(outside, (publisher, witnesses), database),
     )
-    app.state.clearing = Clearing(
+    app.state.clearing = _clearing(settings, log, witnesses, Committer(database, log, clock=clock))
+    _add_routes(app)
+    return app
+
+
+def _clearing(
+    settings: ClearingSettings, log: Log, witnesses: Witnesses, committer: Committer
+) -> Clearing:
+    return Clearing(
         log=log,
         witnesses=witnesses,
-        committer=Committer(database, log, clock=clock),
+        committer=committer,
         broker_did=did_web(settings.broker_url),
         fee_bps=settings.fee_bps,
+        royalty_fee_bps=settings.royalty_fee_bps,
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
         silence=timedelta(hours=settings.silence_hours),
@@ -121,8 +131,6 @@ def create_app(
         officers=settings.officers,
         account_wait=timedelta(hours=settings.account_wait_hours),
     )
-    _add_routes(app)
-    return app
 
 
 def _lifespan(
@@ -175,6 +183,7 @@ def _add_routes(app: FastAPI) -> None:
         clearing.ledger.routes,
         clearing.log.routes,
         clearing.settlement.routes,
+        clearing.shares.routes,
         clearing.closing.routes,
         clearing.documents.routes,
         clearing.billing.routes,

@@ -28,6 +28,7 @@ class Clearing:
     committer: Committer
     broker_did: ParticipantId
     fee_bps: int
+    royalty_fee_bps: int
     grant_life: timedelta
     issuer: Issuer
     silence: timedelta

@@ -30,6 +30,13 @@ class ClearingSettings(ServiceSettings):
         description="The operator's fee on each supply, basis points (500 = 5 %); holds for "
         "agreements told from now on.",
     )
+    royalty_fee_bps: int = Field(
+        default=0,
+        ge=0,
+        le=5000,
+        description="The operator's fee on each royalty, basis points; holds for split plans "
+        "registered from now on. The sale that a royalty is of has paid a fee already.",
+    )
     grant_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How long a hold on a deposit lasts, seconds."
     )

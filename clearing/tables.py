@@ -15,6 +15,7 @@ from clearing.parties import store as parties_store
 from clearing.payout import store as payout_store
 from clearing.rating import store as rating_store
 from clearing.settlement import store as settlement_store
+from clearing.shares import store as shares_store
 from databank.kit import store as kit_store
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "payout_store",
     "rating_store",
     "settlement_store",
+    "shares_store",
 ]

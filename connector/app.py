@@ -25,6 +25,7 @@ from connector.identity.keeper import Keeper
 from connector.identity.routes import router as identity_router
 from connector.identity.setup import access_tokens, create_verifier
 from connector.management.routes import router as management_router
+from connector.management.shares import router as shares_router
 from connector.metering.ship import Shipper, received
 from connector.negotiation.delivery import NegotiationDelivery
 from connector.negotiation.routes import router as negotiation_router
@@ -160,6 +161,7 @@ ROUTERS: Final = (
     agreement_router,
     publish_router,
     management_router,
+    shares_router,
     use_router,
     witness_router,
     witness_view_router,

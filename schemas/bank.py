@@ -15,6 +15,7 @@ from schemas.dispute import DisputeReason
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.money import MicroWon, Won
 from schemas.price import PricePlan
+from schemas.shares import RoyaltyLine
 from schemas.wire import OwnWire, Sha256, Time
 
 GRANT_MICRO_MAX: Final = 10**18  # a million million won
@@ -225,7 +226,8 @@ class CreditLine(OwnWire):
 class Statement(OwnWire):
     """명세서 of one party and one period: what it bought and what it sold.
 
-    Totals are after ``credits``, which are left out where there are none.
+    Totals are over purchases and royalties paid, and over sales and royalties received, less
+    ``credits``. What there is none of is left out.
     """
 
     statement_id: str
@@ -237,6 +239,8 @@ class Statement(OwnWire):
     issued_at: Time
     purchases: tuple[StatementLine, ...]
     sales: tuple[StatementLine, ...]
+    royalties_paid: tuple[RoyaltyLine, ...] | None = Field(default=None, min_length=1)
+    royalties_received: tuple[RoyaltyLine, ...] | None = Field(default=None, min_length=1)
     credits: tuple[CreditLine, ...] | None = Field(default=None, min_length=1)
     purchases_total_won: Won
     sales_total_won: Won  # net of fee and its VAT
@@ -244,10 +248,21 @@ class Statement(OwnWire):
     vat_collected_won: Won
     fee_total_won: Won  # operator's fee with its VAT
 
+    @property
+    def bought(self) -> tuple[StatementLine | RoyaltyLine, ...]:
+        """All lines that the participant pays."""
+        return (*self.purchases, *(self.royalties_paid or ()))
+
+    @property
+    def sold(self) -> tuple[StatementLine | RoyaltyLine, ...]:
+        """All lines that the participant is paid for."""
+        return (*self.sales, *(self.royalties_received or ()))
+
     def sums(self) -> dict[str, int]:
-        """Return what each total must be: the sum of its lines, less the credits (I13)."""
-        buying: list[tuple[StatementLine | CreditLine, int]] = [(x, 1) for x in self.purchases]
-        selling: list[tuple[StatementLine | CreditLine, int]] = [(x, 1) for x in self.sales]
+        """Return what each total has to be, added up from the lines, less the credits (I13)."""
+        buying: list[tuple[StatementLine | RoyaltyLine | CreditLine, int]]
+        selling: list[tuple[StatementLine | RoyaltyLine | CreditLine, int]]
+        buying, selling = [(line, 1) for line in self.bought], [(line, 1) for line in self.sold]
         for each in self.credits or ():
             (selling if each.is_sale else buying).append((each, -1))
         return {

@@ -3,7 +3,11 @@
 It holds the statement and those before it about the same agreements, the agreements, their
 records as slices of signed batches, and the ends of disputes that credit lines follow from; each
 with the signed object that is its leaf of clearing's log, and its audit path under one signed
-checkpoint. A bundle is the RFC 8785 form of this message, so there is one way only to write it.
+checkpoint. Where the statement tells royalties, it holds their split plans and income reports; and
+of a product whose royalties the participant pays, all agreements with their records, which the
+income reports follow from.
+
+A bundle is the RFC 8785 form of this message, so there is one way only to write it.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from schemas.merkle import PROOF_HASHES_MAX
 from schemas.note import SIGNATURES_MAX
 from schemas.participant import Jwk
 from schemas.seal import SealedAgreement
+from schemas.shares import IncomeReport, PlanEdge, SealedPlan
 from schemas.wire import OwnWire, Sha256
 
 BUNDLE_BYTES_MAX: Final = 32 * 2**20  # what connectors take as one answer (kit.http)
@@ -69,6 +74,21 @@ class ProvenMove(OwnWire):
     seal: Leaf
 
 
+class ProvenPlan(OwnWire):
+    """A split plan, those of its edges that the statement's party may see, and its seal."""
+
+    plan: SealedPlan
+    edges: tuple[PlanEdge, ...]
+    seal: Leaf
+
+
+class ProvenIncome(OwnWire):
+    """An income report that a royalty follows from, and its seal."""
+
+    report: IncomeReport
+    seal: Leaf
+
+
 class Bundle(OwnWire):
     """A statement, the last of ``statements``, with all that it follows from.
 
@@ -86,3 +106,5 @@ class Bundle(OwnWire):
     agreements: tuple[ProvenAgreement, ...]
     slices: tuple[ProvenSlice, ...]
     decisions: tuple[ProvenMove, ...] | None = Field(default=None, min_length=1)
+    plans: tuple[ProvenPlan, ...] | None = Field(default=None, min_length=1)
+    incomes: tuple[ProvenIncome, ...] | None = Field(default=None, min_length=1)

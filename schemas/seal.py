@@ -27,6 +27,8 @@ class SealKind(StrEnum):
 
     AGREEMENT = "agreement"
     STATEMENT = "statement"
+    SPLIT_PLAN = "split_plan"
+    INCOME = "income"
     DISPUTE = "dispute"  # one move of it
 
 
@@ -46,7 +48,7 @@ class Seal(OwnWire):
     """Clearing's signed word that it holds an object, as leaf ``log_index`` of its log."""
 
     kind: SealKind
-    subject: str  # the agreement's or the statement's id, or dispute and number of the move
+    subject: str  # the object's id; of a dispute's move with its number
     sha256: Sha256  # over the object's RFC 8785 form
     log_origin: str
     log_index: int = Field(ge=0)

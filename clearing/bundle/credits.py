@@ -69,6 +69,10 @@ def day_of(end: DisputeMove) -> date:
     return end.at.astimezone(SEOUL).date()
 
 
+class BadCreditError(ValueError):
+    """A credit line does not follow from what the bundle holds."""
+
+
 class Credits:
     """The ends of disputes in a bundle, against the credit lines that follow from them."""
 
@@ -77,15 +81,37 @@ class Credits:
         self._told: set[tuple[str, str, int]] = set()
         self._taken: dict[tuple[AgreementId, str, int], list[range]] = {}
 
-    def check(self, line: CreditLine, account: Account, statement: Statement, place: int) -> None:
-        """Compare a credit line with what the end of its dispute makes of the line it names.
+    def check(
+        self, statement: Statement, accounts: Mapping[AgreementId, Account], place: int
+    ) -> set[AgreementId]:
+        """Compare a statement's credits with what the ends of their disputes make of old lines.
+
+        Credits about agreements that the bundle does not hold are passed over.
+
+        Args:
+            statement: The statement.
+            accounts: What the bundle's agreements were stated so far.
+            place: Where the statement's seal stands in the log.
+
+        Returns:
+            The agreements that it has credits about.
 
         Raises:
-            ValueError: It does not follow.
+            BadCreditError: One does not follow.
         """
+        told = set()
+        for line in statement.credits or ():
+            if line.agreement_id in accounts:
+                self._check_line(line, accounts[line.agreement_id], statement, place)
+                told.add(line.agreement_id)
+        return told
+
+    def _check_line(
+        self, line: CreditLine, account: Account, statement: Statement, place: int
+    ) -> None:
         found = self._ends.get(line.dispute_id)
         if found is None or found[0] >= place:
-            raise ValueError("the end of its dispute is not in the bundle, or came later")
+            raise BadCreditError("the end of its dispute is not in the bundle, or came later")
         end = found[1]
         part = _part(end, line)
         original, stated = _original(account, part)
@@ -103,7 +129,9 @@ class Credits:
         if due != line:
             ours, theirs = due.to_json(), line.to_json()
             names = sorted(name for name in ours if ours[name] != theirs[name])
-            raise ValueError(", ".join(f"{name} {theirs[name]} ≠ {ours[name]}" for name in names))
+            raise BadCreditError(
+                ", ".join(f"{name} {theirs[name]} ≠ {ours[name]}" for name in names)
+            )
         self._take(line, part)
 
     def _take(self, line: CreditLine, part: CreditPart) -> None:
@@ -113,39 +141,41 @@ class Credits:
         if told in self._told or any(
             span.start < other.stop and other.start < span.stop for other in taken
         ):
-            raise ValueError("it takes back what another credit has taken back")
+            raise BadCreditError("it takes back what another credit has taken back")
         self._told.add(told)
         taken.append(span)
 
-    def check_all_told(self) -> None:
+    def check_all_told(self, target: Statement, accounts: Mapping[AgreementId, Account]) -> None:
         """Compare what the ends refund with what the statements credit.
 
         Raises:
-            ValueError: One says more than the other.
+            BadCreditError: One says more than the other, or an agreement is missing.
         """
+        if any(line.agreement_id not in accounts for line in target.credits or ()):
+            raise BadCreditError("the agreement of a credit is not in the bundle")
         due = {
             (end.dispute_id, part.period, part.line)
             for _, end in self._ends.values()
             for part in end.parts or ()
         }
         if due != self._told or any(not end.parts for _, end in self._ends.values()):
-            raise ValueError("credits are missing, or an end of a dispute is not needed")
+            raise BadCreditError("credits are missing, or an end of a dispute is not needed")
 
 
 def _part(end: DisputeMove, line: CreditLine) -> CreditPart:
     if end.kind not in ENDS or end.agreement_id != line.agreement_id:
-        raise ValueError("the move is no end of a dispute about this agreement")
+        raise BadCreditError("the move is no end of a dispute about this agreement")
     for part in end.parts or ():
         if (part.period, part.line) == (line.original_period, line.original_line):
             return part
-    raise ValueError("the dispute did not refund this line")
+    raise BadCreditError("the dispute did not refund this line")
 
 
 def _original(account: Account, part: CreditPart) -> tuple[str, Amounts]:
     lines = account.lines.get(part.period, [])
     if part.line > len(lines):
-        raise ValueError("the line that it names is not stated before it")
+        raise BadCreditError("the line that it names is not stated before it")
     statement_id, stated = lines[part.line - 1]
     if part.before_won + part.supply_won > stated.supply:
-        raise ValueError("more than the line says")
+        raise BadCreditError("more than the line says")
     return statement_id, stated

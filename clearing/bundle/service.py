@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
+from clearing.bundle.royalties import keys_needed, lines_of, products_paid
 from clearing.disputes.store import end_of
 from clearing.log.service import Log, path_reader
 from clearing.log.store import witnessed as witnessed_checkpoint
 from clearing.metering.store import StoredBatch, batches_of
 from clearing.settlement.service import document_of
 from clearing.settlement.store import Document, documents_of
+from clearing.shares.model import Key
+from clearing.shares.store import StoredPlan, find_plans, find_reports
 from databank.kit.db import UnitOfWork
 from schemas.bank import Statement
 from schemas.bundle import (
@@ -23,7 +26,9 @@ from schemas.bundle import (
     Bundle,
     Leaf,
     ProvenAgreement,
+    ProvenIncome,
     ProvenMove,
+    ProvenPlan,
     ProvenSlice,
     ProvenStatement,
 )
@@ -110,18 +115,20 @@ def make(
     """
     target = document_of(uow, period, participant_id, number=number)
     place = log_index(target.seal)
-    ids = _agreements_in(target)
+    scope = _scope_of(uow, participant_id, target, place)
     binder = _Binder(uow, log, place, now=now)
-    agreements = find_agreements(uow, ids)
-    documents = _up_to(uow, participant_id, place, set(ids))
+    plans, incomes = _shares(uow, binder, scope, participant_id)
+    agreements = find_agreements(uow, scope.agreements)
     bundle = Bundle(
         log_key=binder.log_key,
         checkpoint=binder.checkpoint,
         witness_keys=binder.witness_keys or None,
-        statements=tuple(_statement(binder, document) for document in documents),
-        agreements=tuple(_agreement(binder, agreements[id_]) for id_ in ids),
-        slices=tuple(_slices(uow, binder, ids, place)),
-        decisions=tuple(_ends(uow, binder, documents, set(ids))) or None,
+        statements=tuple(_statement(binder, each.document) for each in scope.said),
+        agreements=tuple(_agreement(binder, agreements[id_]) for id_ in scope.agreements),
+        slices=tuple(_slices(uow, binder, scope.agreements)),
+        decisions=tuple(_ends(uow, binder, scope)) or None,
+        plans=plans or None,
+        incomes=incomes or None,
     )
     content = canonical_bytes(bundle.to_json())
     if len(content) > BUNDLE_BYTES_MAX:
@@ -138,22 +145,93 @@ def _too_large() -> NotProvableError:
     )
 
 
-def _agreements_in(document: Document) -> list[AgreementId]:
-    told = Statement.model_validate_json(document.json)
-    ids = {line.agreement_id for line in (*told.purchases, *told.sales)}
-    return sorted(ids | {line.agreement_id for line in told.credits or ()})
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A statement and its place in the log."""
+
+    place: int
+    document: Document
+    statement: Statement
 
 
-def _up_to(
-    uow: UnitOfWork, participant_id: ParticipantId, place: int, ids: set[AgreementId]
-) -> list[Document]:
-    """Return the statements about these agreements until ``place``, in the order of the log."""
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a statement follows from: agreements, royalty keys, and the statements about them.
+
+    Of each agreement it tells before which place its records are of interest.
+    """
+
+    agreements: dict[AgreementId, int]
+    keys: set[Key]
+    said: list[_Said]
+
+
+def _scope_of(
+    uow: UnitOfWork, participant_id: ParticipantId, target: Document, place: int
+) -> _Scope:
     found = [
-        (log_index(document.seal), document)
+        _Said(at, document, Statement.model_validate_json(document.json))
         for document in documents_of(uow, participant_id)
-        if ids & set(_agreements_in(document))
+        if (at := log_index(document.seal)) <= place
     ]
-    return [document for at, document in sorted(found, key=lambda f: f[0]) if at <= place]
+    found.sort(key=lambda each: each.place)
+    statements = [each.statement for each in found]
+    wanted = Statement.model_validate_json(target.json)
+    keys = keys_needed(wanted, statements)
+    agreements = _agreements_in(wanted) | _agreements_of_products(uow, wanted, statements)
+    chosen = [
+        each
+        for each in found
+        if agreements & _agreements_in(each.statement)
+        or keys & {key for key, _ in lines_of(each.statement)}
+    ]
+    until = {id_: each.place for each in chosen for id_ in _agreements_in(each.statement)}
+    return _Scope({id_: until[id_] for id_ in sorted(agreements)}, keys, chosen)
+
+
+def _agreements_in(statement: Statement) -> set[AgreementId]:
+    ids = {line.agreement_id for line in (*statement.purchases, *statement.sales)}
+    return ids | {line.agreement_id for line in statement.credits or ()}
+
+
+def _agreements_of_products(
+    uow: UnitOfWork, target: Statement, statements: Iterable[Statement]
+) -> set[AgreementId]:
+    """Return what was sold in the month of the products that the statement pays royalties of."""
+    products = products_paid(target)
+    sold = {
+        line.agreement_id
+        for statement in statements
+        if statement.period == target.period and products
+        for line in statement.sales
+    }
+    records = {id_: found.record for id_, found in find_agreements(uow, sold).items()}
+    return {id_ for id_, record in records.items() if record.dataset_id in products}
+
+
+def _shares(
+    uow: UnitOfWork, binder: _Binder, scope: _Scope, whose: ParticipantId
+) -> tuple[tuple[ProvenPlan, ...], tuple[ProvenIncome, ...]]:
+    """Return the split plans and income reports that the scope's royalties follow from."""
+    lines = [
+        line for each in scope.said for key, line in lines_of(each.statement) if key in scope.keys
+    ]
+    plans = find_plans(uow, (line.plan_sha256 for line in lines))
+    reports = find_reports(uow, (line.income_id for line in lines))
+    return (
+        tuple(_plan(binder, plans[id_], whose) for id_ in sorted(plans)),
+        tuple(
+            ProvenIncome(report=report, seal=binder.leaf(seal))
+            for _, (report, seal) in sorted(reports.items())
+        ),
+    )
+
+
+def _plan(binder: _Binder, stored: StoredPlan, whose: ParticipantId) -> ProvenPlan:
+    sealed = stored.document.sealed
+    is_own = sealed.curator_id == whose
+    edges = tuple(edge for edge in stored.document.edges if is_own or edge.party_id == whose)
+    return ProvenPlan(plan=sealed, edges=edges, seal=binder.leaf(stored.seal))
 
 
 def _statement(binder: _Binder, document: Document) -> ProvenStatement:
@@ -169,15 +247,13 @@ def _agreement(binder: _Binder, agreement: Agreement) -> ProvenAgreement:
     return ProvenAgreement(agreement=agreement.sealed, seal=binder.leaf(agreement.seal))
 
 
-def _ends(
-    uow: UnitOfWork, binder: _Binder, documents: Iterable[Document], ids: set[AgreementId]
-) -> Iterable[ProvenMove]:
-    """Give the ends of the disputes that the statements' credits about these follow from."""
+def _ends(uow: UnitOfWork, binder: _Binder, scope: _Scope) -> Iterable[ProvenMove]:
+    """Give the ends of the disputes that the scope's credits follow from."""
     wanted = {
         credit.dispute_id
-        for document in documents
-        for credit in Statement.model_validate_json(document.json).credits or ()
-        if credit.agreement_id in ids
+        for each in scope.said
+        for credit in each.statement.credits or ()
+        if credit.agreement_id in scope.agreements
     }
     for dispute_id in sorted(wanted):
         end = end_of(uow, dispute_id)
@@ -186,11 +262,11 @@ def _ends(
 
 
 def _slices(
-    uow: UnitOfWork, binder: _Binder, ids: Iterable[AgreementId], place: int
+    uow: UnitOfWork, binder: _Binder, until: Mapping[AgreementId, int]
 ) -> Iterable[ProvenSlice]:
     known: dict[tuple[str, int, int], _Booked] = {}
     made = 0
-    for agreement_id in ids:
+    for agreement_id, place in until.items():
         for batch in _batches(uow, agreement_id):
             key = (batch.provider_id, batch.epoch, batch.first_seq)
             if key not in known:

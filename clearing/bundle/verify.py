@@ -9,6 +9,8 @@
 6. Rated anew in the order of the log, they give each line of the statement, to the won; and
    the lines give its sums. A credit line follows from the line that it names and from the sealed
    end of its dispute; no won is taken back twice. Nothing in the bundle is left over.
+7. Royalties follow from split plans and income reports, and those of the participant's own
+   products from the records (`clearing.bundle.royalties`).
 """
 
 from __future__ import annotations
@@ -23,14 +25,22 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from clearing.bundle.credits import Credits
+from clearing.bundle.credits import BadCreditError, Credits
 from clearing.bundle.replay import Account, line_of
+from clearing.bundle.royalties import (
+    BadRoyaltyError,
+    Placed,
+    Royalties,
+    keys_needed,
+    products_paid,
+)
 from clearing.rating.rate import OutOfRangeError
-from schemas.bank import CreditLine, Statement, StatementLine
+from clearing.shares.model import Plan
+from schemas.bank import Statement, StatementLine
 from schemas.bundle import BUNDLE_BYTES_MAX, Bundle, Leaf, ProvenSlice, ProvenStatement
 from schemas.canonical import canonical_bytes, digest
 from schemas.dispute import DisputeMove
-from schemas.ids import AgreementId
+from schemas.ids import AgreementId, ParticipantId
 from schemas.merkle import BadProofError, check_inclusion, leaf_hash
 from schemas.note import (
     BadNoteError,
@@ -128,7 +138,7 @@ def verify_bundle(
     accounts = reader.accounts()
     evidence = reader.evidence(accounts)
     statements = reader.statements()
-    target = _replay(statements, accounts, evidence, Credits(reader.ends()))
+    target = _replay(statements, accounts, evidence, reader)
     _check_sums(target)
     return Proven(
         statement=target,
@@ -223,6 +233,43 @@ class _Reader:
             if found and id_ <= max(found):
                 raise _broken(f"합의 {id_}", f"Agreement {id_}", "out of order or told twice")
             found[id_] = Account(sealed)
+        return found
+
+    def plans(self, whose: ParticipantId) -> dict[str, Placed]:
+        """Return the split plans by hash, with the edges that this participant may see."""
+        found: dict[str, Placed] = {}
+        for proven in self._bundle.plans or ():
+            sealed, shown = proven.plan, [edge.sha256 for edge in proven.edges]
+            id_ = sealed.sha256
+            try:
+                place = self._seal(proven.seal, SealKind.SPLIT_PLAN, id_, id_).log_index
+                if found and id_ <= max(found):
+                    raise BadProofError("out of order or told twice")
+                if shown != [each for each in sealed.edges_sha256 if each in set(shown)]:
+                    raise BadProofError("edges that the plan does not have, or out of order")
+                is_own = sealed.curator_id == whose
+                if is_own and len(shown) != len(sealed.edges_sha256):
+                    raise BadProofError("edges are missing")
+                if not is_own and {edge.party_id for edge in proven.edges} != {whose}:
+                    raise BadProofError("edges of another participant")
+            except _FAULTS as error:
+                raise _broken(f"분배 계획 {id_}", f"Split plan {id_}", error) from None
+            found[id_] = Placed(place, plan=Plan(sealed, id_, proven.edges))
+        return found
+
+    def incomes(self) -> dict[str, Placed]:
+        """Return the income reports by id."""
+        found: dict[str, Placed] = {}
+        for proven in self._bundle.incomes or ():
+            report = proven.report
+            id_ = report.income_id
+            try:
+                place = self._seal(proven.seal, SealKind.INCOME, id_, report.sha256).log_index
+                if found and id_ <= max(found):
+                    raise BadProofError("out of order or told twice")
+            except _FAULTS as error:
+                raise _broken(f"매출 집계 {id_}", f"Income report {id_}", error) from None
+            found[id_] = Placed(place, report=report)
         return found
 
     def statements(self) -> list[tuple[int, Statement]]:
@@ -332,10 +379,13 @@ def _replay(
     statements: list[tuple[int, Statement]],
     accounts: dict[AgreementId, Account],
     evidence: dict[AgreementId, list[_Evidence]],
-    ends: Credits,
+    reader: _Reader,
 ) -> Statement:
-    """Step 6: rate what stands in the log before each statement, and compare its lines."""
-    target = statements[-1][1]
+    """Steps 6 and 7: rate what stands in the log before each statement, and compare its lines."""
+    target, ends = statements[-1][1], Credits(reader.ends())
+    whose = target.participant_id
+    keys = keys_needed(target, (statement for _, statement in statements))
+    royalties = Royalties(whose, keys, reader.plans(whose), reader.incomes())
     waiting = {id_: list(items) for id_, items in evidence.items()}
     told: set[AgreementId] = set()
     for place, statement in statements:
@@ -349,17 +399,23 @@ def _replay(
             _compare(line, account, statement, is_sale=is_sale)
             if statement is target:
                 told.add(line.agreement_id)
-        for credit in statement.credits or ():
-            account = accounts.get(credit.agreement_id)
-            if account is not None:
-                _use_until(place, waiting[credit.agreement_id], account)
-                _compare_credit(credit, account, statement, ends, place)
-                told |= {credit.agreement_id} if statement is target else set()
-            elif statement is target:
-                raise _differs(credit, "its agreement is not in the bundle")
-    _check_ends(ends)
+        for id_ in {each.agreement_id for each in statement.credits or ()} & set(accounts):
+            _use_until(place, waiting[id_], accounts[id_])
+        credited = _check_credits(ends, statement, accounts, place)
+        told |= credited if statement is target else set()
+        _check_royalties(royalties, statement, place)
+    told |= _shared(accounts, target)
     if told != set(accounts) or any(waiting.values()):
         raise _broken("증빙 자료", "The bundle", "more than the statement follows from")
+    try:
+        royalties.check_incomes(target, accounts.values())
+        royalties.check_all_used()
+    except BadRoyaltyError as error:
+        raise _broken("로열티", "Royalties", error) from None
+    try:
+        ends.check_all_told(target, accounts)
+    except BadCreditError as error:
+        raise _broken("감액", "Credits", error) from None
     return target
 
 
@@ -368,20 +424,34 @@ def _use_until(place: int, items: list[_Evidence], account: Account) -> None:
         account.use(items.pop(0).records)
 
 
-def _compare_credit(
-    line: CreditLine, account: Account, statement: Statement, ends: Credits, place: int
-) -> None:
+def _check_credits(
+    ends: Credits, statement: Statement, accounts: dict[AgreementId, Account], place: int
+) -> set[AgreementId]:
     try:
-        ends.check(line, account, statement, place)
-    except ValueError as error:
-        raise _differs(line, str(error)) from None
+        return ends.check(statement, accounts, place)
+    except BadCreditError as error:
+        id_ = statement.statement_id
+        raise _broken(f"명세서 {id_}의 감액", f"Credits in statement {id_}", error) from None
 
 
-def _check_ends(ends: Credits) -> None:
+def _check_royalties(royalties: Royalties, statement: Statement, place: int) -> None:
     try:
-        ends.check_all_told()
-    except ValueError as error:
-        raise _broken("감액", "Credits", error) from None
+        royalties.check(statement, place)
+    except BadRoyaltyError as error:
+        id_ = statement.statement_id
+        raise _broken(f"명세서 {id_}의 로열티", f"Royalties in statement {id_}", error) from None
+
+
+def _shared(accounts: dict[AgreementId, Account], target: Statement) -> set[AgreementId]:
+    """Return the agreements that were stated in the month, of products that owe royalties."""
+    products = products_paid(target)
+    return {
+        id_
+        for id_, account in accounts.items()
+        if account.agreement.record.provider_id == target.participant_id
+        and account.agreement.record.dataset_id in products
+        and target.period in account.stated_counts
+    }
 
 
 def _lines(statement: Statement) -> Iterator[tuple[StatementLine, bool]]:
@@ -416,7 +486,7 @@ def _check_sums(statement: Statement) -> None:
             raise _broken("명세서 합계", "The statement's sums", f"{name} is not {due}")
 
 
-def _differs(line: StatementLine | CreditLine, reason: str) -> BadBundleError:
+def _differs(line: StatementLine, reason: str) -> BadBundleError:
     id_, title = line.agreement_id, line.dataset_title
     return _broken(f"명세서 줄 ‘{title}’ ({id_})", f"Line '{title}' ({id_})", reason)
 

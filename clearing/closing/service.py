@@ -226,7 +226,7 @@ def rehearse(
                 rest = rest or _rest(uow, period, rules, now)
                 coming.append(_rehearsed(uow, period, run, rest, now))
         cut = _cut(uow, period, now)
-        if drafts := settlement.draft(uow, period, now=now):
+        if drafts := settlement.draft(uow, period, now=now).statements:
             rest = _rest(uow, period, rules, now)
             steps = (cut, _issued(drafts, now), _netted(drafts, now), *rest.values())
             number = len(runs) + 1

@@ -17,6 +17,7 @@ KINDS: Final = {
     "deposit": ("입금", "deposit"),
     "settle": ("미수금 정리", "arrears paid"),
     "usage": ("이용료", "usage"),
+    "royalty": ("로열티", "royalty"),
     "reversal": ("취소", "reversal"),
     "payout": ("송금", "payout"),
 }

@@ -62,7 +62,7 @@ def check_size(document: Statement) -> None:
     Raises:
         TooManyLinesError: More than ``PRINTED_MAX`` lines.
     """
-    lines = (*document.purchases, *document.sales, *(document.credits or ()))
+    lines = (*document.bought, *document.sold, *(document.credits or ()))
     count, period = len(lines), document.period
     if count > PRINTED_MAX:
         raise TooManyLinesError(

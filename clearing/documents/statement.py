@@ -11,6 +11,7 @@ from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.ids import format_brn
 from schemas.issuer import Issuer
 from schemas.proof_link import ProofLink
+from schemas.shares import EdgeRole, RoyaltyLine
 
 SEOUL: Final = timezone(timedelta(hours=9), "KST")
 TITLE: Final = ("이용 명세서", "Statement of data use")
@@ -20,7 +21,15 @@ _NAMES: Final = (
     Column("질의", "Queries", 10, "R"),
     Column("행", "Rows", 14, "R"),
 )
-_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine | CreditLine], int]]]] = {
+_ROYALTY_NAMES: Final = (
+    Column("판 데이터셋", "Product sold", 32),
+    Column("원천 데이터셋", "Source", 32),
+    Column("상대", "Counterparty", 18),
+    Column("역할", "Role", 10),
+)
+_ROLES: Final = {EdgeRole.PRINCIPAL: "본인 principal", EdgeRole.AGENT: "대리 agent"}
+_Told = StatementLine | RoyaltyLine | CreditLine
+_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[_Told], int]]]] = {
     "supply": ("공급가액", "Supply", lambda line: line.supply_won),
     "vat": ("세액", "VAT 10 %", lambda line: line.vat_won),
     "fee": ("수수료", "Fee", lambda line: line.fee_won),
@@ -56,6 +65,12 @@ def statement_pdf(document: Statement, issuer: Issuer, link: ProofLink | None) -
     if document.sales:
         paper.heading("매출", "Sales", size=12)
         paper.sheet(_sheet(document.sales, SOLD))
+    if document.royalties_paid:
+        paper.heading("낸 로열티", "Royalties paid", size=12)
+        paper.sheet(_royalty_sheet(document.royalties_paid, BOUGHT))
+    if document.royalties_received:
+        paper.heading("받은 로열티", "Royalties received", size=12)
+        paper.sheet(_royalty_sheet(document.royalties_received, SOLD))
     for is_sale, title, amounts in (
         (False, ("매입 감액", "Credits on purchases"), BOUGHT),
         (True, ("매출 감액", "Credits on sales"), SOLD),
@@ -75,11 +90,11 @@ def check_totals(document: Statement) -> None:
     """
     sums = document.sums()
     wrong = {name for name, total in sums.items() if getattr(document, name) != total}
-    lines: list[StatementLine | CreditLine] = [*document.purchases, *document.sales]
-    lines += document.credits or ()
+    lines: list[_Told] = [*document.bought, *document.sold, *(document.credits or ())]
     for line in lines:
         if line.net_won != line.supply_won + line.vat_won - line.fee_won - line.fee_vat_won:
-            wrong.add(f"{line.agreement_id}.net_won")
+            what = line.income_id if isinstance(line, RoyaltyLine) else line.agreement_id
+            wrong.add(f"{what}.net_won")
     if wrong:
         raise DocumentMismatchError(f"{document.statement_id}: {sorted(wrong)}")
 
@@ -151,6 +166,30 @@ def _credits(taken: Sequence[CreditLine], amounts: Sequence[str]) -> Sheet:
             "",
             "",
             *(f"-{sum(map(amount, taken)):,}" for _, _, amount in shown),
+        ),
+    )
+
+
+def _royalty_sheet(lines: Sequence[RoyaltyLine], amounts: Sequence[str]) -> Sheet:
+    shown = [_AMOUNTS[name] for name in amounts]
+    return Sheet(
+        columns=(*_ROYALTY_NAMES, *(Column(ko, en, 16, "R") for ko, en, _ in shown)),
+        rows=[
+            (
+                line.product_title,
+                line.upstream_title,
+                line.counterparty_name,
+                _ROLES[line.role],
+                *(f"{amount(line):,}" for _, _, amount in shown),
+            )
+            for line in lines
+        ],
+        totals=(
+            "합계 Total (원 KRW)",
+            "",
+            "",
+            "",
+            *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
         ),
     )
 

@@ -26,6 +26,7 @@ from schemas.invoice import (
     Issuing,
     MissingField,
 )
+from schemas.shares import EdgeRole, RoyaltyLine
 
 TYPE_CODES: Final = {Issuing.PRINCIPAL: "0101", Issuing.AGENT: "0103"}
 AMENDED_CODES: Final = {Issuing.PRINCIPAL: "0201", Issuing.AGENT: "0203"}
@@ -40,6 +41,7 @@ AMENDMENTS: Final = {  # 수정 사유: 02 공급가액 변동, 03 환입, 04 �
 REQUIRED: Final = ("brn", "name", "representative", "address")
 NAME_MAX: Final = 70
 ITEM_MAX: Final = 100
+ROYALTY_ITEM: Final = "2차 제작 로열티"
 FEE_ITEM: Final = "데이터 거래 중개 수수료"
 
 
@@ -73,8 +75,10 @@ def invoices_of(
         issuing: Who issues invoices for data.
         unpaid: Of which agreements the buyer has not paid in full what the statement says.
     """
-    by_buyer: dict[ParticipantId, list[StatementLine]] = defaultdict(list)
-    for line in statement.sales:
+    by_buyer: dict[ParticipantId, list[StatementLine | RoyaltyLine]] = defaultdict(list)
+    for line in statement.sold:
+        if isinstance(line, RoyaltyLine) and line.role is EdgeRole.AGENT:
+            continue  # passes through: the seller supplies the agent's buyers, not the agent
         if line.supply_won or line.vat_won:
             by_buyer[line.counterparty_id].append(line)
     seller = known[statement.participant_id]
@@ -90,7 +94,7 @@ def invoices_of(
         )
         for buyer, lines in sorted(by_buyer.items())
     ]
-    fees = [each for each in statement.sales if each.fee_won or each.fee_vat_won]
+    fees = [each for each in statement.sold if each.fee_won or each.fee_vat_won]
     if fees:
         lines = [_line(statement, each, each.fee_won, each.fee_vat_won, FEE_ITEM) for each in fees]
         made.append(
@@ -107,8 +111,10 @@ def invoices_of(
     return [*made, *_amended(statement, known, operator, issuing)]
 
 
-def _purpose(lines: Iterable[StatementLine], unpaid: Collection[AgreementId]) -> str:
-    return DUE if any(line.agreement_id in unpaid for line in lines) else PAID
+def _purpose(lines: Iterable[StatementLine | RoyaltyLine], unpaid: Collection[AgreementId]) -> str:
+    """Say whether lines are paid; royalties are, from what was earned."""
+    sales = (line for line in lines if isinstance(line, StatementLine))
+    return DUE if any(line.agreement_id in unpaid for line in sales) else PAID
 
 
 def _amended(
@@ -173,13 +179,17 @@ def _id(statement_id: str, seller: Known, buyer: Known) -> str:
 
 
 def _line(
-    statement: Statement, line: StatementLine, supply: int, vat: int, item: str = ""
+    statement: Statement, line: StatementLine | RoyaltyLine, supply: int, vat: int, item: str = ""
 ) -> InvoiceLine:
-    name = f"{item}: {line.dataset_title}" if item else line.dataset_title
+    if isinstance(line, StatementLine):
+        title, quantity = line.dataset_title, line.queries_count
+    else:
+        title, quantity = f"{ROYALTY_ITEM}: {line.upstream_title}", 1
+    name = f"{item}: {title}" if item else title
     return InvoiceLine(
         purchased_on=last_day(statement.period),
         name=name[:ITEM_MAX],
-        quantity=max(1, line.queries_count),
+        quantity=max(1, quantity),
         supply_won=supply,
         vat_won=vat,
     )

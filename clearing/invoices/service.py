@@ -122,7 +122,7 @@ def _complete(invoice: Invoice) -> Invoice:
 
 def _known(uow: UnitOfWork, statements: Iterable[Statement]) -> dict[ParticipantId, Known]:
     ids = {each.participant_id for each in statements}
-    ids |= {line.counterparty_id for each in statements for line in each.sales}
+    ids |= {line.counterparty_id for each in statements for line in each.sold}
     ids |= {line.counterparty_id for each in statements for line in each.credits or ()}
     parties, profiles = find_parties(uow, ids), profiles_of(uow, ids)
     return {

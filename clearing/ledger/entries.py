@@ -255,6 +255,34 @@ def sale_entry(
     )
 
 
+def royalty_entry(sale: Sale, *, id_: EntryId, now: datetime) -> Entry | None:
+    """로열티: what a product owes an upstream party, out of what the product earned.
+
+    The curator is the sale's consumer. It pays from its earnings, and the VAT from the VAT that it
+    collected; both may go below zero, where plans owe more than was sold: then it owes the rest,
+    and who it is owed to waits (`clearing.payout.model`). Returns None if nothing is due.
+    """
+    payer, amounts = sale.consumer_id, sale.amounts
+    legs = (
+        _leg(account_id(sale.book, Code.EARNED, payer), -amounts.supply),
+        _leg(account_id(sale.book, Code.VAT_OUT, payer), -amounts.vat),
+        *charge_legs(sale),
+    )
+    kept = tuple(leg for leg in legs if leg is not None)
+    if not kept:
+        return None
+    return Entry(
+        id=id_,
+        book=sale.book,
+        kind=Kind.ROYALTY,
+        legs=kept,
+        occurred_at=now,
+        agreement_id=sale.agreement_id,
+        counterparty=sale.provider_id,
+        memo=sale.memo,
+    )
+
+
 def charge_legs(sale: Sale) -> list[Leg | None]:
     """Share what the consumer pays among supplier, operator and their VAT.
 

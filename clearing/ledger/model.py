@@ -86,6 +86,7 @@ class Kind(StrEnum):
     EXPIRE = "expire"
     USAGE = "usage"
     STATEMENT = "statement"
+    ROYALTY = "royalty"  # what a product owes an upstream, set off against what it earned
     PAYOUT = "payout"  # two officers released it
     PAID = "paid"  # the bank has paid it
     DISPUTE = "dispute"  # what is contested is kept back
@@ -135,12 +136,18 @@ _EARNING: Final = frozenset(
     for debit in (Code.DEPOSIT, Code.RECEIVABLE, Code.EARNED)  # see entries.charge_legs
     for credit in (Code.EARNED, Code.VAT_OUT, Code.FEE_INCOME)
 )
+_SHARING: Final = frozenset(
+    (debit, credit)
+    for debit in (Code.EARNED, Code.VAT_OUT)
+    for credit in (Code.EARNED, Code.VAT_OUT, Code.FEE_INCOME)
+)
 _HOLDING: Final = frozenset({(Code.DEPOSIT, Code.IN_DELIVERY)})
 _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.DEPOSIT: frozenset({(Code.BANK, Code.DEPOSIT)}),
     Kind.SETTLE: frozenset({(Code.DEPOSIT, Code.RECEIVABLE)}),
     Kind.USAGE: _EARNING | _HOLDING,
     Kind.STATEMENT: _EARNING,
+    Kind.ROYALTY: _SHARING,
     Kind.HOLD: _HOLDING,
     Kind.VOID: _HOLDING,
     Kind.EXPIRE: _HOLDING,

@@ -16,7 +16,7 @@ from typing import Final
 
 from clearing.ledger import store
 from clearing.ledger.entries import BANK, Wallet
-from clearing.ledger.model import OPERATOR, AccountId, Book, Code, Movement, account_id
+from clearing.ledger.model import OPERATOR, AccountId, Book, Code, Kind, Movement, account_id
 from clearing.parties.store import find_parties
 from databank.kit.db import UnitOfWork
 from schemas.bank import Passbook, PassbookAccount, PassbookLine
@@ -122,7 +122,7 @@ def _deposit_lines(
 def _income_lines(
     uow: UnitOfWork, participant_id: ParticipantId, *, after: int, count: int, within: Span | None
 ) -> Iterator[_Line]:
-    """Yield one line for each sale: what it earned and its VAT together."""
+    """Yield one line for each sale or royalty: what it earned or cost, and its VAT, together."""
     accounts = [
         account_id(Book.ACCRUAL, code, participant_id) for code in (Code.EARNED, Code.VAT_OUT)
     ]
@@ -136,12 +136,14 @@ def _income_lines(
     sales = [list(group) for _, group in groupby(legs, key=lambda leg: leg.entry_id)]
     for sale in sales[:count]:  # what follows may be cut in the middle
         balances |= {leg.account_id: leg.balance_after for leg in sale}
+        moved = shares[sale[-1].entry_id]
+        is_paid = sale[-1].kind is Kind.ROYALTY and sale[-1].counterparty != participant_id
         yield _Line(
             sale[-1],
             PassbookAccount.EARNED,
-            _payer(shares[sale[-1].entry_id]),
+            sale[-1].counterparty if is_paid else _payer(moved, participant_id),
             amount=sum(leg.credit for leg in sale),
-            fee=sum(s.credit for s in shares[sale[-1].entry_id] if s.owner_id == OPERATOR),
+            fee=0 if is_paid else sum(s.credit for s in moved if s.owner_id == OPERATOR),
             balance=_total(balances),
         )
 
@@ -150,8 +152,13 @@ def _total(balances: dict[AccountId, int]) -> int:
     return sum(balances.values())
 
 
-def _payer(shares: Iterable[store.Share]) -> str:
-    return next((s.owner_id for s in shares if s.code in _PAYING), OPERATOR)
+def _payer(shares: Iterable[store.Share], payee: ParticipantId) -> str:
+    """Return who paid: the owner of a deposit, or whose earnings a royalty was taken from."""
+    found = list(shares)
+    buyers = [s.owner_id for s in found if s.code in _PAYING]
+    return next(
+        iter(buyers + [s.owner_id for s in found if s.owner_id not in (payee, OPERATOR)]), OPERATOR
+    )
 
 
 def _names_of(uow: UnitOfWork, page: list[_Line]) -> dict[str, str]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Final
 
 from schemas.billing import BankAccount
 from schemas.ids import ParticipantId
 
+ROUNDS_MAX: Final = 50  # then participants that owe each other wait for all of it
+EVERYTHING_WON: Final = 10**18
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A sale that a buyer owed when it was stated: what it owed, and what the supplier earned."""
+    """A sale that a buyer owed when it was stated, or a royalty that a curator owed.
+
+    It tells what was to be paid, and what the supplier earned of it.
+    """
 
     provider_id: ParticipantId
     owed_won: int
@@ -98,6 +106,39 @@ def unpaid_of(
                 left -= min(left, sale.owed_won)
                 found.add(sale.entry_id)
     return found
+
+
+def waiting_of(
+    receivables: Mapping[ParticipantId, int],
+    owed: Mapping[ParticipantId, Sequence[Owed]],
+    balances: Mapping[ParticipantId, int],
+    royalties: Callable[[ParticipantId], Sequence[Owed]],
+) -> dict[ParticipantId, int]:
+    """Return what each supplier must wait for, along royalties as well.
+
+    Who owes royalties pays them from what it earned. What it must itself wait for beyond what it
+    has, its newest royalties wait for, and so on upstream: nothing is paid that nobody collected.
+
+    Args:
+        receivables: What each buyer owes now.
+        owed: For each buyer, the sales that were stated beyond its deposit, newest first.
+        balances: What each participant has earned, with VAT; below zero it owes that much.
+        royalties: Returns what a participant owed others as royalties, newest first.
+    """
+    direct = withheld_of(receivables, owed)
+    waiting = direct
+    for round_ in count():
+        missing = {
+            id_: short if round_ < ROUNDS_MAX else EVERYTHING_WON
+            for id_ in sorted({*balances, *waiting})
+            if (short := waiting.get(id_, 0) - balances.get(id_, 0)) > 0
+        }
+        upstream = withheld_of(missing, {id_: royalties(id_) for id_ in missing})
+        found = {id_: direct.get(id_, 0) + upstream.get(id_, 0) for id_ in {*direct, *upstream}}
+        if found == waiting:
+            break
+        waiting = found
+    return waiting
 
 
 def is_covered(payments: Iterable[Payment], payables: Mapping[ParticipantId, Payable]) -> bool:

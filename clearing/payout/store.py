@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import BigInteger, Column, LargeBinary, Text, func, select
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.disputes.store import credits_on
-from clearing.ledger.model import Book, Code, EntryId, Phase, Side, account_id
-from clearing.ledger.store import AccountRow, PostingRow, find_account, shares_of, table_of
-from clearing.payout.model import Owed, Payable, Payment, unpaid_of, withheld_of
+from clearing.ledger.model import OPERATOR, Book, Code, EntryId, Kind, Phase, Side, account_id
+from clearing.ledger.store import (
+    AccountRow,
+    EntryRow,
+    PostingRow,
+    find_account,
+    shares_of,
+    table_of,
+)
+from clearing.payout.model import Owed, Payable, Payment, unpaid_of, waiting_of
 from clearing.rating.rate import Amounts
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.billing import BankAccount
@@ -108,7 +117,16 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
         for (owner, code), amount in balance.items()
         if code == Code.RECEIVABLE and amount < 0
     }
-    waiting = withheld_of(receivables, {id_: owed_by(uow, id_) for id_ in receivables})
+    earned: dict[ParticipantId, int] = defaultdict(int)
+    for (owner, code), amount in balance.items():
+        if code != Code.RECEIVABLE and owner != OPERATOR:
+            earned[ParticipantId(owner)] += amount
+    waiting = waiting_of(
+        receivables,
+        {id_: owed_by(uow, id_) for id_ in receivables},
+        earned,
+        cache(lambda payer: _royalties(uow, payer)),
+    )
     sellers = {owner for owner, code in balance if code == Code.EARNED}
     return {
         (id_ := ParticipantId(owner)): Payable(
@@ -164,6 +182,31 @@ def owed_by(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
             )
             found.append(sale)
     return found
+
+
+def _royalties(uow: UnitOfWork, payer: ParticipantId) -> Sequence[Owed]:
+    """Return what was taken from a participant's earnings as royalties, newest first."""
+    posting, entry = table_of(PostingRow), table_of(EntryRow)
+    accounts = [account_id(Book.CASH, code, payer) for code in (Code.EARNED, Code.VAT_OUT)]
+    query = (
+        select(entry.c.id, entry.c.counterparty, func.sum(posting.c.amount).label("amount"))
+        .join(entry, entry.c.id == posting.c.entry_id)
+        .where(posting.c.account_id.in_(accounts), posting.c.side == Side.DEBIT)
+        .where(entry.c.kind == Kind.ROYALTY, entry.c.counterparty != payer)
+        .group_by(entry.c.id, entry.c.counterparty)
+        .order_by(func.max(posting.c.id).desc())
+        .limit(OWED_MAX)
+    )
+    rows = uow.session.execute(query).all()
+    shares = shares_of(uow, (EntryId(row.id) for row in rows))
+    return [
+        Owed(
+            ParticipantId(row.counterparty),
+            int(row.amount),
+            sum(s.credit for s in shares[EntryId(row.id)] if s.owner_id == row.counterparty),
+        )
+        for row in rows
+    ]
 
 
 def next_number(uow: UnitOfWork) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from clearing.agreements.store import find_agreements
@@ -21,6 +21,8 @@ from clearing.rating.rate import Amounts, Run
 from clearing.rating.store import PeriodUsage, lock_meters, usage_in
 from clearing.settlement import store
 from clearing.settlement.lines import line_won
+from clearing.shares import booking
+from clearing.shares.model import Royalty
 from databank.kit.db import UnitOfWork
 from schemas.bank import (
     AgreementRecord,
@@ -36,6 +38,7 @@ from schemas.canonical import canonical_bytes, digest
 from schemas.ids import AgreementId, ParticipantId
 from schemas.problem import NotFoundError
 from schemas.seal import SealKind
+from schemas.shares import IncomeReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,14 @@ class Line:
     stated: store.Stated
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What one issue says, neither sealed nor stored as documents."""
+
+    statements: tuple[Statement, ...] = ()
+    reports: tuple[IncomeReport, ...] = ()
+
+
 def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Statement, ...]:
     """Issue statements for what no statement of this period has said yet; return the new ones.
 
@@ -54,8 +65,9 @@ def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Sta
     Raises:
         LogBrokenError: The log does not continue what was signed.
     """
-    drafts = draft(uow, period, now=now)
-    for statement in drafts:
+    drafted = draft(uow, period, now=now)
+    booking.seal_reports(uow, drafted.reports, log)
+    for statement in drafted.statements:
         json = statement.to_json()
         text, sha256 = canonical_bytes(json).decode(), digest(json)
         seal = log.seal(uow, SealKind.STATEMENT, statement.statement_id, sha256)
@@ -63,17 +75,27 @@ def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Sta
             statement.participant_id, period, statement.number, text, sha256, seal
         )
         store.add_document(uow, statement.statement_id, document, issued_at=now)
-    return drafts
+    return drafted.statements
 
 
-def draft(uow: UnitOfWork, period: str, *, now: datetime) -> tuple[Statement, ...]:
-    """Store lines, book cash, and return the statements that say so, neither sealed nor stored."""
+def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
+    """Store lines, book them with the royalties that follow, and return what says so."""
     lines, credited = _new_lines(uow, period), unstated(uow, period)
     if lines:
         store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
-        _book_cash(uow, period, lines, now)
+    plans = booking.plans_in(uow, period)
+    if not lines and not plans and not credited:
+        return Draft()
+    sales = _sales(period, lines)
+    accounts = {id_ for sale in sales for id_ in (*sale.wallet.accounts, *sale.credit_accounts)}
+    books = Books.open(uow, accounts | booking.accounts_of(plans), now=now)
+    _book_cash(uow, books, period, sales, now)
+    settled = booking.settle(uow, books, period, plans, now=now)
     mark_stated(uow, credited)  # booked when their disputes ended
-    return _documents(uow, period, lines, credit_lines(uow, credited), now)
+    documents = _documents(
+        uow, period, lines, settled.royalties, credited=credit_lines(uow, credited), now=now
+    )
+    return Draft(documents, settled.reports)
 
 
 def lock_usage(uow: UnitOfWork, period: str) -> None:
@@ -82,12 +104,14 @@ def lock_usage(uow: UnitOfWork, period: str) -> None:
 
 
 def has_unstated(uow: UnitOfWork, period: str) -> bool:
-    """Whether something of the period was booked that no statement says."""
+    """Whether something of the period was booked, or is shared, that no statement says."""
     if unstated(uow, period):
         return True
     usage = {each.agreement_id: each.counts.acts for each in usage_in(uow, period)}
     said = store.stated(uow, usage, period=period)
-    return any(said[id_].counts.acts != acts for id_, acts in usage.items())
+    return any(
+        said[id_].counts.acts != acts for id_, acts in usage.items()
+    ) or booking.is_outstanding(uow, period)
 
 
 def all_of(uow: UnitOfWork, period: str) -> StatementList:
@@ -145,9 +169,9 @@ def _less(left: Run, right: Run) -> Run:
     )
 
 
-def _book_cash(uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now: datetime) -> None:
-    """Post each line in the cash book, in won."""
-    sales = [
+def _sales(period: str, lines: dict[AgreementId, Line]) -> list[Sale]:
+    """Return each line as the cash book has it, in won."""
+    return [
         Sale(
             book=Book.CASH,
             agreement_id=id_,
@@ -158,9 +182,14 @@ def _book_cash(uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now
         )
         for id_, line in lines.items()
     ]
-    so_far = store.stated(uow, lines, period=period)  # with this issue: names its entries
-    accounts = {id_ for sale in sales for id_ in (*sale.wallet.accounts, *sale.credit_accounts)}
-    books = Books.open(uow, accounts, now=now)
+
+
+def _book_cash(
+    uow: UnitOfWork, books: Books, period: str, sales: list[Sale], now: datetime
+) -> None:
+    """Post sales in the cash book."""
+    ids = [sale.agreement_id for sale in sales]
+    so_far = store.stated(uow, ids, period=period)  # with this issue: names its entries
     for sale in sales:
         acts = so_far[sale.agreement_id].counts.acts
         entry = sale_entry(
@@ -176,21 +205,37 @@ def _book_cash(uow: UnitOfWork, period: str, lines: dict[AgreementId, Line], now
     books.save()
 
 
+@dataclass(slots=True)
+class _Said:
+    """What one issue says to one party."""
+
+    purchases: list[Line] = field(default_factory=list)
+    sales: list[Line] = field(default_factory=list)
+    paid: list[Royalty] = field(default_factory=list)
+    received: list[Royalty] = field(default_factory=list)
+    credits: list[CreditLine] = field(default_factory=list)
+
+
 def _documents(
     uow: UnitOfWork,
     period: str,
     lines: dict[AgreementId, Line],
+    royalties: Iterable[Royalty],
+    *,
     credited: Mapping[ParticipantId, list[CreditLine]],
     now: datetime,
 ) -> tuple[Statement, ...]:
     """Return one statement for each party of the lines and credits, by id."""
-    purchases: dict[ParticipantId, list[Line]] = defaultdict(list)
-    sales: dict[ParticipantId, list[Line]] = defaultdict(list)
+    said: dict[ParticipantId, _Said] = defaultdict(_Said)
     for line in lines.values():
-        purchases[line.record.consumer_id].append(line)
-        sales[line.record.provider_id].append(line)
-    ids = sorted({*purchases, *sales, *credited})
-    parties = find_parties(uow, ids)
+        said[line.record.consumer_id].purchases.append(line)
+        said[line.record.provider_id].sales.append(line)
+    for royalty in royalties:
+        said[royalty.key.product.owner_id].paid.append(royalty)
+        said[royalty.key.upstream.owner_id].received.append(royalty)
+    for id_, taken_back in credited.items():
+        said[id_].credits += taken_back
+    parties = find_parties(uow, said)
     issued = defaultdict(int)
     for document in store.documents(uow, period):
         issued[document.participant_id] = document.number
@@ -198,29 +243,25 @@ def _documents(
         _statement(
             parties,
             parties[id_],
+            said[id_],
             period=period,
             number=issued[id_] + 1,
-            purchases=purchases[id_],
-            sales=sales[id_],
-            credited=credited.get(id_, []),
             now=now,
         )
-        for id_ in ids
+        for id_ in sorted(said)
     )
 
 
 def _statement(
     parties: dict[ParticipantId, Party],
     party: Party,
+    said: _Said,
     *,
     period: str,
     number: int,
-    purchases: list[Line],
-    sales: list[Line],
-    credited: list[CreditLine],
     now: datetime,
 ) -> Statement:
-    draft = Statement(
+    statement = Statement(
         statement_id=f"{period}-{party.handle}-{number}",
         number=number,
         participant_id=party.id,
@@ -228,16 +269,25 @@ def _statement(
         brn=party.brn,
         period=period,
         issued_at=now,
-        purchases=tuple(_bought(line, parties) for line in purchases),
-        sales=tuple(_sold(line, parties) for line in sales),
-        credits=tuple(credited) or None,
+        purchases=tuple(_bought(line, parties) for line in said.purchases),
+        sales=tuple(_sold(line, parties) for line in said.sales),
+        credits=tuple(said.credits) or None,
+        royalties_paid=tuple(
+            each.line_for(party.id, parties[each.key.upstream.owner_id].name) for each in said.paid
+        )
+        or None,
+        royalties_received=tuple(
+            each.line_for(party.id, parties[each.key.product.owner_id].name)
+            for each in said.received
+        )
+        or None,
         purchases_total_won=0,
         sales_total_won=0,
         vat_paid_won=0,
         vat_collected_won=0,
         fee_total_won=0,
     )
-    return draft.model_copy(update=draft.sums())
+    return statement.model_copy(update=statement.sums())
 
 
 def _bought(line: Line, parties: dict[ParticipantId, Party]) -> StatementLine:

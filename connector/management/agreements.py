@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from connector.agreement import service, store
 from connector.agreement.model import Agreement, End
@@ -52,6 +53,16 @@ def one_agreement(runtime: Runtime, agreement_id: AgreementId) -> AgreementView:
     parties = known_participants(runtime, {found.provider_id, found.consumer_id})
     view = view_agreement(found, running.get(found.id), runtime.clock())
     return view.model_copy(update={"dataset_name": name, **_party_names(found, parties)})
+
+
+def agreed_policy(runtime: Runtime, agreement_id: AgreementId) -> dict[str, Any]:
+    """Return the policy of an agreement that we hold on either side, as it was agreed.
+
+    Raises:
+        NotFoundError: We hold no such agreement.
+    """
+    with runtime.database.unit_of_work() as uow:
+        return _get(uow, agreement_id).policy
 
 
 def bought_agreements(runtime: Runtime, ref: str) -> AgreementList:

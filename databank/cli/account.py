@@ -17,6 +17,7 @@ _KINDS = {
     "deposit": ("입금", "deposit"),
     "settle": ("미수금 정리", "arrears paid"),
     "usage": ("이용료", "usage"),
+    "royalty": ("로열티", "royalty"),
     "reversal": ("취소", "reversal"),
     "payout": ("송금", "payout"),
     "dispute": ("분쟁 보류", "kept back for a dispute"),
@@ -204,7 +205,7 @@ def _totals(documents: Sequence[Statement], surface: Surface) -> str:
 
 
 def show_statement(document: Statement, surface: Surface) -> None:
-    """Print a statement: what we bought, what we sold, the totals."""
+    """Print a statement: what we bought and sold, royalties, the totals."""
     from schemas.ids import format_brn
 
     say = surface.say
@@ -221,6 +222,21 @@ def show_statement(document: Statement, surface: Surface) -> None:
             f"₩{line.net_won:,}",
         )
         for line in (*document.purchases, *document.sales)
+    ] + [
+        (
+            say("낸 로열티", "royalty paid")
+            if line in (document.royalties_paid or ())
+            else say("받은 로열티", "royalty received"),
+            f"{line.product_title} ← {line.upstream_title}",
+            line.counterparty_name,
+            "",
+            "",
+            f"₩{line.supply_won:,}",
+            f"₩{line.vat_won:,}",
+            f"₩{line.fee_won + line.fee_vat_won:,}",
+            f"₩{line.net_won:,}",
+        )
+        for line in (*(document.royalties_paid or ()), *(document.royalties_received or ()))
     ]
     rows += [
         (

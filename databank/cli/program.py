@@ -123,6 +123,7 @@ def build(surface: Surface) -> typer.Typer:
         proving,
         publishing,
         serving,
+        sharing,
         telling,
         witnessing,
     )
@@ -154,6 +155,7 @@ def build(surface: Surface) -> typer.Typer:
         negotiating,
         account,
         billing,
+        sharing,
         proving,
         witnessing,
         operating,

@@ -19,9 +19,11 @@ from clearing.ledger.service import take_deposit
 from clearing.log.service import Log
 from clearing.metering.service import read, take
 from clearing.settlement.service import all_of
+from clearing.shares.service import Terms, register
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, DepositRequest, StatementList
+from schemas.shares import PlanView, SplitPlanRequest
 from schemas.signature import generate_key
 from tests.support.bank import NOON, Company
 
@@ -40,6 +42,12 @@ class Ledger:
         for party in parties:
             with self.database.unit_of_work() as uow:
                 confirm(uow, told, party.participant, self.log, fee_bps=fee_bps)
+
+    def share(self, curator: Company, request: SplitPlanRequest) -> PlanView:
+        """Register a split plan."""
+        terms = Terms(sale_fee_bps=FEE_BPS, royalty_fee_bps=0)
+        with self.database.unit_of_work() as uow:
+            return register(uow, request, curator.participant, self.log, terms, now=NOON)
 
     def deposit(self, who: Company, amount_won: int, *, deposit_id: str | None = None) -> None:
         """Book money."""

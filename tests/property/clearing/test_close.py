@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from clearing.closing.service import advance, close, rehearse
 from clearing.disputes.service import all_disputes
+from clearing.settlement.service import all_of
 from schemas.bank import AgreementRecord
 from schemas.close import CloseReport
+from schemas.shares import Basis, RoyaltyLine, Unit
 from tests.support.bank import NOON, Company, Meter, Receiver, agreement, company, plan
 from tests.support.ledger import Ledger, open_ledger
+from tests.support.splits import request, told_edge
 
 PERIOD = "2026-11"
 
@@ -56,6 +59,15 @@ def _open(ledger: Ledger, deals: list[AgreementRecord], people: list[Company]) -
         ledger.agree(told, by_id[told.provider_id], by_id[told.consumer_id])
     for who in people:
         ledger.deposit(who, 50, deposit_id=who.id)
+    used, sold = deals[-1], deals[0]  # what the first supplier uses of the other's, and sells
+    ledger.share(
+        by_id[sold.provider_id],
+        request(
+            sold,
+            told_edge(used, Basis.PCT_OF_NET, 333_333),
+            told_edge(used, Basis.PER_UNIT_ROYALTY, 123_456, unit=Unit.ROW, cap_micro=9 * 10**9),
+        ),
+    )
 
 
 def _do(ledger: Ledger, what: str) -> None:
@@ -74,6 +86,21 @@ def _do(ledger: Ledger, what: str) -> None:
 
 def _results(report: CloseReport) -> list[dict[str, Any]]:
     return [step.to_json() for run in report.runs for step in run.steps]
+
+
+def _royalties(ledger: Ledger) -> list[list[RoyaltyLine]]:
+    """Return what statements say of royalties; each is in two, of who pays and who gets it."""
+    with ledger.database.unit_of_work() as uow:
+        found = all_of(uow, PERIOD).statements
+    paid = sum(line.net_won for each in found for line in each.royalties_paid or ())
+    got = sum(
+        line.supply_won + line.vat_won for each in found for line in each.royalties_received or ()
+    )
+    assert paid == got
+    return [
+        [line.model_copy(update={"plan_sha256": ""}) for line in each.royalties_received or ()]
+        for each in found
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -116,6 +143,7 @@ def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
         assert right.is_closed
         assert _results(foreseen) == _results(right)
         assert close(stopped.database, PERIOD, stopped.log, clock=lambda: NOON) == left
+        assert _royalties(stopped) == _royalties(calm)
         for run in left.runs:
             for step in run.steps:
                 if step.netting is not None:

@@ -1,0 +1,176 @@
+"""Royalties computed anew, for a bundle: plan and income report give each line, to the won.
+
+Who pays them sees more: each income report follows from the signed records of all agreements of the
+product, and from the royalties that the product itself received. Who gets them sees the report
+alone, and so no buyer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from clearing.bundle.replay import Account
+from clearing.rating.rate import Amounts, Run
+from clearing.shares.model import (
+    Income,
+    Key,
+    Plan,
+    Product,
+    Recorded,
+    Royalty,
+    income_of,
+    key_of,
+    next_line,
+    royalty,
+)
+from schemas.bank import Statement
+from schemas.ids import DatasetId, ParticipantId
+from schemas.shares import IncomeReport, RoyaltyLine
+
+
+class BadRoyaltyError(ValueError):
+    """A royalty line does not follow from what a bundle holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A plan or an income report whose seal was checked, and where that stands in the log."""
+
+    log_index: int
+    plan: Plan | None = None
+    report: IncomeReport | None = None
+
+
+def lines_of(statement: Statement) -> Iterator[tuple[Key, RoyaltyLine]]:
+    """Give each royalty line of a statement with its key; received ones first."""
+    whose = statement.participant_id
+    for line in statement.royalties_received or ():
+        yield key_of(line, whose, is_paid=False), line
+    for line in statement.royalties_paid or ():
+        yield key_of(line, whose, is_paid=True), line
+
+
+def products_paid(statement: Statement) -> set[DatasetId]:
+    """Return the participant's products that a statement says royalties of."""
+    return {line.product_id for line in statement.royalties_paid or ()}
+
+
+def keys_needed(target: Statement, statements: Iterable[Statement]) -> set[Key]:
+    """Return the keys whose lines a statement's royalties follow from.
+
+    Its own, and those that its products received royalties under in the same month.
+    """
+    products = products_paid(target)
+    needed = {key for key, _ in lines_of(target)}
+    for statement in statements:
+        if statement.period == target.period:
+            needed |= {
+                key
+                for key, _ in lines_of(statement)
+                if key.upstream.owner_id == target.participant_id
+                and key.upstream.dataset_id in products
+            }
+    return needed
+
+
+@dataclass
+class Royalties:
+    """Replays the royalty lines of one participant's statements, in the order of the log."""
+
+    participant_id: ParticipantId
+    keys: set[Key]
+    plans: Mapping[str, Placed]
+    incomes: Mapping[str, Placed]
+    said: dict[tuple[Key, str], Recorded] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+    def check(self, statement: Statement, place: int) -> None:
+        """Compute a statement's lines anew, and compare.
+
+        Raises:
+            BadRoyaltyError: A line is another, or what it follows from is missing.
+        """
+        seen: set[Key] = set()
+        for key, line in lines_of(statement):
+            if key in seen:
+                raise BadRoyaltyError(f"royalty to {line.upstream_id} is told twice")
+            seen.add(key)
+            if key in self.keys:
+                self._check_line(key, line, statement.period, place)
+
+    def _check_line(self, key: Key, line: RoyaltyLine, period: str, place: int) -> None:
+        plan = self._plan(line.plan_sha256, place)
+        report = self._report(line.income_id, place)
+        edges = plan.upstream.get(key, [])
+        product = Product(report.curator_id, report.product_id)
+        if not edges or product != key.product or plan.product != key.product:
+            raise BadRoyaltyError(f"plan or income of another product than {line.product_id}")
+        if report.period != period or plan.sealed.from_period > period:
+            raise BadRoyaltyError(f"plan or income of another month than {period}")
+        owed = royalty(edges, income_of(report), fee_bps=plan.sealed.fee_bps)
+        before = self.said.get((key, period), Recorded())
+        so_far = self._all(key)
+        new = next_line(owed, in_period=before, in_all=so_far)
+        self.said[key, period] = before.plus(new)
+        computed = Royalty(key, plan, report.income_id, so_far.lines_count + 1, new)
+        due = computed.line_for(self.participant_id, line.counterparty_name)
+        if due != line:
+            ours, theirs = due.to_json(), line.to_json()
+            names = sorted(name for name in ours if ours[name] != theirs.get(name))
+            said = ", ".join(f"{name} {theirs.get(name)} ≠ {ours[name]}" for name in names)
+            raise BadRoyaltyError(f"royalty to ‘{line.upstream_title}’: {said}")
+
+    def _all(self, key: Key) -> Recorded:
+        found = Recorded()
+        for (other, _), said in self.said.items():
+            if other == key:
+                found = found.plus(said)
+        return found
+
+    def _plan(self, sha256: str, place: int) -> Plan:
+        found = self.plans.get(sha256)
+        if found is None or found.plan is None or found.log_index >= place:
+            raise BadRoyaltyError(f"split plan {sha256} is missing, or was made later")
+        self.used.add(sha256)
+        return found.plan
+
+    def _report(self, income_id: str, place: int) -> IncomeReport:
+        found = self.incomes.get(income_id)
+        if found is None or found.report is None or found.log_index >= place:
+            raise BadRoyaltyError(f"income report {income_id} is missing, or was made later")
+        self.used.add(income_id)
+        return found.report
+
+    def check_incomes(self, target: Statement, accounts: Iterable[Account]) -> None:
+        """Compute the income of each product that the target pays royalties of anew.
+
+        Raises:
+            BadRoyaltyError: A report says something else than the records and royalties give.
+        """
+        held = list(accounts)
+        for line in target.royalties_paid or ():
+            product = Product(self.participant_id, line.product_id)
+            income = Income()
+            for account in held:
+                record = account.agreement.record
+                if (record.provider_id, record.dataset_id) == product:
+                    counts = account.stated_counts.get(target.period, Run(target.period))
+                    micro = account.stated_micro.get(target.period, Amounts())
+                    income = income.sold(counts, micro)
+            for (key, period), said in self.said.items():
+                if key.upstream == product and period == target.period:
+                    income = income.got(said.micro)
+            report = self.incomes[line.income_id].report
+            assert report is not None
+            if income_of(report) != income:
+                raise BadRoyaltyError(f"income of ‘{line.product_title}’: {report} ≠ {income}")
+
+    def check_all_used(self) -> None:
+        """Raise if the bundle holds a plan or an income report that nothing follows from.
+
+        Raises:
+            BadRoyaltyError: It does.
+        """
+        if self.used != {*self.plans, *self.incomes}:
+            raise BadRoyaltyError("more than the statement follows from")
