@@ -133,7 +133,7 @@ def get_any_dispute(dispute_id: IdPath, request: Request, clearing: ClearingDep)
 def decide(
     dispute_id: IdPath, wish: DecisionRequest, request: Request, clearing: ClearingDep
 ) -> DisputeView:
-    """결정: refund an amount of the supply, or none, for a written reason."""
+    """판정: refund an amount of the supply, or none, for a written reason."""
     said = Said(MoveKind.DECIDED, OPERATOR, wish.text, wish.amount_won)
     return _move(request, clearing, dispute_id, said)
 

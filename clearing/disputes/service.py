@@ -44,7 +44,7 @@ HELD: Final = (
     "(Both sides signed, and differ: the difference is held at the close.)"
 )
 EXPIRED: Final = (
-    "기한까지 결정이 없어, 양쪽이 모두 서명한 만큼만 청구됩니다. "
+    "기한까지 판정이 없어, 양쪽이 모두 서명한 만큼만 청구됩니다. "
     "(Nobody decided in time: what both sides have signed stands.)"
 )
 
@@ -67,7 +67,7 @@ _FAULTS: Final = {
     Fault.ENDED: ("이미 끝난 분쟁입니다", "it has ended"),
     Fault.TOO_LATE: ("기한이 지났습니다", "the time for it is over"),
     Fault.TOO_EARLY: (
-        "양쪽이 모두 말하거나 증거 기한이 지난 뒤에 결정할 수 있습니다",
+        "양쪽이 모두 말하거나 증거 기한이 지난 뒤에 판정할 수 있습니다",
         "it can be decided once both sides have spoken or the time for evidence is over",
     ),
     Fault.NOT_YOURS: ("이 일을 할 수 있는 쪽이 아닙니다", "this is for somebody else to do"),

@@ -89,15 +89,8 @@ def draft(
         PayoutIncompleteError: The operator's account is not known.
     """
     _lock(uow)
-    for payout in store.payouts(uow):
-        if not payout.is_released and payout.void_reason is None:
-            raise PayoutStateError(
-                ko=f"송금 {payout.id}이(가) 승인을 기다립니다. 승인하거나 무르세요: "
-                f"databank operator payout void {payout.id}",
-                en=f"Payout {payout.id} waits for approval. Approve it or take it back: "
-                f"databank operator payout void {payout.id}",
-                payout_id=payout.id,
-            )
+    _check_none_open(uow)
+    _check_closed(uow)
     own = did_web(issuer.url)
     payables = store.payables(uow)
     profiles = profiles_of(uow, [own, *payables])
@@ -109,7 +102,6 @@ def draft(
             "--bank … --account … --holder …",
             missing="account",
         )
-    _check_closed(uow)
     names = {id_: party.name for id_, party in find_parties(uow, payables).items()}
     held = dict.fromkeys(changed_accounts(uow, profiles, now - account_wait), "account-changed")
     held |= dict.fromkeys(exclude, "excluded")
@@ -132,6 +124,18 @@ def draft(
     payout = store.Payout(payout_id, number, document, sha256, now, tuple(payments), ())
     store.add_payout(uow, payout)
     return view_of(uow, payout).model_copy(update={"left_out": left_out})
+
+
+def _check_none_open(uow: UnitOfWork) -> None:
+    for payout in store.payouts(uow):
+        if not payout.is_released and payout.void_reason is None:
+            raise PayoutStateError(
+                ko=f"송금 {payout.id}이(가) 승인을 기다립니다. 승인하거나 무르세요: "
+                f"databank operator payout void {payout.id}",
+                en=f"Payout {payout.id} waits for approval. Approve it or take it back: "
+                f"databank operator payout void {payout.id}",
+                payout_id=payout.id,
+            )
 
 
 def _check_closed(uow: UnitOfWork) -> None:

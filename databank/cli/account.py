@@ -209,7 +209,32 @@ def show_statement(document: Statement, surface: Surface) -> None:
     from schemas.ids import format_brn
 
     say = surface.say
-    rows = [
+    surface.table(
+        document.to_json(),
+        (
+            "",
+            say("데이터셋", "dataset"),
+            say("상대", "counterparty"),
+            say("질의", "queries"),
+            say("행", "rows"),
+            say("공급가액", "supply"),
+            say("세액", "VAT"),
+            say("수수료", "fee"),
+            say("실금액", "net amount"),
+        ),
+        _statement_rows(document, surface),
+        numbers=(3, 4, 5, 6, 7, 8),
+        title=f"{document.period} {_statement_name(document, surface)} · "
+        f"{document.participant_name} ({format_brn(document.brn)}) · "
+        f"{say('발행', 'issued')} {surface.time(document.issued_at)}",
+    )
+    if not surface.is_json:
+        typer.echo(_totals([document], surface))
+
+
+def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ...]]:
+    say = surface.say
+    rows: list[tuple[str, ...]] = [
         (
             say("매입", "bought") if line in document.purchases else say("매출", "sold"),
             line.dataset_title,
@@ -254,27 +279,7 @@ def show_statement(document: Statement, surface: Surface) -> None:
         )
         for each in document.credits or ()
     ]
-    surface.table(
-        document.to_json(),
-        (
-            "",
-            say("데이터셋", "dataset"),
-            say("상대", "counterparty"),
-            say("질의", "queries"),
-            say("행", "rows"),
-            say("공급가액", "supply"),
-            say("세액", "VAT"),
-            say("수수료", "fee"),
-            say("실금액", "net amount"),
-        ),
-        rows,
-        numbers=(3, 4, 5, 6, 7, 8),
-        title=f"{document.period} {_statement_name(document, surface)} · "
-        f"{document.participant_name} ({format_brn(document.brn)}) · "
-        f"{say('발행', 'issued')} {surface.time(document.issued_at)}",
-    )
-    if not surface.is_json:
-        typer.echo(_totals([document], surface))
+    return rows
 
 
 def _statement_name(document: Statement, surface: Surface) -> str:

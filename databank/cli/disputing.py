@@ -30,8 +30,8 @@ Words = Annotated[str, typer.Option("--text", prompt="내용 (text)", help="내�
 MaybeWords = Annotated[str, typer.Option("--text", help="내용 (text)")]
 STATUSES: Final = {
     "open": ("열림", "open"),
-    "evidence": ("증거 수집", "evidence"),
-    "decided": ("결정됨", "decided"),
+    "evidence": ("증거 수집", "collecting evidence"),
+    "decided": ("판정됨", "decided"),
     "settled": ("합의로 끝남", "settled"),
     "expired": ("기한이 지남", "expired"),
     "withdrawn": ("무름", "withdrawn"),
@@ -46,9 +46,9 @@ REASONS: Final = {
 MOVES: Final = {
     "opened": ("분쟁을 엶", "opened"),
     "evidence": ("증거", "evidence"),
-    "proposed": ("제안", "proposed"),
-    "settled": ("합의", "settled"),
-    "decided": ("결정", "decided"),
+    "proposed": ("금액 제안", "proposed"),
+    "settled": ("합의로 끝냄", "settled"),
+    "decided": ("판정", "ruled"),
     "expired": ("기한이 지남", "expired"),
     "withdrawn": ("무름", "withdrawn"),
 }
@@ -73,11 +73,11 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
 
 def register_operator(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     """Add the commands of the operator."""
-    group = _group(say("분쟁을 보고 결정합니다", "See and decide disputes"))
+    group = _group(say("분쟁을 보고 판정합니다", "See and decide disputes"))
     commands: list[tuple[str, Callable[..., None], str]] = [
         ("list", list_all, say("모든 분쟁을 봅니다", "List all disputes")),
         ("show", show_any, say("분쟁 하나를 봅니다", "Show one dispute")),
-        ("decide", decide, say("환불할 금액을 이유와 함께 결정합니다", "Decide, with a reason")),
+        ("decide", decide, say("환불할 금액을 이유와 함께 판정합니다", "Decide, with a reason")),
     ]
     for name, command, help_ in commands:
         group.command(name, help=help_)(command)
@@ -220,7 +220,7 @@ def show_list(found: DisputeList, surface: Surface) -> None:
             say("무엇을", "about"),
             say("상태", "status"),
             say("다투는 금액", "contested"),
-            say("보류", "kept back"),
+            say("보류한 돈", "kept back"),
             say("환불", "refund"),
         ),
         [
@@ -255,7 +255,7 @@ def show_dispute(view: DisputeView, surface: Surface) -> None:
         (say("다투는 금액", "contested"), f"₩{view.claimed_won:,}"),
         (say("보류 (세액 포함)", "kept back, with VAT"), f"₩{view.held_won:,}"),
         (say("증거 기한", "evidence until"), surface.time(view.evidence_until)),
-        (say("결정 기한", "decision until"), surface.time(view.ends_at)),
+        (say("판정 기한", "ruling until"), surface.time(view.ends_at)),
     ]
     if view.refunded_won is not None:
         lines.append((say("환불", "refund"), f"₩{view.refunded_won:,}"))

@@ -102,7 +102,7 @@ def test_a_difference_is_held_decided_and_credited_by_commands(
     (held,) = operator("dispute", "list")["disputes"]
     assert (held["claimed_won"], held["status"]) == ("1000", "open")
     id_ = held["dispute_id"]
-    assert "결정할 수 있습니다" in operator(
+    assert "판정할 수 있습니다" in operator(
         "dispute", "decide", id_, "400", "--reason", "이르다", code=1
     )
     bank.clock.advance(days=11)
