@@ -50,6 +50,7 @@ class StatementsResult(OwnWire):
     fee_won: Won  # without its VAT
     fee_vat_won: Won
     credited_won: Won | None = None  # what their credit lines give back to buyers, with VAT
+    royalties_won: Won | None = None  # supply that products owe their sources; of sales above
 
 
 class NetPosition(OwnWire):

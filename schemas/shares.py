@@ -198,10 +198,10 @@ class IncomeReport(OwnWire):
     queries_count: int = Field(ge=0)
     rows_count: int = Field(ge=0)
     bytes_count: int = Field(ge=0)
-    supply_micro: MicroWon
-    fee_micro: MicroWon
-    received_micro: MicroWon
-    received_fee_micro: MicroWon
+    supply_micro: Annotated[MicroWon, Field(ge=0)]
+    fee_micro: Annotated[MicroWon, Field(ge=0)]
+    received_micro: Annotated[MicroWon, Field(ge=0)]
+    received_fee_micro: Annotated[MicroWon, Field(ge=0)]
 
     @property
     def sha256(self) -> str:

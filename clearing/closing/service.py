@@ -290,6 +290,7 @@ def _cut(uow: UnitOfWork, period: str, now: datetime) -> StepDone:
 def _issued(statements: tuple[Statement, ...], now: datetime) -> StepDone:
     sales = [line for each in statements for line in each.sales]
     credited = [line for each in statements for line in each.credits or () if not line.is_sale]
+    royalties = [line for each in statements for line in each.royalties_paid or ()]
     result = StatementsResult(
         statement_ids=tuple(each.statement_id for each in statements),
         supply_won=sum(line.supply_won for line in sales),
@@ -297,6 +298,7 @@ def _issued(statements: tuple[Statement, ...], now: datetime) -> StepDone:
         fee_won=sum(line.fee_won for line in sales),
         fee_vat_won=sum(line.fee_vat_won for line in sales),
         credited_won=sum(each.net_won for each in credited) or None,
+        royalties_won=sum(line.supply_won for line in royalties) if royalties else None,
     )
     return StepDone(step=CloseStep.STATEMENTS, done_at=now, statements=result)
 

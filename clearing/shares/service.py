@@ -330,7 +330,7 @@ def show_policy(
     agreement = look_up(uow, shown.agreement_id, party_id)
     try:
         is_agreed = digest(shown.policy) == agreement.record.policy_sha256
-    except rfc8785.CanonicalizationError:
+    except (rfc8785.CanonicalizationError, RecursionError):
         is_agreed = False
     if not is_agreed:
         raise InvalidRequestError(

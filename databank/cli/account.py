@@ -247,7 +247,8 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
             f"₩{line.net_won:,}",
         )
         for line in (*document.purchases, *document.sales)
-    ] + [
+    ]
+    rows += [
         (
             say("낸 로열티", "royalty paid")
             if line in (document.royalties_paid or ())

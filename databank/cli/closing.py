@@ -111,11 +111,14 @@ def _said(step: StepDone, surface: Surface) -> str:
         )
     if (said := step.statements) is not None:
         count, fee = len(said.statement_ids), said.fee_won + said.fee_vat_won
+        royalties = said.royalties_won or 0
         return surface.say(
             f"명세서 {count:,}건 · 공급가액 ₩{said.supply_won:,} · 세액 ₩{said.vat_won:,} · "
-            f"수수료 ₩{fee:,}(세액 ₩{said.fee_vat_won:,} 포함)",
+            f"수수료 ₩{fee:,}(세액 ₩{said.fee_vat_won:,} 포함)"
+            + (f" · 로열티 ₩{royalties:,}" if royalties else ""),
             f"{count:,} statements · supply ₩{said.supply_won:,} · VAT ₩{said.vat_won:,} · "
-            f"fee ₩{fee:,} (with VAT of ₩{said.fee_vat_won:,})",
+            f"fee ₩{fee:,} (with VAT of ₩{said.fee_vat_won:,})"
+            + (f" · royalties ₩{royalties:,}" if royalties else ""),
         )
     if step.holds is not None:
         won, count = sum(each.claimed_won for each in step.holds.disputes), len(step.holds.disputes)

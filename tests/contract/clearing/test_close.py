@@ -51,7 +51,7 @@ def _close(bank: Bank, query: str = "") -> CloseReport:
 
 
 def _everything(url: str) -> dict[str, list[str]]:
-    """Return all rows of all of clearing's tables."""
+    """Return all rows of all of clearing's tables but checkpoints, which a thread signs."""
     database = Database(url)
     names = (
         "SELECT tablename FROM pg_tables WHERE tablename LIKE 'clearing%'"
@@ -63,6 +63,7 @@ def _everything(url: str) -> dict[str, list[str]]:
         found = {t: sorted(map(repr, uow.run(text(f"SELECT * FROM {t}")))) for t in tables}
     database.close()
     assert len(found) > 10
+    del found["clearing_checkpoint"]
     return found
 
 

@@ -123,6 +123,10 @@ settle    | deposit >posted 70, receivable <posted 70                     | CREA
 payout    | earned >posted 60, vat >posted 10, in_transit <posted 70      | CREATED
 payout    | deposit >posted 70, in_transit <posted 70                     | CODES_MUST_BE_ALLOWED
 payout    | earned >posted 70, bank <posted 70                            | CODES_MUST_BE_ALLOWED
+royalty   | earned >posted 70, vat <posted 70                             | CREATED
+royalty   | deposit >posted 70, earned <posted 70                         | CODES_MUST_BE_ALLOWED
+royalty   | earned >posted 70, deposit <posted 70                         | CODES_MUST_BE_ALLOWED
+royalty   | earned >pending 70, vat <pending 70                           | CODES_MUST_BE_ALLOWED
 paid      | in_transit >posted 70, bank <posted 70                        | CREATED
 paid      | earned >posted 70, bank <posted 70                            | CODES_MUST_BE_ALLOWED
 settle    | deposit >posted 71, receivable <posted 71                     | EXCEEDS_CREDITS
