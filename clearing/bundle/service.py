@@ -45,6 +45,7 @@ from schemas.wire import Text
 
 BATCHES_PAGE: Final = 32
 SLICES_MAX: Final = 20_000
+BEFORE_THE_LOG: Final = -1
 
 
 class NotProvableError(ConflictError):
@@ -172,7 +173,7 @@ def _scope_of(
     found = [
         _Said(at, document, Statement.model_validate_json(document.json))
         for document in documents_of(uow, participant_id)
-        if (at := log_index(document.seal)) <= place
+        if (at := _place_of(document)) <= place
     ]
     found.sort(key=lambda each: each.place)
     statements = [each.statement for each in found]
@@ -185,8 +186,15 @@ def _scope_of(
         if agreements & _agreements_in(each.statement)
         or keys & {key for key, _ in lines_of(each.statement)}
     ]
+    for each in chosen:
+        log_index(each.document.seal)  # which it has, or nothing can be proven
     until = {id_: each.place for each in chosen for id_ in _agreements_in(each.statement)}
     return _Scope({id_: until[id_] for id_ in sorted(agreements)}, keys, chosen)
+
+
+def _place_of(document: Document) -> int:
+    """Return where a statement's seal stands in the log; before all, if it was made before that."""
+    return BEFORE_THE_LOG if document.seal is None else log_index(document.seal)
 
 
 def _agreements_in(statement: Statement) -> set[AgreementId]:

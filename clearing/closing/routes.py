@@ -51,7 +51,9 @@ def get_close(period: PeriodPath, uow: UowDep) -> CloseReport:
     return service.report_of(uow, period)
 
 
-@router.post("/periods/{period}/statements", dependencies=[AdminDep])
+@router.post(
+    "/periods/{period}/statements", dependencies=[AdminDep], response_model_exclude_none=True
+)
 def issue_statements(
     period: PeriodPath, request: Request, uow: UowDep, clearing: ClearingDep
 ) -> StatementList:

@@ -22,10 +22,10 @@ _NAMES: Final = (
     Column("행", "Rows", 14, "R"),
 )
 _ROYALTY_NAMES: Final = (
-    Column("판 데이터셋", "Product sold", 32),
+    Column("판 데이터셋", "Product sold", 30),
     Column("원천 데이터셋", "Source", 32),
     Column("상대", "Counterparty", 18),
-    Column("역할", "Role", 10),
+    Column("역할", "Role", 15),
 )
 _ROLES: Final = {EdgeRole.PRINCIPAL: "본인 principal", EdgeRole.AGENT: "대리 agent"}
 _Told = StatementLine | RoyaltyLine | CreditLine

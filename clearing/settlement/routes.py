@@ -34,7 +34,7 @@ def get_statement(period: PeriodPath, caller: CallerDep, number: Number = None) 
     return _as_issued(service.document_of(caller.uow, period, caller.participant.id, number=number))
 
 
-@router.get("/admin/statements/{period}", dependencies=[AdminDep])
+@router.get("/admin/statements/{period}", dependencies=[AdminDep], response_model_exclude_none=True)
 def get_any_statements(
     period: PeriodPath, uow: UowDep, participant_id: ParticipantId | None = None
 ) -> StatementList:

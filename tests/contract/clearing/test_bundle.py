@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+from sqlalchemy import text
+
+from clearing.bundle.service import NotProvableError
 from clearing.bundle.verify import verify_bundle
 from schemas.bank import Statement
 from tests.contract.clearing.test_statements import DECEMBER, PERIODS, _make_deals, _use
-from tests.support.bank import Bank, Company, Meter, agreement, plan
+from tests.support.bank import Bank, Company, Meter, agreement, company, plan
+from tests.support.ledger import open_ledger
 
 
 def test_each_party_can_prove_each_of_its_statements(
@@ -59,3 +64,24 @@ def test_the_title_of_a_sealed_agreement_stays(
     bank.admin("POST", "/periods/2026-11/statements")
     content = bank.call(steel, "GET", "/statements/2026-11/bundle").content
     assert verify_bundle(content).statement.sales[0].dataset_title == told.dataset_title
+
+
+def test_a_statement_from_before_the_log_stops_only_bundles_that_follow_from_it() -> None:
+    steel, curator = company("steel", "광양제철"), company("curator", "큐레이터")
+    old, new = (agreement(steel, curator, plan(per_query=10), name=name) for name in ("old", "new"))
+    meter = Meter(steel)
+    with open_ledger() as ledger:
+        for told in (old, new):
+            ledger.agree(told, steel, curator)
+            ledger.send(steel, meter.batch([meter.record(told)]))
+            ledger.issue("2026-11")
+        with ledger.database.unit_of_work() as uow:
+            uow.run(text("DROP TRIGGER clearing_statement_no_update"))
+            uow.run(text("UPDATE clearing_statement SET seal = NULL WHERE number = 1"))
+        assert verify_bundle(ledger.bundle(steel, "2026-11", 2)).statement.number == 2
+        with pytest.raises(NotProvableError):
+            ledger.bundle(steel, "2026-11", 1)
+        ledger.send(steel, meter.batch([meter.record(old)]))
+        ledger.issue("2026-11")
+        with pytest.raises(NotProvableError):
+            ledger.bundle(steel, "2026-11", 3)

@@ -21,6 +21,7 @@ from schemas.policy.model import Terms
 from schemas.policy.odrl import to_policy
 from schemas.shares import PlanList, PlanView, RoyaltyList
 from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, open_bank, plan
+from tests.support.pdf import text_of
 
 PERIOD = "2026-11"
 DECEMBER = datetime(2026, 12, 2, tzinfo=UTC)
@@ -381,6 +382,9 @@ def test_passbook_and_paper_tell_royalties_to_both_sides(chain: Chain) -> None:
         assert [line["fee_micro"] for line in found] == ["0"]
         paper = chain.bank.call(who, "GET", f"/statements/{PERIOD}/pdf")
         assert paper.status_code == 200
+        said = text_of(paper.content)
+        assert ("낸 로열티" if who is chain.c else "받은 로열티") in said
+        assert other in said
 
 
 def test_what_the_operator_takes_of_royalties_is_told_on_the_line(
