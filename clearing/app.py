@@ -18,6 +18,7 @@ import clearing.billing.routes
 import clearing.bundle.routes
 import clearing.closing.routes
 import clearing.credit.routes
+import clearing.disputes.routes
 import clearing.documents.routes
 import clearing.grants.routes
 import clearing.invoices.routes
@@ -29,6 +30,7 @@ import clearing.payout.routes
 import clearing.settlement.routes
 import clearing.shares.routes
 from clearing.context import Clearing
+from clearing.disputes.model import Terms
 from clearing.log.quorum import Quorum
 from clearing.log.service import Log, Publisher
 from clearing.log.witnessing import Asking, Witnesses
@@ -124,6 +126,7 @@ def _clearing(
         grant_life=timedelta(seconds=settings.grant_seconds),
         issuer=Issuer(settings.name, settings.brn, settings.url.rstrip("/")),
         silence=timedelta(hours=settings.silence_hours),
+        dispute_terms=Terms.of_days(*settings.dispute_days),
         invoice_issuing=settings.invoice_issuing,
         officers=settings.officers,
         account_wait=timedelta(hours=settings.account_wait_hours),
@@ -174,6 +177,7 @@ def _add_routes(app: FastAPI) -> None:
         clearing.attestation.routes,
         clearing.bundle.routes,
         clearing.credit.routes,
+        clearing.disputes.routes,
         clearing.grants.routes,
         clearing.metering.routes,
         clearing.ledger.routes,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from clearing.disputes.model import Terms
 from clearing.log.service import Log
 from clearing.log.witnessing import Witnesses
 from clearing.metering.commit import Committer
@@ -31,6 +32,7 @@ class Clearing:
     grant_life: timedelta
     issuer: Issuer
     silence: timedelta
+    dispute_terms: Terms
     invoice_issuing: Issuing
     officers: Mapping[str, str]  # name and public key of who may approve payouts
     account_wait: timedelta  # after a change of a bank account

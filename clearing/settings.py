@@ -47,6 +47,19 @@ class ClearingSettings(ServiceSettings):
         description="How long a buyer may take to sign what it received, before the supplier's "
         "word stands alone, hours.",
     )
+    dispute_evidence_days: float = Field(
+        default=10.0,
+        gt=0,
+        le=365,
+        description="How long both sides of a dispute may add evidence, days.",
+    )
+    dispute_decision_days: float = Field(
+        default=20.0,
+        gt=0,
+        le=365,
+        description="How long after that the operator may decide a dispute, or its sides settle "
+        "it, before it expires, days.",
+    )
     checkpoint_seconds: float = Field(
         default=1.0,
         gt=0,
@@ -110,6 +123,11 @@ class ClearingSettings(ServiceSettings):
         description="First pause before registering at the broker is tried again, seconds; "
         "doubles up to 30.",
     )
+
+    @property
+    def dispute_days(self) -> tuple[float, float]:
+        """How long evidence, and then a decision, may take."""
+        return self.dispute_evidence_days, self.dispute_decision_days
 
     @field_validator("officers")
     @classmethod

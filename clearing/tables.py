@@ -6,6 +6,7 @@ from clearing.bank import store as bank_store
 from clearing.billing import store as billing_store
 from clearing.closing import store as closing_store
 from clearing.credit import store as credit_store
+from clearing.disputes import store as disputes_store
 from clearing.grants import store as grants_store
 from clearing.ledger import store as ledger_store
 from clearing.log import store as log_store
@@ -24,6 +25,7 @@ __all__ = [
     "billing_store",
     "closing_store",
     "credit_store",
+    "disputes_store",
     "grants_store",
     "kit_store",
     "ledger_store",

@@ -5,11 +5,13 @@ Amounts are micro-won unless a name says ``won``.
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
 from pydantic import Field
 
+from schemas.dispute import DisputeReason
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.money import MicroWon, Won
 from schemas.price import PricePlan
@@ -195,10 +197,37 @@ class StatementLine(OwnWire):
     net_won: Won
 
 
+class CreditLine(OwnWire):
+    """What a refund takes back of a line that an earlier statement said; all amounts positive.
+
+    Of the consumer's view both fees are zero, as on the line itself. ``before_won`` is what earlier
+    refunds had taken of the line's supply.
+    """
+
+    dispute_id: str
+    reason: DisputeReason
+    decided_on: date  # in Seoul
+    is_sale: bool  # whether the original line stands among the sales
+    original_statement_id: str
+    original_period: str
+    original_line: int = Field(ge=1)  # which of the agreement's lines in that period
+    agreement_id: AgreementId
+    dataset_title: str
+    counterparty_id: ParticipantId
+    counterparty_name: str
+    before_won: Won
+    supply_won: Won
+    vat_won: Won
+    fee_won: Won
+    fee_vat_won: Won
+    net_won: Won
+
+
 class Statement(OwnWire):
     """명세서 of one party and one period: what it bought and what it sold.
 
-    Totals are over purchases and royalties paid, and over sales and royalties received.
+    Totals are over purchases and royalties paid, and over sales and royalties received, less
+    ``credits``. What there is none of is left out.
     """
 
     statement_id: str
@@ -212,6 +241,7 @@ class Statement(OwnWire):
     sales: tuple[StatementLine, ...]
     royalties_paid: tuple[RoyaltyLine, ...] | None = Field(default=None, min_length=1)
     royalties_received: tuple[RoyaltyLine, ...] | None = Field(default=None, min_length=1)
+    credits: tuple[CreditLine, ...] | None = Field(default=None, min_length=1)
     purchases_total_won: Won
     sales_total_won: Won  # net of fee and its VAT
     vat_paid_won: Won
@@ -229,13 +259,18 @@ class Statement(OwnWire):
         return (*self.sales, *(self.royalties_received or ()))
 
     def sums(self) -> dict[str, int]:
-        """Return what each total has to be, added up from the lines."""
+        """Return what each total has to be, added up from the lines, less the credits (I13)."""
+        buying: list[tuple[StatementLine | RoyaltyLine | CreditLine, int]]
+        selling: list[tuple[StatementLine | RoyaltyLine | CreditLine, int]]
+        buying, selling = [(line, 1) for line in self.bought], [(line, 1) for line in self.sold]
+        for each in self.credits or ():
+            (selling if each.is_sale else buying).append((each, -1))
         return {
-            "purchases_total_won": sum(line.net_won for line in self.bought),
-            "sales_total_won": sum(line.net_won for line in self.sold),
-            "vat_paid_won": sum(line.vat_won for line in self.bought),
-            "vat_collected_won": sum(line.vat_won for line in self.sold),
-            "fee_total_won": sum(line.fee_won + line.fee_vat_won for line in self.sold),
+            "purchases_total_won": sum(sign * line.net_won for line, sign in buying),
+            "sales_total_won": sum(sign * line.net_won for line, sign in selling),
+            "vat_paid_won": sum(sign * line.vat_won for line, sign in buying),
+            "vat_collected_won": sum(sign * line.vat_won for line, sign in selling),
+            "fee_total_won": sum(sign * (ln.fee_won + ln.fee_vat_won) for ln, sign in selling),
         }
 
 

@@ -1,10 +1,11 @@
 """A bundle (증빙 자료): a statement with all that it follows from, to be checked offline.
 
-It holds the statement and those before it about the same agreements, the agreements, and their
-records as slices of signed batches; each with the signed object that is its leaf of clearing's
-log, and its audit path under one signed checkpoint. Where the statement tells royalties, it holds
-their split plans and income reports; and of a product whose royalties the participant pays, all
-agreements with their records, which the income reports follow from.
+It holds the statement and those before it about the same agreements, the agreements, their
+records as slices of signed batches, and the ends of disputes that credit lines follow from; each
+with the signed object that is its leaf of clearing's log, and its audit path under one signed
+checkpoint. Where the statement tells royalties, it holds their split plans and income reports; and
+of a product whose royalties the participant pays, all agreements with their records, which the
+income reports follow from.
 
 A bundle is the RFC 8785 form of this message, so there is one way only to write it.
 """
@@ -16,6 +17,7 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from schemas.bank import Statement
+from schemas.dispute import DisputeMove
 from schemas.merkle import PROOF_HASHES_MAX
 from schemas.note import SIGNATURES_MAX
 from schemas.participant import Jwk
@@ -65,6 +67,13 @@ class ProvenSlice(OwnWire):
     proof: Path
 
 
+class ProvenMove(OwnWire):
+    """The move that ended a dispute, from which credit lines follow, and its seal."""
+
+    document: DisputeMove
+    seal: Leaf
+
+
 class ProvenPlan(OwnWire):
     """A split plan, those of its edges that the statement's party may see, and its seal."""
 
@@ -96,5 +105,6 @@ class Bundle(OwnWire):
     statements: tuple[ProvenStatement, ...] = Field(min_length=1)
     agreements: tuple[ProvenAgreement, ...]
     slices: tuple[ProvenSlice, ...]
+    decisions: tuple[ProvenMove, ...] | None = Field(default=None, min_length=1)
     plans: tuple[ProvenPlan, ...] | None = Field(default=None, min_length=1)
     incomes: tuple[ProvenIncome, ...] | None = Field(default=None, min_length=1)

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field
 
-from schemas.ids import ParticipantId
+from schemas.ids import AgreementId, ParticipantId
 from schemas.money import Won
 from schemas.wire import OwnWire, Time
 
@@ -20,6 +20,8 @@ class CloseStep(StrEnum):
     CUT = "cut"  # where every stream and the log stood
     STATEMENTS = "statements"  # lines in whole won, cash entries, sealed documents
     NETTING = "netting"  # net position of every party, sum zero
+    HOLDS = "holds"  # what both sides signed differently is kept back
+    SET_OFF = "set_off"  # earnings pay what was refunded after it was paid out
 
 
 class StreamCut(OwnWire):
@@ -47,6 +49,7 @@ class StatementsResult(OwnWire):
     vat_won: Won
     fee_won: Won  # without its VAT
     fee_vat_won: Won
+    credited_won: Won | None = None  # what their credit lines give back to buyers, with VAT
     royalties_won: Won | None = None  # supply that products owe their sources; of sales above
 
 
@@ -66,6 +69,33 @@ class NettingResult(OwnWire):
     positions: tuple[NetPosition, ...]
 
 
+class HeldDifference(OwnWire):
+    """A dispute that the close opened: both sides signed, and their counts differ."""
+
+    dispute_id: str
+    agreement_id: AgreementId
+    claimed_won: Won  # of the supply
+
+
+class HoldsResult(OwnWire):
+    """What was kept back without anybody asking."""
+
+    disputes: tuple[HeldDifference, ...]
+
+
+class SetOff(OwnWire):
+    """What a participant's earnings paid of what it must give back."""
+
+    participant_id: ParticipantId
+    amount_won: Won
+
+
+class SetOffResult(OwnWire):
+    """What earnings paid."""
+
+    participants: tuple[SetOff, ...]
+
+
 class StepDone(OwnWire):
     """One step that is done, with its own result."""
 
@@ -74,6 +104,8 @@ class StepDone(OwnWire):
     cut: CutResult | None = None
     statements: StatementsResult | None = None
     netting: NettingResult | None = None
+    holds: HoldsResult | None = None
+    set_off: SetOffResult | None = None
 
 
 class CloseRun(OwnWire):

@@ -58,12 +58,18 @@ class MissingField(OwnWire):
 
 
 class Invoice(OwnWire):
-    """One draft: a seller and a buyer, from one statement of the seller."""
+    """One draft: a seller and a buyer, from one statement of the seller.
+
+    An amended one (수정세금계산서) names why and the draft that it amends, and its amounts are
+    negative: they are taken off that one.
+    """
 
     invoice_id: str
     statement_id: str
-    type_code: str = Field(pattern=r"^0[1-4]0[1-5]$")  # 0101 일반, 0103 위수탁
+    type_code: str = Field(pattern=r"^0[1-4]0[1-5]$")  # 0101 일반, 0103 위수탁; 02.. 수정
     purpose_code: str = Field(pattern=r"^0[12]$")  # 01 영수 (paid), 02 청구 (due)
+    amendment_code: str | None = Field(default=None, pattern=r"^0[1-6]$")  # 수정 사유
+    original_invoice_id: str | None = None
     issuing: Issuing
     written_on: date  # 작성일자
     period: str

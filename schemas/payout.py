@@ -61,7 +61,7 @@ class LeftOut(OwnWire):
     participant_id: ParticipantId
     participant_name: str
     amount_won: Won
-    reason: str  # no-account, account-changed, excluded, owes, buyer-owes
+    reason: str  # no-account, account-changed, excluded, owes, buyer-owes, refunded
 
 
 class PayoutView(OwnWire):

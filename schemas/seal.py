@@ -29,6 +29,7 @@ class SealKind(StrEnum):
     STATEMENT = "statement"
     SPLIT_PLAN = "split_plan"
     INCOME = "income"
+    DISPUTE = "dispute"  # one move of it
 
 
 class SealedAgreement(OwnWire):
@@ -47,7 +48,7 @@ class Seal(OwnWire):
     """Clearing's signed word that it holds an object, as leaf ``log_index`` of its log."""
 
     kind: SealKind
-    subject: str  # the object's id
+    subject: str  # the object's id; of a dispute's move with its number
     sha256: Sha256  # over the object's RFC 8785 form
     log_origin: str
     log_index: int = Field(ge=0)

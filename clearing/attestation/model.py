@@ -168,6 +168,30 @@ def compare(
     )
 
 
+def difference_in(plan: PricePlan, pairs: Sequence[Pair], period: str) -> int:
+    """Return by how much more the supplier's counts cost than the smaller ones, in one month.
+
+    Micro-won without VAT, never negative: what the month adds to the difference of all months
+    before it, since a month alone may come out dearer by smaller counts of earlier ones.
+
+    Args:
+        plan: What the agreement costs.
+        pairs: All its acts since its beginning.
+        period: The month in Seoul.
+
+    Raises:
+        clearing.rating.rate.OutOfRangeError: The counts leave the range of the ledger.
+    """
+
+    def gap(within: list[Pair]) -> int:
+        charged = _cost(plan, (pair.supplier for pair in within))
+        return charged - _cost(plan, (pair.smaller for pair in within))
+
+    months = [(pair, month_of(pair.record.occurred_at)) for pair in pairs]
+    through = gap([pair for pair, month in months if month <= period])
+    return max(0, through - gap([pair for pair, month in months if month < period]))
+
+
 def _cost(plan: PricePlan, records: Iterable[UsageRecord | None]) -> int:
     runs = runs_of(record for record in records if record is not None)
     return charge(plan, Meter(), runs, fee_bps=0).total.supply

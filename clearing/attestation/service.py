@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +13,7 @@ from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
 from clearing.agreements.store import find_agreements
 from clearing.attestation import store
-from clearing.attestation.model import Signed, compare, pairs_of
+from clearing.attestation.model import Signed, compare, difference_in, pairs_of
 from clearing.attestation.store import AckBatch
 from clearing.log.service import Log
 from clearing.metering import store as metering
@@ -48,6 +49,7 @@ from schemas.usage import (
 
 AHEAD_MAX: Final = timedelta(minutes=5)  # how far a buyer's clock may be ahead of ours
 PAGE: Final = 64  # batches read at a time
+Reading = Callable[[], AbstractContextManager[UnitOfWork]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +156,41 @@ def comparison_of(
     """
     with database.unit_of_work() as uow:
         agreement = look_up(uow, agreement_id, party)
-    metered, acknowledged = _metered(database, agreement_id), _acknowledged(database, agreement_id)
-    pairs = pairs_of(metered, acknowledged, silence=silence)
-    return compare(agreement_id, agreement.record.plan, pairs, period=period, now=now)
+    reading = database.unit_of_work
+    return compared(reading, agreement, period, silence=silence, now=now).comparison
 
 
-def _metered(database: Database, agreement_id: AgreementId) -> list[Signed]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Both sides' signed counts, and by what they differ in that month alone (micro-won)."""
+
+    comparison: Comparison
+    difference_micro: int
+
+
+def compared(
+    reading: Reading, agreement: Agreement, period: str, *, silence: timedelta, now: datetime
+) -> Compared:
+    """Compare an agreement's month.
+
+    Args:
+        reading: Opens the transactions that pages of batches are read in.
+        agreement: The agreement.
+        period: The month in Seoul.
+        silence: How long a buyer may take to sign.
+        now: The time.
+    """
+    id_, plan = agreement.record.agreement_id, agreement.record.plan
+    pairs = pairs_of(_metered(reading, id_), _acknowledged(reading, id_), silence=silence)
+    comparison = compare(id_, plan, pairs, period=period, now=now)
+    return Compared(comparison, difference_in(plan, pairs, period))
+
+
+def _metered(reading: Reading, agreement_id: AgreementId) -> list[Signed]:
     signed: list[Signed] = []
     after: int | None = 0
     while after is not None:
-        with database.unit_of_work() as uow:
+        with reading() as uow:
             found = metering.batches_of(uow, agreement_id, after=after, limit=PAGE)
         after = found[-1][0] if found else None
         for _, batch in found:
@@ -172,11 +199,11 @@ def _metered(database: Database, agreement_id: AgreementId) -> list[Signed]:
     return signed
 
 
-def _acknowledged(database: Database, agreement_id: AgreementId) -> list[Signed]:
+def _acknowledged(reading: Reading, agreement_id: AgreementId) -> list[Signed]:
     signed: list[Signed] = []
     after: int | None = 0
     while after is not None:
-        with database.unit_of_work() as uow:
+        with reading() as uow:
             found = store.batches_of(uow, agreement_id, after=after, limit=PAGE)
         after = found[-1].serial if found else None
         for taken in found:

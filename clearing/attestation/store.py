@@ -201,6 +201,19 @@ def batches_of(
     return [Taken(row.id or 0, _from_row(row), row.received_at) for row in uow.session.exec(query)]
 
 
+def acknowledged(uow: UnitOfWork, agreements: Iterable[AgreementId]) -> set[AgreementId]:
+    """Return those of these agreements of which a buyer has signed anything."""
+    wanted = sorted(set(agreements))
+    found: set[AgreementId] = set()
+    for start in range(0, len(wanted), 500):
+        some = wanted[start : start + 500]
+        query = select(AckAgreementRow.agreement_id).where(
+            col(AckAgreementRow.agreement_id).in_(some)
+        )
+        found |= {AgreementId(id_) for id_ in uow.session.exec(query.distinct())}
+    return found
+
+
 def _from_row(row: AckBatchRow) -> AckBatch:
     header = BatchHeader(
         provider_id=ParticipantId(row.consumer_id),

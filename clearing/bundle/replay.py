@@ -28,6 +28,7 @@ class Account:
     stated_counts: dict[str, Run] = field(default_factory=dict)
     stated_micro: dict[str, Amounts] = field(default_factory=dict)
     stated_won: Amounts = field(default_factory=Amounts)
+    lines: dict[str, list[tuple[str, Amounts]]] = field(default_factory=dict)
 
     def use(self, records: Iterable[UsageRecord]) -> None:
         """Rate further records.
@@ -43,8 +44,11 @@ class Account:
             counts = rated.counts_by_month[month]
             self.counts[month] = _plus(self.counts.get(month, Run(month)), counts, 1)
 
-    def state(self, period: str) -> tuple[Run, Amounts]:
-        """State what no statement has said yet of a month; return its counts and won."""
+    def state(self, period: str, statement_id: str) -> tuple[Run, Amounts]:
+        """State what no statement has said yet of a month; return its counts and won.
+
+        ``lines`` keeps each line of a month with the statement that says it, for later credits.
+        """
         before = self.stated_micro.get(period, Amounts())
         new = self.charged.get(period, Amounts()) - before
         micro = sum(self.stated_micro.values(), Amounts())
@@ -54,6 +58,7 @@ class Account:
         self.stated_counts[period] = all_counts
         self.stated_micro[period] = before + new
         self.stated_won = self.stated_won + won
+        self.lines.setdefault(period, []).append((statement_id, won))
         return counts, won
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
 from clearing.bundle.royalties import keys_needed, lines_of, products_paid
+from clearing.disputes.store import end_of
 from clearing.log.service import Log, path_reader
 from clearing.log.store import witnessed as witnessed_checkpoint
 from clearing.metering.store import StoredBatch, batches_of
@@ -26,6 +27,7 @@ from schemas.bundle import (
     Leaf,
     ProvenAgreement,
     ProvenIncome,
+    ProvenMove,
     ProvenPlan,
     ProvenSlice,
     ProvenStatement,
@@ -125,6 +127,7 @@ def make(
         statements=tuple(_statement(binder, each.document) for each in scope.said),
         agreements=tuple(_agreement(binder, agreements[id_]) for id_ in scope.agreements),
         slices=tuple(_slices(uow, binder, scope.agreements)),
+        decisions=tuple(_ends(uow, binder, scope)) or None,
         plans=plans or None,
         incomes=incomes or None,
     )
@@ -195,7 +198,8 @@ def _place_of(document: Document) -> int:
 
 
 def _agreements_in(statement: Statement) -> set[AgreementId]:
-    return {line.agreement_id for line in (*statement.purchases, *statement.sales)}
+    ids = {line.agreement_id for line in (*statement.purchases, *statement.sales)}
+    return ids | {line.agreement_id for line in statement.credits or ()}
 
 
 def _agreements_of_products(
@@ -249,6 +253,20 @@ def _agreement(binder: _Binder, agreement: Agreement) -> ProvenAgreement:
     log_index(agreement.seal)
     assert agreement.seal is not None
     return ProvenAgreement(agreement=agreement.sealed, seal=binder.leaf(agreement.seal))
+
+
+def _ends(uow: UnitOfWork, binder: _Binder, scope: _Scope) -> Iterable[ProvenMove]:
+    """Give the ends of the disputes that the scope's credits follow from."""
+    wanted = {
+        credit.dispute_id
+        for each in scope.said
+        for credit in each.statement.credits or ()
+        if credit.agreement_id in scope.agreements
+    }
+    for dispute_id in sorted(wanted):
+        end = end_of(uow, dispute_id)
+        assert end is not None
+        yield ProvenMove(document=end.move, seal=binder.leaf(end.seal))
 
 
 def _slices(

@@ -7,7 +7,8 @@
 4. Every slice is what the supplier signed, under the key that the receipt names.
 5. Records run in the order of their numbers, belong to their agreement, and none is told twice.
 6. Rated anew in the order of the log, they give each line of the statement, to the won; and
-   the lines give its sums. Nothing in the bundle is left over.
+   the lines give its sums. A credit line follows from the line that it names and from the sealed
+   end of its dispute; no won is taken back twice. Nothing in the bundle is left over.
 7. Royalties follow from split plans and income reports, and those of the participant's own
    products from the records (`clearing.bundle.royalties`).
 """
@@ -24,6 +25,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from clearing.bundle.credits import BadCreditError, Credits
 from clearing.bundle.replay import Account, line_of
 from clearing.bundle.royalties import (
     BadRoyaltyError,
@@ -37,6 +39,7 @@ from clearing.shares.model import Plan
 from schemas.bank import Statement, StatementLine
 from schemas.bundle import BUNDLE_BYTES_MAX, Bundle, Leaf, ProvenSlice, ProvenStatement
 from schemas.canonical import canonical_bytes, digest
+from schemas.dispute import DisputeMove
 from schemas.ids import AgreementId, ParticipantId
 from schemas.merkle import BadProofError, check_inclusion, leaf_hash
 from schemas.note import (
@@ -290,6 +293,21 @@ class _Reader:
         except _FAULTS as error:
             raise _broken(f"명세서 {id_}", f"Statement {id_}", error) from None
 
+    def ends(self) -> dict[str, tuple[int, DisputeMove]]:
+        """Return the ends of disputes with their places in the log."""
+        found: dict[str, tuple[int, DisputeMove]] = {}
+        for proven in self._bundle.decisions or ():
+            end = proven.document
+            id_ = end.dispute_id
+            try:
+                seal = self._seal(proven.seal, SealKind.DISPUTE, end.subject, end.sha256)
+            except _FAULTS as error:
+                raise _broken(f"분쟁 {id_}", f"Dispute {id_}", error) from None
+            if found and id_ <= max(found):
+                raise _broken(f"분쟁 {id_}", f"Dispute {id_}", "out of order or told twice")
+            found[id_] = seal.log_index, end
+        return found
+
     def evidence(self, accounts: dict[AgreementId, Account]) -> dict[AgreementId, list[_Evidence]]:
         """Return each agreement's records in the order of the log."""
         found: dict[AgreementId, list[_Evidence]] = {id_: [] for id_ in accounts}
@@ -364,7 +382,7 @@ def _replay(
     reader: _Reader,
 ) -> Statement:
     """Steps 6 and 7: rate what stands in the log before each statement, and compare its lines."""
-    target = statements[-1][1]
+    target, ends = statements[-1][1], Credits(reader.ends())
     whose = target.participant_id
     keys = keys_needed(target, (statement for _, statement in statements))
     royalties = Royalties(whose, keys, reader.plans(whose), reader.incomes())
@@ -377,12 +395,14 @@ def _replay(
                 if statement is target:
                     raise _differs(line, "its agreement is not in the bundle")
                 continue
-            items = waiting[line.agreement_id]
-            while items and items[0].log_index < place:
-                account.use(items.pop(0).records)
+            _use_until(place, waiting[line.agreement_id], account)
             _compare(line, account, statement, is_sale=is_sale)
             if statement is target:
                 told.add(line.agreement_id)
+        for id_ in {each.agreement_id for each in statement.credits or ()} & set(accounts):
+            _use_until(place, waiting[id_], accounts[id_])
+        credited = _check_credits(ends, statement, accounts, place)
+        told |= credited if statement is target else set()
         _check_royalties(royalties, statement, place)
     told |= _shared(accounts, target)
     if told != set(accounts) or any(waiting.values()):
@@ -392,7 +412,26 @@ def _replay(
         royalties.check_all_used()
     except BadRoyaltyError as error:
         raise _broken("로열티", "Royalties", error) from None
+    try:
+        ends.check_all_told(target, accounts)
+    except BadCreditError as error:
+        raise _broken("감액", "Credits", error) from None
     return target
+
+
+def _use_until(place: int, items: list[_Evidence], account: Account) -> None:
+    while items and items[0].log_index < place:
+        account.use(items.pop(0).records)
+
+
+def _check_credits(
+    ends: Credits, statement: Statement, accounts: dict[AgreementId, Account], place: int
+) -> set[AgreementId]:
+    try:
+        return ends.check(statement, accounts, place)
+    except BadCreditError as error:
+        id_ = statement.statement_id
+        raise _broken(f"명세서 {id_}의 감액", f"Credits in statement {id_}", error) from None
 
 
 def _check_royalties(royalties: Royalties, statement: Statement, place: int) -> None:
@@ -430,7 +469,7 @@ def _compare(line: StatementLine, account: Account, statement: Statement, *, is_
     if whose != (record.provider_id if is_sale else record.consumer_id):
         raise _differs(line, f"{whose} is not that party of it")
     try:
-        counts, won = account.state(statement.period)
+        counts, won = account.state(statement.period, statement.statement_id)
     except OutOfRangeError as error:
         raise _differs(line, str(error)) from None
     due = line_of(account.agreement, whose, line.counterparty_name, counts, won)

@@ -32,13 +32,15 @@ def close_period(
 ) -> CloseReport:
     """마감: do what is left of a period's close, or with `dry_run` say what that would be."""
     context = get_context(request)
+    rules = service.Rules(clearing.silence, clearing.dispute_terms)
     if dry_run:
-        return service.rehearse(context.database, period, now=context.clock())
+        return service.rehearse(context.database, period, now=context.clock(), rules=rules)
     return service.close(
         context.database,
         period,
         clearing.log,
         clock=context.clock,
+        rules=rules,
         transactions_max=transactions_max,
     )
 

@@ -8,11 +8,20 @@ lock. Usage that comes later begins another run, with supplementary statements.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from clearing.agreements.model import Agreement
+from clearing.agreements.store import find_agreements
+from clearing.attestation.service import Reading, compared
+from clearing.attestation.store import acknowledged
 from clearing.closing import store
+from clearing.disputes import service as disputes
+from clearing.disputes.model import Dispute, Terms
+from clearing.disputes.money import hold_all, set_off
+from clearing.disputes.service import Found
 from clearing.ledger.service import LedgerBrokenError
 from clearing.log.service import Log
 from clearing.log.store import size_of
@@ -29,53 +38,146 @@ from schemas.close import (
     CloseRun,
     CloseStep,
     CutResult,
+    HeldDifference,
+    HoldsResult,
     NettingResult,
+    SetOff,
+    SetOffResult,
     StatementsResult,
     StepDone,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a close holds back by: buyers' time to sign, and how long disputes last."""
+
+    silence: timedelta = timedelta(hours=72)
+    terms: Terms = field(default_factory=Terms)
+
+
 def close(
-    database: Database, period: str, log: Log, *, clock: Clock, transactions_max: int | None = None
+    database: Database,
+    period: str,
+    log: Log,
+    *,
+    clock: Clock,
+    rules: Rules | None = None,
+    transactions_max: int | None = None,
 ) -> CloseReport:
     """Do what is left of a period's close; repeating it, at any time, changes nothing.
 
-    It begins one run at most: a month that is still in use would never end.
+    It begins one run at most: a month that is still in use would never end. Disputes whose time is
+    over end first, so that what they refund is stated.
 
     Args:
         database: Where to; each step is a transaction of its own.
         period: A month, such as ``2026-11``.
         log: Seals statements.
         clock: The time.
+        rules: What is held back for disputes.
         transactions_max: Stop after so many, for callers that show progress.
 
     Raises:
         LogBrokenError: The log does not continue what was signed.
         LedgerBrokenError: Sums that must be equal are not; nothing more is done.
     """
-    left, first = transactions_max, None
+    left, first, rules = transactions_max, None, rules or Rules()
+    disputes.expire(database, log, now=clock())
     while left is None or left > 0:
+        found = _counted(database, period, rules, now=clock())
         with database.unit_of_work() as uow:
             runs = store.runs_of(uow, period)
             first = len(runs) if first is None else first
             is_done = len(runs) > first and all(run.is_finished for run in runs)
-            if is_done or not advance(uow, period, log, now=clock()):
+            if is_done or not advance(uow, period, log, now=clock(), rules=rules, found=found):
                 break
         left = None if left is None else left - 1
     with database.unit_of_work() as uow:
         return report_of(uow, period)
 
 
-def advance(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> bool:
-    """Do the next transaction of a period's close; return False if nothing is left."""
+def advance(
+    uow: UnitOfWork,
+    period: str,
+    log: Log,
+    *,
+    now: datetime,
+    rules: Rules | None = None,
+    found: Sequence[Found] | None = None,
+) -> bool:
+    """Do the next transaction of a period's close; return False if nothing is left.
+
+    ``found`` are both sides' counts, where the next step needs them and they were compared before
+    the transaction; without them they are compared inside it.
+    """
     lock_period(uow, period)
-    for run in store.runs_of(uow, period):
+    if (due := _next_step(store.runs_of(uow, period))) is None:
+        return state(uow, period, log, now=now)
+    run, step = due
+    if step is CloseStep.HOLDS:
+        planned = _planned(uow, period, rules or Rules(), now, found)
+        disputes.hold(uow, planned, log, now=now)
+        done = _held(planned, now)
+    else:
+        done = _later_step(uow, period, run, step, now)
+    store.add_step(uow, period, run.number, done)
+    return True
+
+
+def _next_step(runs: Sequence[CloseRun]) -> tuple[CloseRun, CloseStep] | None:
+    """Return the first step of the first run that is not done, and its run."""
+    for run in runs:
         done = {step.step for step in run.steps}
         for step in CloseStep:
             if step not in done:
-                store.add_step(uow, period, run.number, _later_step(uow, period, run, step, now))
-                return True
-    return state(uow, period, log, now=now)
+                return run, step
+    return None
+
+
+def _counted(database: Database, period: str, rules: Rules, *, now: datetime) -> list[Found] | None:
+    """Compare both sides' counts outside of any transaction, if the next step needs that."""
+    with database.unit_of_work() as uow:
+        due = _next_step(store.runs_of(uow, period))
+        if due is None or due[1] is not CloseStep.HOLDS:
+            return None
+        agreements = _acknowledged(uow, period)
+    reading = database.unit_of_work
+    return [_found(reading, each, period, rules, now) for each in agreements]
+
+
+def _acknowledged(uow: UnitOfWork, period: str) -> list[Agreement]:
+    """Return the agreements that were used in a period and that buyers have signed anything of."""
+    ids = acknowledged(uow, (usage.agreement_id for usage in usage_in(uow, period)))
+    return [each for _, each in sorted(find_agreements(uow, ids).items())]
+
+
+def _found(
+    reading: Reading, agreement: Agreement, period: str, rules: Rules, now: datetime
+) -> Found:
+    counts = compared(reading, agreement, period, silence=rules.silence, now=now)
+    return Found(agreement, period, counts)
+
+
+def _planned(
+    uow: UnitOfWork, period: str, rules: Rules, now: datetime, found: Sequence[Found] | None
+) -> list[Dispute]:
+    if found is None:
+        agreements = _acknowledged(uow, period)
+        found = [_found(lambda: nullcontext(uow), a, period, rules, now) for a in agreements]
+    return disputes.plan_holds(uow, found, rules.terms, now=now)
+
+
+def _held(planned: Sequence[Dispute], now: datetime) -> StepDone:
+    result = HoldsResult(
+        disputes=tuple(
+            HeldDifference(
+                dispute_id=each.id, agreement_id=each.agreement_id, claimed_won=each.claimed_won
+            )
+            for each in planned
+        )
+    )
+    return StepDone(step=CloseStep.HOLDS, done_at=now, holds=result)
 
 
 def state(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> bool:
@@ -105,7 +207,9 @@ def report_of(uow: UnitOfWork, period: str) -> CloseReport:
     )
 
 
-def rehearse(database: Database, period: str, *, now: datetime) -> CloseReport:
+def rehearse(
+    database: Database, period: str, *, now: datetime, rules: Rules | None = None
+) -> CloseReport:
     """Return what a close would do now, and write nothing.
 
     It works out lines, cash entries and statements as the close does, in a transaction that is
@@ -114,13 +218,17 @@ def rehearse(database: Database, period: str, *, now: datetime) -> CloseReport:
     with _rolled_back(database) as uow:
         lock_period(uow, period)
         settlement.lock_usage(uow, period)
-        cut = _cut(uow, period, now)
-        drafts = settlement.draft(uow, period, now=now).statements
+        rules = rules or Rules()
         runs = store.runs_of(uow, period)
-        unfinished = [run for run in runs if not run.is_finished]
-        coming = [_rehearsed(uow, period, run, now) for run in unfinished]
-        if drafts:
-            steps = (cut, _issued(drafts, now), _netted(drafts, now))
+        coming, rest = list[CloseRun](), dict[CloseStep, StepDone]()
+        for run in runs:
+            if not run.is_finished:
+                rest = rest or _rest(uow, period, rules, now)
+                coming.append(_rehearsed(uow, period, run, rest, now))
+        cut = _cut(uow, period, now)
+        if drafts := settlement.draft(uow, period, now=now).statements:
+            rest = _rest(uow, period, rules, now)
+            steps = (cut, _issued(drafts, now), _netted(drafts, now), *rest.values())
             number = len(runs) + 1
             coming.append(CloseRun(number=number, started_at=now, steps=steps, is_finished=True))
         return CloseReport(
@@ -131,10 +239,28 @@ def rehearse(database: Database, period: str, *, now: datetime) -> CloseReport:
         )
 
 
-def _rehearsed(uow: UnitOfWork, period: str, run: CloseRun, now: datetime) -> CloseRun:
+def _rest(uow: UnitOfWork, period: str, rules: Rules, now: datetime) -> dict[CloseStep, StepDone]:
+    """Rehearse what follows netting: book what is held and set off, and sign nothing."""
+    planned = _planned(uow, period, rules, now, None)
+    hold_all(uow, planned, now=now)
+    return {
+        CloseStep.HOLDS: _held(planned, now),
+        CloseStep.SET_OFF: _set_off(uow, now),
+    }
+
+
+def _rehearsed(
+    uow: UnitOfWork,
+    period: str,
+    run: CloseRun,
+    rest: Mapping[CloseStep, StepDone],
+    now: datetime,
+) -> CloseRun:
     done = {step.step for step in run.steps}
     steps = tuple(
-        _later_step(uow, period, run, step, now) for step in CloseStep if step not in done
+        rest[step] if step in rest else _later_step(uow, period, run, step, now)
+        for step in CloseStep
+        if step not in done
     )
     return run.model_copy(update={"steps": (*run.steps, *steps), "is_finished": True})
 
@@ -163,6 +289,7 @@ def _cut(uow: UnitOfWork, period: str, now: datetime) -> StepDone:
 
 def _issued(statements: tuple[Statement, ...], now: datetime) -> StepDone:
     sales = [line for each in statements for line in each.sales]
+    credited = [line for each in statements for line in each.credits or () if not line.is_sale]
     royalties = [line for each in statements for line in each.royalties_paid or ()]
     result = StatementsResult(
         statement_ids=tuple(each.statement_id for each in statements),
@@ -170,6 +297,7 @@ def _issued(statements: tuple[Statement, ...], now: datetime) -> StepDone:
         vat_won=sum(line.vat_won for line in sales),
         fee_won=sum(line.fee_won for line in sales),
         fee_vat_won=sum(line.fee_vat_won for line in sales),
+        credited_won=sum(each.net_won for each in credited) or None,
         royalties_won=sum(line.supply_won for line in royalties) if royalties else None,
     )
     return StepDone(step=CloseStep.STATEMENTS, done_at=now, statements=result)
@@ -179,8 +307,18 @@ def _later_step(
     uow: UnitOfWork, period: str, run: CloseRun, step: CloseStep, now: datetime
 ) -> StepDone:
     """Do one of the steps after the first transaction's."""
+    if step is CloseStep.SET_OFF:
+        return _set_off(uow, now)
     assert step is CloseStep.NETTING
     return _netted(_statements_of(uow, period, run), now)
+
+
+def _set_off(uow: UnitOfWork, now: datetime) -> StepDone:
+    paid = tuple(
+        SetOff(participant_id=owner, amount_won=amount) for owner, amount in set_off(uow, now=now)
+    )
+    result = SetOffResult(participants=paid)
+    return StepDone(step=CloseStep.SET_OFF, done_at=now, set_off=result)
 
 
 def _statements_of(uow: UnitOfWork, period: str, run: CloseRun) -> tuple[Statement, ...]:

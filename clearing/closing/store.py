@@ -49,6 +49,15 @@ def runs_of(uow: UnitOfWork, period: str) -> list[CloseRun]:
     ]
 
 
+def unfinished_periods(uow: UnitOfWork) -> list[str]:
+    """Return the periods with a run whose steps are not all done, oldest first."""
+    runs = {(row.period, row.number) for row in uow.session.exec(select(CloseRow))}
+    done: dict[tuple[str, int], int] = {}
+    for row in uow.session.exec(select(CloseStepRow)):
+        done[row.period, row.number] = done.get((row.period, row.number), 0) + 1
+    return sorted({key[0] for key in runs if done.get(key, 0) < len(CloseStep)})
+
+
 def add_run(uow: UnitOfWork, period: str, number: int, *, started_at: datetime) -> None:
     """Begin a run."""
     uow.session.add(CloseRow(period=period, number=number, started_at=started_at))

@@ -62,7 +62,8 @@ def check_size(document: Statement) -> None:
     Raises:
         TooManyLinesError: More than ``PRINTED_MAX`` lines.
     """
-    count, period = len(document.bought) + len(document.sold), document.period
+    lines = (*document.bought, *document.sold, *(document.credits or ()))
+    count, period = len(lines), document.period
     if count > PRINTED_MAX:
         raise TooManyLinesError(
             ko=f"명세서가 {count:,}줄이라 PDF({PRINTED_MAX:,}줄까지)로 만들지 않습니다. "

@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 from typing import Final
 
 from clearing.documents.paper import MARGIN_MM, QR_MM, Column, Paper, Sheet
-from schemas.bank import Statement, StatementLine
+from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.ids import format_brn
 from schemas.issuer import Issuer
 from schemas.proof_link import ProofLink
@@ -28,7 +28,8 @@ _ROYALTY_NAMES: Final = (
     Column("역할", "Role", 15),
 )
 _ROLES: Final = {EdgeRole.PRINCIPAL: "본인 principal", EdgeRole.AGENT: "대리 agent"}
-_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[StatementLine | RoyaltyLine], int]]]] = {
+_Told = StatementLine | RoyaltyLine | CreditLine
+_AMOUNTS: Final[dict[str, tuple[str, str, Callable[[_Told], int]]]] = {
     "supply": ("공급가액", "Supply", lambda line: line.supply_won),
     "vat": ("세액", "VAT 10 %", lambda line: line.vat_won),
     "fee": ("수수료", "Fee", lambda line: line.fee_won),
@@ -70,21 +71,29 @@ def statement_pdf(document: Statement, issuer: Issuer, link: ProofLink | None) -
     if document.royalties_received:
         paper.heading("받은 로열티", "Royalties received", size=12)
         paper.sheet(_royalty_sheet(document.royalties_received, SOLD))
+    for is_sale, title, amounts in (
+        (False, ("매입 감액", "Credits on purchases"), BOUGHT),
+        (True, ("매출 감액", "Credits on sales"), SOLD),
+    ):
+        if taken := [each for each in document.credits or () if each.is_sale is is_sale]:
+            paper.heading(*title, size=12)
+            paper.sheet(_credits(taken, amounts))
     _summary(paper, document, link)
     return paper.content()
 
 
 def check_totals(document: Statement) -> None:
-    """Compare every total with the sum of its lines.
+    """Compare every total with the sum of its lines, less the credits.
 
     Raises:
         DocumentMismatchError: One is another.
     """
     sums = document.sums()
     wrong = {name for name, total in sums.items() if getattr(document, name) != total}
-    for line in (*document.bought, *document.sold):
+    lines: list[_Told] = [*document.bought, *document.sold, *(document.credits or ())]
+    for line in lines:
         if line.net_won != line.supply_won + line.vat_won - line.fee_won - line.fee_vat_won:
-            what = line.agreement_id if isinstance(line, StatementLine) else line.income_id
+            what = line.income_id if isinstance(line, RoyaltyLine) else line.agreement_id
             wrong.add(f"{what}.net_won")
     if wrong:
         raise DocumentMismatchError(f"{document.statement_id}: {sorted(wrong)}")
@@ -129,6 +138,34 @@ def _sheet(lines: Sequence[StatementLine], amounts: Sequence[str]) -> Sheet:
             f"{sum(line.queries_count for line in lines):,}",
             f"{sum(line.rows_count for line in lines):,}",
             *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
+        ),
+    )
+
+
+def _credits(taken: Sequence[CreditLine], amounts: Sequence[str]) -> Sheet:
+    """Show what is taken back, with a minus; each line names the statement that said it."""
+    shown = [_AMOUNTS[name] for name in amounts]
+    return Sheet(
+        columns=(
+            Column("데이터셋", "Dataset", 34),
+            Column("원 명세서", "Original", 34),
+            Column("분쟁", "Dispute", 24),
+            *(Column(ko, en, 16, "R") for ko, en, _ in shown),
+        ),
+        rows=[
+            (
+                each.dataset_title,
+                each.original_statement_id,
+                each.dispute_id,
+                *(f"-{amount(each):,}" for _, _, amount in shown),
+            )
+            for each in taken
+        ],
+        totals=(
+            "합계 Total (원 KRW)",
+            "",
+            "",
+            *(f"-{sum(map(amount, taken)):,}" for _, _, amount in shown),
         ),
     )
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from schemas.bank import Statement, StatementLine
+from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.billing import BillingProfile
-from schemas.ids import InvalidBrnError, ParticipantId, parse_brn
+from schemas.dispute import DisputeReason
+from schemas.ids import AgreementId, InvalidBrnError, ParticipantId, parse_brn
 from schemas.invoice import (
     LINES_MAX,
     Invoice,
@@ -28,7 +29,15 @@ from schemas.invoice import (
 from schemas.shares import EdgeRole, RoyaltyLine
 
 TYPE_CODES: Final = {Issuing.PRINCIPAL: "0101", Issuing.AGENT: "0103"}
-PAID: Final = "01"  # 영수: money came from the deposit
+AMENDED_CODES: Final = {Issuing.PRINCIPAL: "0201", Issuing.AGENT: "0203"}
+PAID, DUE = "01", "02"  # 영수: money came from the deposit; 청구: it is still owed
+AMENDMENTS: Final = {  # 수정 사유: 02 공급가액 변동, 03 환입, 04 계약의 해제
+    DisputeReason.COUNT: "02",
+    DisputeReason.PRICE: "02",
+    DisputeReason.QUALITY: "02",
+    DisputeReason.RETURNED: "03",
+    DisputeReason.CANCELLED: "04",
+}
 REQUIRED: Final = ("brn", "name", "representative", "address")
 NAME_MAX: Final = 70
 ITEM_MAX: Final = 100
@@ -53,14 +62,18 @@ def invoices_of(
     operator: Known,
     *,
     issuing: Issuing = Issuing.PRINCIPAL,
+    unpaid: Collection[AgreementId] = (),
 ) -> list[Invoice]:
     """Return the invoices that a seller's statement gives rise to; lines of zero won have none.
+
+    Credits give rise to amended ones, each of one original and one dispute.
 
     Args:
         statement: A statement; only its sales count, purchases stand in the sellers' statements.
         known: At least the seller and every counterparty of a sale.
         operator: Who takes the fee, and issues for the seller where ``issuing`` says so.
         issuing: Who issues invoices for data.
+        unpaid: Of which agreements the buyer has not paid in full what the statement says.
     """
     by_buyer: dict[ParticipantId, list[StatementLine | RoyaltyLine]] = defaultdict(list)
     for line in statement.sold:
@@ -77,6 +90,7 @@ def invoices_of(
             [_line(statement, each, each.supply_won, each.vat_won) for each in lines],
             issuing=issuing,
             agent=operator if issuing is Issuing.AGENT else None,
+            purpose=_purpose(lines, unpaid),
         )
         for buyer, lines in sorted(by_buyer.items())
     ]
@@ -84,9 +98,84 @@ def invoices_of(
     if fees:
         lines = [_line(statement, each, each.fee_won, each.fee_vat_won, FEE_ITEM) for each in fees]
         made.append(
-            _invoice(statement, operator, seller, lines, issuing=Issuing.PRINCIPAL, agent=None)
+            _invoice(
+                statement,
+                operator,
+                seller,
+                lines,
+                issuing=Issuing.PRINCIPAL,
+                agent=None,
+                purpose=_purpose(fees, unpaid),
+            )
         )
-    return made
+    return [*made, *_amended(statement, known, operator, issuing)]
+
+
+def _purpose(lines: Iterable[StatementLine | RoyaltyLine], unpaid: Collection[AgreementId]) -> str:
+    """Say whether lines are paid; royalties are, from what was earned."""
+    sales = (line for line in lines if isinstance(line, StatementLine))
+    return DUE if any(line.agreement_id in unpaid for line in sales) else PAID
+
+
+def _amended(
+    statement: Statement,
+    known: Mapping[ParticipantId, Known],
+    operator: Known,
+    issuing: Issuing,
+) -> Iterable[Invoice]:
+    """Give the amended drafts of a seller's credits: of the data, and of the operator's fee."""
+    seller = known[statement.participant_id]
+    agent = operator if issuing is Issuing.AGENT else None
+    for each in statement.credits or ():
+        if not each.is_sale:
+            continue
+        if each.supply_won or each.vat_won:
+            line = _taken_back(each, each.supply_won, each.vat_won)
+            buyer = known[each.counterparty_id]
+            yield _amendment(statement, seller, buyer, line, each, issuing=issuing, agent=agent)
+        if each.fee_won or each.fee_vat_won:
+            line = _taken_back(each, each.fee_won, each.fee_vat_won, FEE_ITEM)
+            yield _amendment(
+                statement, operator, seller, line, each, issuing=Issuing.PRINCIPAL, agent=None
+            )
+
+
+def _taken_back(credit: CreditLine, supply: int, vat: int, item: str = "") -> InvoiceLine:
+    name = f"{item}: {credit.dataset_title}" if item else credit.dataset_title
+    return InvoiceLine(
+        purchased_on=credit.decided_on,
+        name=name[:ITEM_MAX],
+        quantity=1,
+        supply_won=-supply,
+        vat_won=-vat,
+    )
+
+
+def _amendment(
+    statement: Statement,
+    seller: Known,
+    buyer: Known,
+    line: InvoiceLine,
+    credit: CreditLine,
+    *,
+    issuing: Issuing,
+    agent: Known | None,
+) -> Invoice:
+    draft = _invoice(statement, seller, buyer, [line], issuing=issuing, agent=agent, purpose=PAID)
+    original = _id(credit.original_statement_id, seller, buyer)
+    return draft.model_copy(
+        update={
+            "invoice_id": f"{original}-{credit.dispute_id}",
+            "type_code": AMENDED_CODES[issuing],
+            "amendment_code": AMENDMENTS[credit.reason],
+            "original_invoice_id": original,
+            "written_on": credit.decided_on,
+        }
+    )
+
+
+def _id(statement_id: str, seller: Known, buyer: Known) -> str:
+    return f"{statement_id}-{seller.handle}-{buyer.handle}"
 
 
 def _line(
@@ -120,14 +209,15 @@ def _invoice(
     *,
     issuing: Issuing,
     agent: Known | None,
+    purpose: str,
 ) -> Invoice:
     supply, vat = sum(each.supply_won for each in lines), sum(each.vat_won for each in lines)
     parties = [seller, buyer, *([agent] if agent else [])]
     return Invoice(
-        invoice_id=f"{statement.statement_id}-{seller.handle}-{buyer.handle}",
+        invoice_id=_id(statement.statement_id, seller, buyer),
         statement_id=statement.statement_id,
         type_code=TYPE_CODES[issuing],
-        purpose_code=PAID,
+        purpose_code=purpose,
         issuing=issuing,
         written_on=last_day(statement.period),
         period=statement.period,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from clearing.context import ClearingDep
+from clearing.context import Clearing, ClearingDep
 from clearing.invoices import service
-from databank.kit.app import AdminDep, CallerDep, UowDep
+from databank.kit.app import AdminDep, ParticipantDep, get_context
 from schemas.close import PERIOD
 from schemas.invoice import InvoiceList
 
@@ -24,37 +24,43 @@ class XmlResponse(Response):
 
 
 @router.get("/invoices/{period}")
-def get_invoices(period: PeriodPath, caller: CallerDep, clearing: ClearingDep) -> InvoiceList:
+def get_invoices(
+    period: PeriodPath, caller: ParticipantDep, request: Request, clearing: ClearingDep
+) -> InvoiceList:
     """전자세금계산서 초안: the caller's, as seller and as buyer."""
-    found = service.invoices_in(
-        caller.uow, period, clearing.issuer, issuing=clearing.invoice_issuing
-    )
-    return service.of_party(found, caller.participant.id)
+    return service.of_party(_made(request, clearing, period), caller.id)
 
 
 @router.get("/invoices/{period}/{invoice_id}/ubl", response_class=XmlResponse)
 def get_invoice_ubl(
-    period: PeriodPath, invoice_id: InvoicePath, caller: CallerDep, clearing: ClearingDep
+    period: PeriodPath,
+    invoice_id: InvoicePath,
+    caller: ParticipantDep,
+    request: Request,
+    clearing: ClearingDep,
 ) -> Response:
     """One of the caller's invoices as UBL 2.1."""
-    found = service.invoices_in(
-        caller.uow, period, clearing.issuer, issuing=clearing.invoice_issuing
-    )
-    return XmlResponse(service.xml_of(service.of_party(found, caller.participant.id), invoice_id))
+    found = service.of_party(_made(request, clearing, period), caller.id)
+    return XmlResponse(service.xml_of(found, invoice_id))
 
 
 @router.get("/admin/invoices/{period}", dependencies=[AdminDep])
-def get_all_invoices(period: PeriodPath, uow: UowDep, clearing: ClearingDep) -> InvoiceList:
+def get_all_invoices(period: PeriodPath, request: Request, clearing: ClearingDep) -> InvoiceList:
     """All invoice drafts of a period, for the ASP that signs and sends them."""
-    return service.invoices_in(uow, period, clearing.issuer, issuing=clearing.invoice_issuing)
+    return _made(request, clearing, period)
 
 
 @router.get(
     "/admin/invoices/{period}/{invoice_id}/ubl", dependencies=[AdminDep], response_class=XmlResponse
 )
 def get_any_invoice_ubl(
-    period: PeriodPath, invoice_id: InvoicePath, uow: UowDep, clearing: ClearingDep
+    period: PeriodPath, invoice_id: InvoicePath, request: Request, clearing: ClearingDep
 ) -> Response:
     """Any invoice as UBL 2.1."""
-    found = service.invoices_in(uow, period, clearing.issuer, issuing=clearing.invoice_issuing)
-    return XmlResponse(service.xml_of(found, invoice_id))
+    return XmlResponse(service.xml_of(_made(request, clearing, period), invoice_id))
+
+
+def _made(request: Request, clearing: Clearing, period: str) -> InvoiceList:
+    database, issuing = get_context(request).database, clearing.invoice_issuing
+    with clearing.press.turn():
+        return service.invoices_in(database, period, clearing.issuer, issuing=issuing)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from clearing.billing.store import profiles_of
+from clearing.disputes.store import lines_of
 from clearing.invoices.model import Known, invoices_of
 from clearing.invoices.ubl import invoice_xml
 from clearing.parties.store import find_parties
-from clearing.settlement.service import all_of
-from databank.kit.db import UnitOfWork
+from clearing.payout.store import unpaid_sales
+from clearing.settlement.store import documents
+from databank.kit.db import Database, UnitOfWork
 from schemas.bank import Statement
-from schemas.ids import ParticipantId, did_web
+from schemas.ids import AgreementId, ParticipantId, did_web
 from schemas.invoice import Invoice, InvoiceList, Issuing
 from schemas.issuer import Issuer
 from schemas.problem import ConflictError, NotFoundError
@@ -33,19 +36,46 @@ class InvoiceIncompleteError(ConflictError):
     title = Text(ko="세금계산서에 적을 내용이 빠졌습니다", en="The invoice misses something")
 
 
-def invoices_in(uow: UnitOfWork, period: str, issuer: Issuer, *, issuing: Issuing) -> InvoiceList:
-    """Return the invoices of all statements of a period."""
-    statements = all_of(uow, period).statements
-    known = _known(uow, statements)
-    operator = _operator(uow, issuer)
-    return InvoiceList(
-        period=period,
-        invoices=tuple(
-            invoice
-            for statement in statements
-            for invoice in invoices_of(statement, known, operator, issuing=issuing)
-        ),
+def invoices_in(
+    database: Database, period: str, issuer: Issuer, *, issuing: Issuing
+) -> InvoiceList:
+    """Return the invoices of all statements of a period.
+
+    What they are made of is read in short transactions; making them holds none open.
+    """
+    with database.unit_of_work() as uow:
+        stored = documents(uow, period)
+    statements = [Statement.model_validate_json(each.json) for each in stored]
+    with database.unit_of_work() as uow:
+        known = _known(uow, statements)
+        operator = _operator(uow, issuer)
+        unpaid = _unpaid(uow, period, statements)
+    made = (
+        invoices_of(
+            each, known, operator, issuing=issuing, unpaid=unpaid.get(each.statement_id, set())
+        )
+        for each in statements
     )
+    return InvoiceList(period=period, invoices=tuple(each for some in made for each in some))
+
+
+def _unpaid(
+    uow: UnitOfWork, period: str, statements: Iterable[Statement]
+) -> dict[str, set[AgreementId]]:
+    """Return which agreements' lines of which sellers' statements buyers have not paid in full."""
+    buyers = {line.counterparty_id for each in statements for line in each.sales}
+    open_sales = unpaid_sales(uow, buyers)
+    found: dict[str, set[AgreementId]] = {}
+    if not open_sales:
+        return found
+    seen: dict[AgreementId, int] = {}
+    for each in sorted(statements, key=lambda each: each.number):
+        for line in each.sales:
+            place = seen[line.agreement_id] = seen.get(line.agreement_id, 0) + 1
+            booked = lines_of(uow, line.agreement_id, period)
+            if booked[place - 1].entry_id in open_sales:
+                found.setdefault(each.statement_id, set()).add(line.agreement_id)
+    return found
 
 
 def of_party(found: InvoiceList, participant_id: ParticipantId) -> InvoiceList:
@@ -90,9 +120,10 @@ def _complete(invoice: Invoice) -> Invoice:
     )
 
 
-def _known(uow: UnitOfWork, statements: tuple[Statement, ...]) -> dict[ParticipantId, Known]:
+def _known(uow: UnitOfWork, statements: Iterable[Statement]) -> dict[ParticipantId, Known]:
     ids = {each.participant_id for each in statements}
     ids |= {line.counterparty_id for each in statements for line in each.sold}
+    ids |= {line.counterparty_id for each in statements for line in each.credits or ()}
     parties, profiles = find_parties(uow, ids), profiles_of(uow, ids)
     return {
         id_: Known(

@@ -57,6 +57,8 @@ class Code(StrEnum):
     VAT_OUT = "vat_out"
     FEE_INCOME = "fee_income"
     IN_TRANSIT = "in_transit"  # paid out, and not yet seen at the bank
+    DISPUTE_HOLD = "dispute_hold"  # earned, and kept back while it is in dispute
+    RECOVERABLE = "recoverable"  # refunded after it was paid out: set off against later earnings
 
 
 class Side(StrEnum):
@@ -87,6 +89,9 @@ class Kind(StrEnum):
     ROYALTY = "royalty"  # what a product owes an upstream, set off against what it earned
     PAYOUT = "payout"  # two officers released it
     PAID = "paid"  # the bank has paid it
+    DISPUTE = "dispute"  # what is contested is kept back
+    REFUND = "refund"  # a sale is taken back, in part or whole
+    SET_OFF = "set_off"  # earnings pay what was refunded after it was paid out
     REVERSAL = "reversal"
 
 
@@ -148,8 +153,15 @@ _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.EXPIRE: _HOLDING,
     Kind.PAYOUT: frozenset({(Code.EARNED, Code.IN_TRANSIT), (Code.VAT_OUT, Code.IN_TRANSIT)}),
     Kind.PAID: frozenset({(Code.IN_TRANSIT, Code.BANK)}),
+    Kind.DISPUTE: frozenset((code, Code.DISPUTE_HOLD) for code in (Code.EARNED, Code.VAT_OUT)),
+    Kind.REFUND: frozenset(
+        (debit, credit)
+        for debit in (Code.EARNED, Code.VAT_OUT, Code.FEE_INCOME, Code.RECOVERABLE)
+        for credit in (Code.DEPOSIT, Code.EARNED)  # see disputes.refund.refund_legs
+    ),
+    Kind.SET_OFF: frozenset((code, Code.RECOVERABLE) for code in (Code.EARNED, Code.VAT_OUT)),
 }
-_REVERSIBLE: Final = (Kind.DEPOSIT, Kind.PAYOUT, Kind.PAID)
+_REVERSIBLE: Final = (Kind.DEPOSIT, Kind.PAYOUT, Kind.PAID, Kind.DISPUTE)
 ALLOWED: Final[Mapping[Kind, frozenset[tuple[Code, Code]]]] = {
     **_PLAIN,
     Kind.REVERSAL: frozenset((c, d) for k in _REVERSIBLE for d, c in _PLAIN[k]),

@@ -25,6 +25,7 @@ class Owed:
     provider_id: ParticipantId
     owed_won: int
     earned_won: int  # with VAT, after the fee
+    entry_id: str = ""  # of the sale
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,14 @@ class Payable:
     vat: int
     withheld: int = 0  # of sales that buyers still owe
     receivable: int = 0  # what the participant owes itself
+    recoverable: int = 0  # refunded after it was paid out, and not set off yet
 
     @property
     def amount(self) -> int:
         """What may be paid: nothing to one that owes, and nothing that is not collected."""
-        return 0 if self.receivable > 0 else max(0, self.earned + self.vat - self.withheld)
+        if self.receivable > 0:
+            return 0
+        return max(0, self.earned + self.vat - self.withheld - self.recoverable)
 
     @property
     def parts(self) -> tuple[int, int]:
@@ -88,6 +92,20 @@ def withheld_of(
             left -= part
             waiting[sale.provider_id] += min(part, sale.earned_won)
     return dict(waiting)
+
+
+def unpaid_of(
+    receivables: Mapping[ParticipantId, int], owed: Mapping[ParticipantId, Sequence[Owed]]
+) -> set[str]:
+    """Return the entries of the sales that buyers have not paid in full, newest first as above."""
+    found: set[str] = set()
+    for buyer, rest in receivables.items():
+        left = rest
+        for sale in owed.get(buyer, ()):
+            if left > 0 and sale.owed_won > 0:
+                left -= min(left, sale.owed_won)
+                found.add(sale.entry_id)
+    return found
 
 
 def waiting_of(

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from clearing.billing.service import changed_accounts
 from clearing.billing.store import profiles_of
+from clearing.closing.store import unfinished_periods
 from clearing.ledger.entries import bank_account, entry_id, payout_entry
 from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
 from clearing.ledger.service import BOOK_UNITS, Books
@@ -83,19 +84,13 @@ def draft(
     change after the draft voids the whole file, so nobody may do that again and again.
 
     Raises:
-        PayoutStateError: Another payout waits for approval, or there is nothing to pay.
+        PayoutStateError: Another payout waits for approval, a close is not finished, or there is
+            nothing to pay.
         PayoutIncompleteError: The operator's account is not known.
     """
     _lock(uow)
-    for payout in store.payouts(uow):
-        if not payout.is_released and payout.void_reason is None:
-            raise PayoutStateError(
-                ko=f"송금 {payout.id}이(가) 승인을 기다립니다. 승인하거나 무르세요: "
-                f"databank operator payout void {payout.id}",
-                en=f"Payout {payout.id} waits for approval. Approve it or take it back: "
-                f"databank operator payout void {payout.id}",
-                payout_id=payout.id,
-            )
+    _check_none_open(uow)
+    _check_closed(uow)
     own = did_web(issuer.url)
     payables = store.payables(uow)
     profiles = profiles_of(uow, [own, *payables])
@@ -131,6 +126,30 @@ def draft(
     return view_of(uow, payout).model_copy(update={"left_out": left_out})
 
 
+def _check_none_open(uow: UnitOfWork) -> None:
+    for payout in store.payouts(uow):
+        if not payout.is_released and payout.void_reason is None:
+            raise PayoutStateError(
+                ko=f"송금 {payout.id}이(가) 승인을 기다립니다. 승인하거나 무르세요: "
+                f"databank operator payout void {payout.id}",
+                en=f"Payout {payout.id} waits for approval. Approve it or take it back: "
+                f"databank operator payout void {payout.id}",
+                payout_id=payout.id,
+            )
+
+
+def _check_closed(uow: UnitOfWork) -> None:
+    """Refuse to pay while a close is under way: what it will hold back is not held yet."""
+    if periods := unfinished_periods(uow):
+        raise PayoutStateError(
+            ko=f"{', '.join(periods)} 마감이 끝나지 않았습니다. 먼저 마치세요: "
+            f"databank operator close {periods[0]}",
+            en=f"The close of {', '.join(periods)} is not finished. Finish it first: "
+            f"databank operator close {periods[0]}",
+            periods=periods,
+        )
+
+
 def _lock(uow: UnitOfWork) -> None:
     """Let one transaction work on payouts at a time, and nobody book at the bank meanwhile."""
     lock_accounts(uow, [bank_account(book) for book, _ in BOOK_UNITS])
@@ -149,6 +168,8 @@ def _left_out(
             reason, amount = "owes", whole
         elif each.amount > 0 and id_ not in paid:
             reason, amount = held.get(id_, "no-account"), each.amount
+        elif each.recoverable > 0 and whole > 0:
+            reason, amount = "refunded", min(each.recoverable, whole)
         elif each.withheld > 0:
             reason, amount = "buyer-owes", min(each.withheld, whole)
         if reason is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,9 +12,18 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Text, func, select
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
+from clearing.disputes.store import credits_on
 from clearing.ledger.model import OPERATOR, Book, Code, EntryId, Kind, Phase, Side, account_id
-from clearing.ledger.store import AccountRow, EntryRow, PostingRow, shares_of, table_of
-from clearing.payout.model import Owed, Payable, Payment, waiting_of
+from clearing.ledger.store import (
+    AccountRow,
+    EntryRow,
+    PostingRow,
+    find_account,
+    shares_of,
+    table_of,
+)
+from clearing.payout.model import Owed, Payable, Payment, unpaid_of, waiting_of
+from clearing.rating.rate import Amounts
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.billing import BankAccount
 from schemas.ids import ParticipantId
@@ -98,7 +107,7 @@ class Payout:
 def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     """Return the cash balances of everybody that sold something."""
     table = table_of(AccountRow)
-    codes = (Code.EARNED, Code.VAT_OUT, Code.RECEIVABLE)
+    codes = (Code.EARNED, Code.VAT_OUT, Code.RECEIVABLE, Code.RECOVERABLE)
     query = select(table).where(table.c.book == Book.CASH, table.c.code.in_(codes))
     balance: dict[tuple[str, str], int] = {}
     for row in uow.session.execute(query.order_by(table.c.id)):
@@ -114,7 +123,7 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
             earned[ParticipantId(owner)] += amount
     waiting = waiting_of(
         receivables,
-        {id_: _owed(uow, id_) for id_ in receivables},
+        {id_: owed_by(uow, id_) for id_ in receivables},
         earned,
         cache(lambda payer: _royalties(uow, payer)),
     )
@@ -126,12 +135,24 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
             vat=balance.get((owner, Code.VAT_OUT), 0),
             withheld=waiting.get(id_, 0),
             receivable=receivables.get(id_, 0),
+            recoverable=-balance.get((owner, Code.RECOVERABLE), 0),
         )
         for owner in sorted(sellers)
     }
 
 
-def _owed(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
+def unpaid_sales(uow: UnitOfWork, buyers: Iterable[ParticipantId]) -> set[str]:
+    """Return the entries of the cash book that these buyers have not paid in full."""
+    receivables = {}
+    for buyer in buyers:
+        account = find_account(uow, account_id(Book.CASH, Code.RECEIVABLE, buyer))
+        if account.credit_balance < 0:
+            receivables[buyer] = -account.credit_balance
+    return unpaid_of(receivables, {id_: owed_by(uow, id_) for id_ in receivables})
+
+
+def owed_by(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
+    """Return the sales that a buyer's deposit did not cover, newest first, less their refunds."""
     table = table_of(PostingRow)
     query = (
         select(table.c.entry_id, table.c.amount)
@@ -142,16 +163,24 @@ def _owed(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
     )
     rows = uow.session.execute(query).all()
     shares = shares_of(uow, (EntryId(row.entry_id) for row in rows))
+    taken_back = credits_on(uow, (EntryId(row.entry_id) for row in rows))
     found = []
     for row in rows:
         earning = [s for s in shares[EntryId(row.entry_id)] if s.code is Code.EARNED]
+        refunded = taken_back.get(EntryId(row.entry_id), Amounts())
         for share in earning[:1]:
             earned = sum(
                 s.credit
                 for s in shares[EntryId(row.entry_id)]
                 if s.owner_id == share.owner_id and s.code in (Code.EARNED, Code.VAT_OUT)
             )
-            found.append(Owed(ParticipantId(share.owner_id), row.amount, earned))
+            sale = Owed(
+                ParticipantId(share.owner_id),
+                max(0, row.amount - refunded.paid),
+                earned - refunded.earned - refunded.vat,
+                row.entry_id,
+            )
+            found.append(sale)
     return found
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from clearing.agreements.store import find_agreements
+from clearing.disputes.credits import credit_lines
+from clearing.disputes.store import mark_stated, unstated
 from clearing.ledger import store as ledger_store
 from clearing.ledger.entries import Sale, entry_id, sale_entry
 from clearing.ledger.model import Book, Kind
@@ -24,6 +26,7 @@ from clearing.shares.model import Royalty
 from databank.kit.db import UnitOfWork
 from schemas.bank import (
     AgreementRecord,
+    CreditLine,
     Payment,
     PaymentList,
     Statement,
@@ -77,18 +80,22 @@ def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Sta
 
 def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
     """Store lines, book them with the royalties that follow, and return what says so."""
-    lines = _new_lines(uow, period)
+    lines, credited = _new_lines(uow, period), unstated(uow, period)
     if lines:
         store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
     plans = booking.plans_in(uow, period)
-    if not lines and not plans:
+    if not lines and not plans and not credited:
         return Draft()
     sales = _sales(period, lines)
     accounts = {id_ for sale in sales for id_ in (*sale.wallet.accounts, *sale.credit_accounts)}
     books = Books.open(uow, accounts | booking.accounts_of(plans), now=now)
     _book_cash(uow, books, period, sales, now)
     settled = booking.settle(uow, books, period, plans, now=now)
-    return Draft(_documents(uow, period, lines, settled.royalties, now), settled.reports)
+    mark_stated(uow, credited)  # booked when their disputes ended
+    documents = _documents(
+        uow, period, lines, settled.royalties, credited=credit_lines(uow, credited), now=now
+    )
+    return Draft(documents, settled.reports)
 
 
 def lock_usage(uow: UnitOfWork, period: str) -> None:
@@ -97,7 +104,9 @@ def lock_usage(uow: UnitOfWork, period: str) -> None:
 
 
 def has_unstated(uow: UnitOfWork, period: str) -> bool:
-    """Whether usage of the period was booked, or is shared, that no statement says."""
+    """Whether something of the period was booked, or is shared, that no statement says."""
+    if unstated(uow, period):
+        return True
     usage = {each.agreement_id: each.counts.acts for each in usage_in(uow, period)}
     said = store.stated(uow, usage, period=period)
     return any(
@@ -204,6 +213,7 @@ class _Said:
     sales: list[Line] = field(default_factory=list)
     paid: list[Royalty] = field(default_factory=list)
     received: list[Royalty] = field(default_factory=list)
+    credits: list[CreditLine] = field(default_factory=list)
 
 
 def _documents(
@@ -211,9 +221,11 @@ def _documents(
     period: str,
     lines: dict[AgreementId, Line],
     royalties: Iterable[Royalty],
+    *,
+    credited: Mapping[ParticipantId, list[CreditLine]],
     now: datetime,
 ) -> tuple[Statement, ...]:
-    """Return one statement for each party of the lines, by id."""
+    """Return one statement for each party of the lines and credits, by id."""
     said: dict[ParticipantId, _Said] = defaultdict(_Said)
     for line in lines.values():
         said[line.record.consumer_id].purchases.append(line)
@@ -221,6 +233,8 @@ def _documents(
     for royalty in royalties:
         said[royalty.key.product.owner_id].paid.append(royalty)
         said[royalty.key.upstream.owner_id].received.append(royalty)
+    for id_, taken_back in credited.items():
+        said[id_].credits += taken_back
     parties = find_parties(uow, said)
     issued = defaultdict(int)
     for document in store.documents(uow, period):
@@ -257,6 +271,7 @@ def _statement(
         issued_at=now,
         purchases=tuple(_bought(line, parties) for line in said.purchases),
         sales=tuple(_sold(line, parties) for line in said.sales),
+        credits=tuple(said.credits) or None,
         royalties_paid=tuple(
             each.line_for(party.id, parties[each.key.upstream.owner_id].name) for each in said.paid
         )

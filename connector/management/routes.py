@@ -21,6 +21,13 @@ from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
 from schemas.billing import BillingProfile
 from schemas.bundle import BUNDLE_TYPE, Bundle
+from schemas.dispute import (
+    AcceptanceRequest,
+    EvidenceRequest,
+    OpenRequest,
+    ProposalRequest,
+    WithdrawalRequest,
+)
 from schemas.ids import AgreementId, ProcessId
 from schemas.management import (
     AgreementList,
@@ -36,6 +43,7 @@ from schemas.management import (
     TransferView,
 )
 from schemas.participant import Participant
+from schemas.wire import OwnWire
 
 router = APIRouter(prefix="/management", tags=["management"], dependencies=[AdminDep])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
@@ -164,6 +172,52 @@ def comparison(agreement_id: AgreementId, period: str, runtime: RuntimeDep) -> S
     return ask_clearing(
         runtime, "/usage/comparison", {"agreement_id": agreement_id, "period": period}
     )
+
+
+@router.get("/disputes")
+def disputes(runtime: RuntimeDep) -> Shown:
+    """Return our disputes from clearing (`schemas.dispute.DisputeList`)."""
+    return ask_clearing(runtime, "/disputes", {})
+
+
+@router.post("/disputes")
+def open_dispute(wish: OpenRequest, runtime: RuntimeDep) -> Shown:
+    """Contest a stated month of an agreement (`schemas.dispute.DisputeView`)."""
+    return tell_clearing(runtime, "/disputes", wish.to_json())
+
+
+@router.get("/disputes/{dispute_id}")
+def dispute(dispute_id: str, runtime: RuntimeDep) -> Shown:
+    """Return one of our disputes (`schemas.dispute.DisputeView`)."""
+    return ask_clearing(runtime, f"/disputes/{quote(dispute_id, safe='')}", {})
+
+
+@router.post("/disputes/{dispute_id}/evidence")
+def add_evidence(dispute_id: str, wish: EvidenceRequest, runtime: RuntimeDep) -> Shown:
+    """Add evidence."""
+    return _move_dispute(runtime, dispute_id, "evidence", wish)
+
+
+@router.post("/disputes/{dispute_id}/proposals")
+def propose_refund(dispute_id: str, wish: ProposalRequest, runtime: RuntimeDep) -> Shown:
+    """Say which refund we would agree to."""
+    return _move_dispute(runtime, dispute_id, "proposals", wish)
+
+
+@router.post("/disputes/{dispute_id}/acceptance")
+def accept_refund(dispute_id: str, wish: AcceptanceRequest, runtime: RuntimeDep) -> Shown:
+    """Agree to what the other side proposed last."""
+    return _move_dispute(runtime, dispute_id, "acceptance", wish)
+
+
+@router.post("/disputes/{dispute_id}/withdrawal")
+def withdraw_dispute(dispute_id: str, wish: WithdrawalRequest, runtime: RuntimeDep) -> Shown:
+    """Take our dispute back."""
+    return _move_dispute(runtime, dispute_id, "withdrawal", wish)
+
+
+def _move_dispute(runtime: Runtime, dispute_id: str, what: str, wish: OwnWire) -> Shown:
+    return tell_clearing(runtime, f"/disputes/{quote(dispute_id, safe='')}/{what}", wish.to_json())
 
 
 @router.get("/balance")

@@ -20,6 +20,9 @@ _KINDS = {
     "royalty": ("로열티", "royalty"),
     "reversal": ("취소", "reversal"),
     "payout": ("송금", "payout"),
+    "dispute": ("분쟁 보류", "kept back for a dispute"),
+    "refund": ("환불", "refund"),
+    "set_off": ("상계", "set-off"),
 }
 _INCOME_KINDS = {"usage": ("매출", "sale")}
 
@@ -206,7 +209,32 @@ def show_statement(document: Statement, surface: Surface) -> None:
     from schemas.ids import format_brn
 
     say = surface.say
-    rows = [
+    surface.table(
+        document.to_json(),
+        (
+            "",
+            say("데이터셋", "dataset"),
+            say("상대", "counterparty"),
+            say("질의", "queries"),
+            say("행", "rows"),
+            say("공급가액", "supply"),
+            say("세액", "VAT"),
+            say("수수료", "fee"),
+            say("실금액", "net amount"),
+        ),
+        _statement_rows(document, surface),
+        numbers=(3, 4, 5, 6, 7, 8),
+        title=f"{document.period} {_statement_name(document, surface)} · "
+        f"{document.participant_name} ({format_brn(document.brn)}) · "
+        f"{say('발행', 'issued')} {surface.time(document.issued_at)}",
+    )
+    if not surface.is_json:
+        typer.echo(_totals([document], surface))
+
+
+def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ...]]:
+    say = surface.say
+    rows: list[tuple[str, ...]] = [
         (
             say("매입", "bought") if line in document.purchases else say("매출", "sold"),
             line.dataset_title,
@@ -219,7 +247,8 @@ def show_statement(document: Statement, surface: Surface) -> None:
             f"₩{line.net_won:,}",
         )
         for line in (*document.purchases, *document.sales)
-    ] + [
+    ]
+    rows += [
         (
             say("낸 로열티", "royalty paid")
             if line in (document.royalties_paid or ())
@@ -235,27 +264,23 @@ def show_statement(document: Statement, surface: Surface) -> None:
         )
         for line in (*(document.royalties_paid or ()), *(document.royalties_received or ()))
     ]
-    surface.table(
-        document.to_json(),
+    rows += [
         (
+            say("매출 감액", "credit on a sale")
+            if each.is_sale
+            else say("매입 감액", "credit on a purchase"),
+            f"{each.dataset_title} ({each.original_statement_id})",
+            each.counterparty_name,
             "",
-            say("데이터셋", "dataset"),
-            say("상대", "counterparty"),
-            say("질의", "queries"),
-            say("행", "rows"),
-            say("공급가액", "supply"),
-            say("세액", "VAT"),
-            say("수수료", "fee"),
-            say("실금액", "net amount"),
-        ),
-        rows,
-        numbers=(3, 4, 5, 6, 7, 8),
-        title=f"{document.period} {_statement_name(document, surface)} · "
-        f"{document.participant_name} ({format_brn(document.brn)}) · "
-        f"{say('발행', 'issued')} {surface.time(document.issued_at)}",
-    )
-    if not surface.is_json:
-        typer.echo(_totals([document], surface))
+            "",
+            f"-₩{each.supply_won:,}",
+            f"-₩{each.vat_won:,}",
+            f"-₩{each.fee_won + each.fee_vat_won:,}",
+            f"-₩{each.net_won:,}",
+        )
+        for each in document.credits or ()
+    ]
+    return rows
 
 
 def _statement_name(document: Statement, surface: Surface) -> str:

@@ -17,6 +17,8 @@ _STEPS = {
     "cut": ("기준 확정", "cut"),
     "statements": ("명세서", "statements"),
     "netting": ("순액 계산", "netting"),
+    "holds": ("차이 보류", "holds"),
+    "set_off": ("상계", "set-off"),
 }
 
 
@@ -118,6 +120,14 @@ def _said(step: StepDone, surface: Surface) -> str:
             f"fee ₩{fee:,} (with VAT of ₩{said.fee_vat_won:,})"
             + (f" · royalties ₩{royalties:,}" if royalties else ""),
         )
+    if step.holds is not None:
+        won, count = sum(each.claimed_won for each in step.holds.disputes), len(step.holds.disputes)
+        return surface.say(
+            f"양쪽이 다르게 센 {count:,}건, ₩{won:,}", f"{count:,} differing counts, ₩{won:,}"
+        )
+    if step.set_off is not None:
+        paid = sum(each.amount_won for each in step.set_off.participants)
+        return surface.say(f"환불한 돈에서 ₩{paid:,}", f"₩{paid:,} of refunds")
     count = 0 if step.netting is None else len(step.netting.positions)
     return surface.say(f"{count:,}곳, 합계 ₩0", f"{count:,} parties, sum ₩0")
 

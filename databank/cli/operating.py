@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from databank.cli import paying
+from databank.cli import disputing, paying
 from databank.cli.billing import operator_billing
 from databank.cli.closing import check_period, close
 from databank.cli.operator_api import (
@@ -67,6 +67,7 @@ def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
     for name, command, help_ in commands:
         group.command(name, help=help_)(command)
     paying.register(group, say)
+    disputing.register_operator(group, say)
     app.add_typer(group, name="operator")
 
 

@@ -35,6 +35,7 @@ _LEFT_OUT = {
     "account-changed": ("계좌를 바꾼 지 얼마 되지 않음", "bank account changed lately"),
     "excluded": ("빼라고 함", "excluded"),
     "owes": ("미수금 있음", "owes money itself"),
+    "refunded": ("송금된 뒤 환불되어 앞으로 벌 돈에서 상계", "refunded after it was paid: set off"),
     "buyer-owes": ("사는 쪽이 아직 내지 않음", "the other side has not paid"),
 }
 _OUTCOMES = {

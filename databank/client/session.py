@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from databank.client.suppliers import RANGE_BYTES, Dataset, Suppliers
 from databank.kit.clock import new_urn
 from schemas.attestation import Comparison
 from schemas.bank import Balance, Passbook, Statement
+from schemas.dispute import DisputeList, DisputeReason, DisputeView, OpenRequest
 from schemas.ids import AgreementId
 from schemas.management import AgreementView, DecisionView, NegotiationView
 from schemas.money import MICRO_PER_WON
@@ -324,6 +325,52 @@ class Session:
         id_ = AgreementId(name) if name.startswith("urn:") else self._agreement_for(name)
         path = f"/management/agreements/{id_}/comparison"
         return Comparison.model_validate(self.management.get(path, period=period))
+
+    def disputes(self) -> DisputeList:
+        """Return our disputes, the newest first."""
+        return DisputeList.model_validate(self.management.get("/management/disputes"))
+
+    def dispute(self, dispute_id: str) -> DisputeView:
+        """Return a dispute of ours with all that both sides and the operator said."""
+        path = f"/management/disputes/{quote(dispute_id, safe='')}"
+        return DisputeView.model_validate(self.management.get(path))
+
+    def open_dispute(
+        self,
+        name: str,
+        period: str,
+        reason: DisputeReason,
+        text: str,
+        *,
+        amount_won: int | None = None,
+        files: tuple[str, ...] = (),
+    ) -> DisputeView:
+        """Contest a stated month of an agreement; the same again opens nothing more.
+
+        Args:
+            name: ``handle.name`` of a dataset that we use, or the id of any agreement of ours.
+            period: The month in Seoul, such as ``2026-11``.
+            reason: What is contested.
+            text: Why.
+            amount_won: How much of the supply; without it, all that the reason allows.
+            files: SHA-256 of evidence that we keep.
+        """
+        id_ = AgreementId(name) if name.startswith("urn:") else self._agreement_for(name)
+        wish = OpenRequest(
+            agreement_id=id_,
+            period=period,
+            reason=reason,
+            text=text,
+            amount_won=amount_won,
+            files=files,
+        )
+        answer = self.management.repeat("POST", "/management/disputes", json=wish.to_json())
+        return DisputeView.model_validate(answer)
+
+    def move_dispute(self, dispute_id: str, what: str, body: Mapping[str, object]) -> DisputeView:
+        """Add ``evidence``, ``proposals``, ``acceptance`` or ``withdrawal`` (`schemas.dispute`)."""
+        path = f"/management/disputes/{quote(dispute_id, safe='')}/{what}"
+        return DisputeView.model_validate(self.management.repeat("POST", path, json=body))
 
     def witness(self) -> WitnessView:
         """Return what our connector has seen of clearing's log."""

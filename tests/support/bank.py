@@ -21,14 +21,16 @@ from schemas.participant import Jwk, Participant, Role, Status
 from schemas.payout import officer_key_id
 from schemas.price import PriceComponent, PriceKind, PricePlan
 from schemas.signature import SigningKey, generate_key
-from schemas.slices import sign_batch
+from schemas.slices import seal_batch, sign_batch
 from schemas.token import issue
 from schemas.usage import (
+    ACKNOWLEDGEMENT_TYPE,
     FIRST_PREVIOUS_SHA256,
     HEADER,
     MEDIA_TYPE,
     Act,
     UsageRecord,
+    sign_header,
 )
 from tests.support.serve import serve
 
@@ -153,6 +155,17 @@ class Meter:
         """Sign records as a batch that follows ``previous``."""
         epoch, key = self.epoch, self.supplier.key
         return sign_batch(records, key, epoch=epoch, previous_sha256=previous)
+
+
+class Receiver(Meter):
+    """A buyer's meter: it signs acknowledgements."""
+
+    def sign(self, records: list[UsageRecord], *, previous: str) -> tuple[str, bytes]:
+        """Sign what was received as a batch that follows ``previous``."""
+        header, body = seal_batch(
+            records, provider_id=self.supplier.id, epoch=self.epoch, previous_sha256=previous
+        )
+        return sign_header(header, self.supplier.key, typ=ACKNOWLEDGEMENT_TYPE), body
 
 
 @dataclass

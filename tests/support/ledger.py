@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from clearing.agreements.service import confirm
+from clearing.attestation import service as attestation
 from clearing.bundle.service import make
 from clearing.closing.service import state
 from clearing.ledger.service import take_deposit
@@ -63,6 +64,12 @@ class Ledger:
             receipt = take(uow, checked, self.log, now=now)
         assert isinstance(receipt, str), receipt
         return receipt
+
+    def acknowledge(self, who: Company, batch: tuple[str, bytes], *, now: datetime = NOON) -> None:
+        """Take what a buyer signs."""
+        with self.database.unit_of_work() as uow:
+            checked = attestation.read(*batch, who.participant, now=now)
+            assert isinstance(attestation.take(uow, checked, self.log, now=now), str)
 
     def issue(self, period: str, *, now: datetime = NOON) -> StatementList:
         """Issue statements."""

@@ -16,18 +16,8 @@ from schemas.ids import AgreementId
 from schemas.price_form import parse_plan
 from schemas.signature import peek_payload
 from schemas.slices import seal_batch
-from schemas.usage import ACKNOWLEDGEMENT_TYPE, HEADER, MEDIA_TYPE, UsageRecord, sign_header
-from tests.support.bank import Bank, Company, Meter, agreement
-
-
-class Receiver(Meter):
-    """A buyer's meter: it signs acknowledgements."""
-
-    def sign(self, records: list[UsageRecord], *, previous: str) -> tuple[str, bytes]:
-        header, body = seal_batch(
-            records, provider_id=self.supplier.id, epoch=self.epoch, previous_sha256=previous
-        )
-        return sign_header(header, self.supplier.key, typ=ACKNOWLEDGEMENT_TYPE), body
+from schemas.usage import ACKNOWLEDGEMENT_TYPE, HEADER, MEDIA_TYPE, sign_header
+from tests.support.bank import Bank, Company, Meter, Receiver, agreement
 
 
 def send(bank: Bank, who: Company, batch: tuple[str, bytes]) -> httpx.Response:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
 
+from clearing.invoices import service
+from clearing.invoices.model import invoices_of
 from databank.kit.db import Database
 from schemas.invoice import Invoice, InvoiceList
 from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
 
 PERIOD = "2026-11"
+WAIT_SECONDS: Final = 20.0
 TOLD = {"representative": "홍길동", "address": "전남 광양시 폭포사랑길 1"}
 ACCOUNT = {"bank": "004", "number": "123-456-789012", "holder": "광양제철"}
 
@@ -66,6 +71,43 @@ def test_an_invoice_names_what_is_missing_until_it_is_told(
     assert len(sold) == 2  # and the operator's fee
     all_ = closed.admin("GET", f"/admin/invoices/{PERIOD}").json()["invoices"]
     assert {each["invoice_id"] for each in all_} == set(sold)
+
+
+def test_what_a_buyer_still_owes_is_claimed_until_it_has_paid(
+    bank: Bank, steel: Company, curator: Company
+) -> None:
+    told, meter = agreement(steel, curator, plan(per_row=0.37)), Meter(steel)
+    bank.agree(told, steel, curator)
+    bank.deposit(curator, 1_000)
+    batch = meter.batch([meter.record(told, rows=10_000, at=NOON)])
+    assert bank.send(steel, batch).status_code == 200
+    assert bank.admin("POST", f"/periods/{PERIOD}/close").status_code == 200
+    assert {each.purpose_code for each in _invoices(bank, steel)} == {"02"}
+    bank.deposit(curator, 5_000, deposit_id="rest")
+    assert {each.purpose_code for each in _invoices(bank, steel)} == {"01"}
+
+
+def test_money_moves_while_invoices_are_made(
+    closed: Bank, curator: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The making is held up until money has moved, which it could not inside a transaction."""
+    make, is_making, may_go_on = invoices_of, Event(), Event()
+
+    def held_up(*args: Any, **options: Any) -> list[Invoice]:
+        is_making.set()
+        assert may_go_on.wait(WAIT_SECONDS)
+        return make(*args, **options)
+
+    monkeypatch.setattr(service, "invoices_of", held_up)
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(_invoices, closed, curator)
+        try:
+            assert is_making.wait(WAIT_SECONDS)
+            assert closed.deposit(curator, 1, deposit_id="meanwhile").status_code == 200
+            assert not making.done()
+        finally:
+            may_go_on.set()
+        assert len(making.result()) == 1
 
 
 def test_invoices_are_only_for_those_they_name(closed: Bank, curator: Company) -> None:

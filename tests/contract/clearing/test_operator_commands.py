@@ -13,7 +13,19 @@ import pytest
 from databank.cli.program import run
 from schemas.payout import officer_key_id
 from schemas.signature import SigningKey
-from tests.support.bank import ADMIN, NOON, OFFICERS, Bank, Company, Meter, agreement, plan
+from schemas.usage import HEADER, MEDIA_TYPE
+from tests.support.bank import (
+    ADMIN,
+    NOON,
+    OFFICERS,
+    Bank,
+    Company,
+    Meter,
+    Receiver,
+    agreement,
+    company,
+    plan,
+)
 from tests.support.camt import Moved, camt
 
 Command = Callable[..., Any]
@@ -74,6 +86,38 @@ def test_a_month_is_closed_and_paid_by_commands(operator: Command, tmp_path: Pat
     assert (waiting["reference"], waiting["outcome"]) == ("B2", "unknown")
     assert "지급됨" in operator("payout", "show", "P000001", is_text=True)
     assert "₩10,450" in operator("payout", "list", is_text=True)
+
+
+def test_a_difference_is_held_decided_and_credited_by_commands(
+    bank: Bank, used: Bank, curator: Company, operator: Command
+) -> None:
+    receiver = Receiver(curator)
+    told = agreement(company("steel", "광양제철"), curator, plan(per_row=1))
+    jws, body = receiver.batch([receiver.record(told, rows=9_000, at=NOON)])
+    headers = {HEADER: jws, "Content-Type": MEDIA_TYPE}
+    answer = used.call(curator, "POST", "/usage/acknowledgements", content=body, headers=headers)
+    assert answer.is_success, answer.text
+    assert "양쪽이 다르게 센 1건, ₩1,000" in operator("close", "2026-11", "--dry-run", is_text=True)
+    operator("close", "2026-11")
+    (held,) = operator("dispute", "list")["disputes"]
+    assert (held["claimed_won"], held["status"]) == ("1000", "open")
+    id_ = held["dispute_id"]
+    assert "판정할 수 있습니다" in operator(
+        "dispute", "decide", id_, "400", "--reason", "이르다", code=1
+    )
+    bank.clock.advance(days=11)
+    assert "찾을 수 없습니다" in operator("dispute", "show", "D0", code=4)
+    assert "운영기관" in operator("dispute", "show", id_, is_text=True)
+    decided = operator("dispute", "decide", id_, "400", "--reason", "둘 다 절반만 보였다")
+    assert (decided["status"], decided["refunded_won"]) == ("decided", "400")
+    operator("close", "2026-12")
+    said = operator("statements", "2026-12", is_text=True)
+    assert "매입 감액" in said
+    assert "-₩400" in said
+    drafts = bank.admin("GET", "/admin/invoices/2026-12").json()["invoices"]
+    assert {each["amendment_code"] for each in drafts} == {"02"}
+    original = "2026-11-steel-1-steel-curator"
+    assert original in {each["original_invoice_id"] for each in drafts}
 
 
 @pytest.mark.usefixtures("used")

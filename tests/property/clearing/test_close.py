@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearing.closing.service import advance, close, rehearse
+from clearing.disputes.service import all_disputes
 from clearing.settlement.service import all_of
 from schemas.bank import AgreementRecord
 from schemas.close import CloseReport
 from schemas.shares import Basis, RoyaltyLine, Unit
-from tests.support.bank import NOON, Company, Meter, agreement, company, plan
+from tests.support.bank import NOON, Company, Meter, Receiver, agreement, company, plan
 from tests.support.ledger import Ledger, open_ledger
 from tests.support.splits import request, told_edge
 
@@ -27,6 +28,7 @@ class Sent:
 
     supplier: Company
     batch: tuple[str, bytes]
+    signed: list[tuple[Company, tuple[str, bytes]]]  # by its buyers, of half of the rows
 
 
 class StoppedError(Exception):
@@ -108,19 +110,29 @@ def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
 ) -> None:
     suppliers, deals, buyers = _world()
     meters = {each.id: Meter(each) for each in suppliers}
+    receivers = {each.id: Receiver(each) for each in [*suppliers, *buyers]}
     sent = []
     for records in history:
         supplier = suppliers[records[0][0]]
         own = [deal for deal in deals if deal.provider_id == supplier.id]
         meter = meters[supplier.id]
         made = [meter.record(own[m % len(own)], rows=rows, at=NOON) for _, m, rows in records]
-        sent.append(Sent(supplier, meter.batch(made)))
+        signed = []
+        for record in made:
+            buyer = next(who for who in buyers if who.id == record.consumer_id)
+            receiver = receivers[buyer.id]
+            said = replace(record, seq=receiver.next_seq, rows_count=record.rows_count // 2)
+            receiver.next_seq += 1
+            signed.append((buyer, receiver.batch([said])))
+        sent.append(Sent(supplier, meter.batch(made), signed))
     people = [*suppliers, buyers[0]]
     with open_ledger() as stopped, open_ledger() as calm:
         for ledger in (stopped, calm):
             _open(ledger, deals, people)
             for each in sent:
                 ledger.send(each.supplier, each.batch)
+                for buyer, batch in each.signed:
+                    ledger.acknowledge(buyer, batch)
         foreseen = rehearse(calm.database, PERIOD, now=NOON)
         for what in stops:
             _do(stopped, what)
@@ -136,3 +148,10 @@ def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
             for step in run.steps:
                 if step.netting is not None:
                     assert sum(p.net_won for p in step.netting.positions) == 0
+        # what both sides signed differently is held once, however often it was closed
+        with stopped.database.unit_of_work() as uow:
+            found = all_disputes(uow, None).disputes
+        steps = [step.holds for run in left.runs for step in run.steps if step.holds]
+        held = {each.dispute_id: each.claimed_won for step in steps for each in step.disputes}
+        assert {each.dispute_id: each.claimed_won for each in found} == held
+        assert all(each.held_won > 0 for each in found)

