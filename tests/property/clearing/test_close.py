@@ -103,7 +103,7 @@ def _royalties(ledger: Ledger) -> list[list[RoyaltyLine]]:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(histories, stops)
 def test_a_close_that_stops_anywhere_ends_as_one_that_does_not(
     history: list[list[tuple[int, int, int]]], stops: list[str]
