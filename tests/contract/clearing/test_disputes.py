@@ -80,7 +80,7 @@ def cash(url: str) -> dict[str, int]:
     """Return the balances of the cash book's accounts that are not empty."""
     database = Database(url)
     with database.unit_of_work() as uow:
-        rows = uow.run(text("SELECT * FROM clearing_account")).mappings().all()
+        rows = uow.run(text("SELECT * FROM clearing_account")).mappings()
     database.close()
     found = {row["id"]: row["credits_posted"] - row["debits_posted"] for row in rows}
     return {
