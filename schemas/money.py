@@ -68,3 +68,8 @@ def format_won(amount_micro: int) -> str:
     whole, micro = divmod(abs(amount_micro), MICRO_PER_WON)
     fraction = f".{micro:06d}".rstrip("0") if micro else ""
     return f"{'-' if amount_micro < 0 else ''}₩{whole:,}{fraction}"
+
+
+def in_won(amount_won: int) -> str:
+    """Write whole won for people: ``₩1,234`` or ``-₩1,234``."""
+    return f"{'-' if amount_won < 0 else ''}₩{abs(amount_won):,}"

@@ -10,6 +10,7 @@ from clearing.documents.paper import MARGIN_MM, QR_MM, Column, Paper, Sheet
 from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.ids import format_brn
 from schemas.issuer import Issuer
+from schemas.money import in_won
 from schemas.proof_link import ProofLink
 from schemas.shares import EdgeRole, RoyaltyLine
 
@@ -197,11 +198,11 @@ def _royalty_sheet(lines: Sequence[RoyaltyLine], amounts: Sequence[str]) -> Shee
 def _summary(paper: Paper, document: Statement, link: ProofLink | None) -> None:
     paper.facts(
         [
-            ("매입 합계", "Bought", f"₩{document.purchases_total_won:,}"),
-            ("매출 실수령", "Received", f"₩{document.sales_total_won:,}"),
-            ("낸 세액", "VAT paid", f"₩{document.vat_paid_won:,}"),
-            ("받은 세액", "VAT collected", f"₩{document.vat_collected_won:,}"),
-            ("수수료(세액 포함)", "Fee with VAT", f"₩{document.fee_total_won:,}"),
+            ("매입 합계", "Bought", in_won(document.purchases_total_won)),
+            ("매출 실수령", "Received", in_won(document.sales_total_won)),
+            ("낸 세액", "VAT paid", in_won(document.vat_paid_won)),
+            ("받은 세액", "VAT collected", in_won(document.vat_collected_won)),
+            ("수수료(세액 포함)", "Fee with VAT", in_won(document.fee_total_won)),
         ]
     )
     paper.ln(2)

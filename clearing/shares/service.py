@@ -198,10 +198,10 @@ def _check_demands(uow: UnitOfWork, edges: Iterable[PlanEdge], terms: Terms) -> 
             by_agreement[id_], royalty_percent=percent, sale_fee_bps=terms.sale_fee_bps
         ):
             raise PlanRefusedError(
-                ko=f"합의 {id_}은(는) 판매액의 {percent} %를 요구합니다. pct_of_gross로 "
-                f"{percent * 10_000} 이상을, 최대 없이 적으세요.",
+                ko=f"합의 {id_}은(는) 판매액의 {percent} %를 요구합니다. 그 몫을 "
+                f"gross={percent}%(pct_of_gross {percent * 10_000}) 이상으로, 최대 없이 적으세요.",
                 en=f"Agreement {id_} asks for {percent} % of sales. Give at least "
-                f"{percent * 10_000} as pct_of_gross, without a cap.",
+                f"gross={percent}% (pct_of_gross {percent * 10_000}), without a cap.",
                 agreement_id=id_,
                 royalty_percent=percent,
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from schemas.bank import Balance, PassbookLine, Statement
@@ -199,8 +200,8 @@ def _totals(documents: Sequence[Statement], surface: Surface) -> str:
     bought = sum(document.purchases_total_won for document in documents)
     sold = sum(document.sales_total_won for document in documents)
     return surface.say(
-        f"매입 합계 ₩{bought:,} · 매출 실수령 ₩{sold:,}",
-        f"Bought ₩{bought:,} · received for sales ₩{sold:,}",
+        f"매입 합계 {in_won(bought)} · 매출 실수령 {in_won(sold)}",
+        f"Bought {in_won(bought)} · received for sales {in_won(sold)}",
     )
 
 
@@ -241,10 +242,10 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
             line.counterparty_name,
             f"{line.queries_count:,}",
             f"{line.rows_count:,}",
-            f"₩{line.supply_won:,}",
-            f"₩{line.vat_won:,}",
-            f"₩{line.fee_won + line.fee_vat_won:,}",
-            f"₩{line.net_won:,}",
+            in_won(line.supply_won),
+            in_won(line.vat_won),
+            in_won(line.fee_won + line.fee_vat_won),
+            in_won(line.net_won),
         )
         for line in (*document.purchases, *document.sales)
     ]
@@ -257,10 +258,10 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
             line.counterparty_name,
             "",
             "",
-            f"₩{line.supply_won:,}",
-            f"₩{line.vat_won:,}",
-            f"₩{line.fee_won + line.fee_vat_won:,}",
-            f"₩{line.net_won:,}",
+            in_won(line.supply_won),
+            in_won(line.vat_won),
+            in_won(line.fee_won + line.fee_vat_won),
+            in_won(line.net_won),
         )
         for line in (*(document.royalties_paid or ()), *(document.royalties_received or ()))
     ]
@@ -273,10 +274,10 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
             each.counterparty_name,
             "",
             "",
-            f"-₩{each.supply_won:,}",
-            f"-₩{each.vat_won:,}",
-            f"-₩{each.fee_won + each.fee_vat_won:,}",
-            f"-₩{each.net_won:,}",
+            in_won(-each.supply_won),
+            in_won(-each.vat_won),
+            in_won(-(each.fee_won + each.fee_vat_won)),
+            in_won(-each.net_won),
         )
         for each in document.credits or ()
     ]

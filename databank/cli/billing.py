@@ -10,6 +10,7 @@ import typer
 
 from databank.cli.operator_api import DataDir, Var, Where, Who, find_participant, open_service
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from databank.client.api import Api
@@ -184,9 +185,9 @@ def invoices(
                 each.invoice_id,
                 each.seller.name,
                 each.buyer.name,
-                f"₩{each.supply_won:,}",
-                f"₩{each.vat_won:,}",
-                f"₩{each.total_won:,}",
+                in_won(each.supply_won),
+                in_won(each.vat_won),
+                in_won(each.total_won),
                 ", ".join(f"{m.participant_name}.{m.field}" for m in each.missing),
             )
             for each in found.invoices

@@ -9,6 +9,7 @@ import typer
 
 from databank.cli.operator_api import DataDir, Var, Where, open_service
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from schemas.close import CloseReport, StepDone
@@ -111,23 +112,27 @@ def _said(step: StepDone, surface: Surface) -> str:
         )
     if (said := step.statements) is not None:
         count, fee = len(said.statement_ids), said.fee_won + said.fee_vat_won
-        royalties = said.royalties_won or 0
+        supply, vat = in_won(said.supply_won), in_won(said.vat_won)
+        royalties, credited = said.royalties_won or 0, said.credited_won or 0
         return surface.say(
-            f"명세서 {count:,}건 · 공급가액 ₩{said.supply_won:,} · 세액 ₩{said.vat_won:,} · "
-            f"수수료 ₩{fee:,}(세액 ₩{said.fee_vat_won:,} 포함)"
-            + (f" · 로열티 ₩{royalties:,}" if royalties else ""),
-            f"{count:,} statements · supply ₩{said.supply_won:,} · VAT ₩{said.vat_won:,} · "
-            f"fee ₩{fee:,} (with VAT of ₩{said.fee_vat_won:,})"
-            + (f" · royalties ₩{royalties:,}" if royalties else ""),
+            f"명세서 {count:,}건 · 공급가액 {supply} · 세액 {vat} · 수수료 {in_won(fee)}"
+            f"(세액 {in_won(said.fee_vat_won)} 포함)"
+            + (f" · 로열티 {in_won(royalties)}" if royalties else "")
+            + (f" · 감액 {in_won(credited)}(세액 포함)" if credited else ""),
+            f"{count:,} statements · supply {supply} · VAT {vat} · fee {in_won(fee)} "
+            f"(with VAT of {in_won(said.fee_vat_won)})"
+            + (f" · royalties {in_won(royalties)}" if royalties else "")
+            + (f" · credited {in_won(credited)} (with VAT)" if credited else ""),
         )
     if step.holds is not None:
         won, count = sum(each.claimed_won for each in step.holds.disputes), len(step.holds.disputes)
         return surface.say(
-            f"양쪽이 다르게 센 {count:,}건, ₩{won:,}", f"{count:,} differing counts, ₩{won:,}"
+            f"양쪽이 다르게 센 {count:,}건, {in_won(won)}",
+            f"{count:,} differing counts, {in_won(won)}",
         )
     if step.set_off is not None:
         paid = sum(each.amount_won for each in step.set_off.participants)
-        return surface.say(f"환불한 돈에서 ₩{paid:,}", f"₩{paid:,} of refunds")
+        return surface.say(f"환불한 돈에서 {in_won(paid)}", f"{in_won(paid)} of refunds")
     count = 0 if step.netting is None else len(step.netting.positions)
     return surface.say(f"{count:,}곳, 합계 ₩0", f"{count:,} parties, sum ₩0")
 
@@ -161,7 +166,12 @@ def _show_positions(period: str, number: int, step: StepDone, surface: Surface) 
             say("순액", "net"),
         ),
         [
-            (p.participant_name, f"₩{p.purchases_won:,}", f"₩{p.sales_won:,}", f"₩{p.net_won:,}")
+            (
+                p.participant_name,
+                in_won(p.purchases_won),
+                in_won(p.sales_won),
+                in_won(p.net_won),
+            )
             for p in step.netting.positions
         ],
         numbers=(1, 2, 3),

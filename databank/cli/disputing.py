@@ -11,6 +11,7 @@ import typer
 
 from databank.cli.operator_api import DataDir, Var, Where, open_service
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from schemas.dispute import DisputeList, DisputeMove, DisputeView
@@ -230,9 +231,9 @@ def show_list(found: DisputeList, surface: Surface) -> None:
                 each.dataset_title,
                 say(*REASONS[each.reason]),
                 say(*STATUSES[each.status]),
-                f"₩{each.claimed_won:,}",
-                f"₩{each.held_won:,}",
-                "-" if each.refunded_won is None else f"₩{each.refunded_won:,}",
+                in_won(each.claimed_won),
+                in_won(each.held_won),
+                "-" if each.refunded_won is None else in_won(each.refunded_won),
             )
             for each in found.disputes
         ],
@@ -252,13 +253,13 @@ def show_dispute(view: DisputeView, surface: Surface) -> None:
         (say("기간", "month"), view.period),
         (say("무엇을", "about"), say(*REASONS[view.reason])),
         (say("상태", "status"), say(*STATUSES[view.status])),
-        (say("다투는 금액", "contested"), f"₩{view.claimed_won:,}"),
-        (say("보류 (세액 포함)", "kept back, with VAT"), f"₩{view.held_won:,}"),
+        (say("다투는 금액", "contested"), in_won(view.claimed_won)),
+        (say("보류 (세액 포함)", "kept back, with VAT"), in_won(view.held_won)),
         (say("증거 기한", "evidence until"), surface.time(view.evidence_until)),
         (say("판정 기한", "ruling until"), surface.time(view.ends_at)),
     ]
     if view.refunded_won is not None:
-        lines.append((say("환불", "refund"), f"₩{view.refunded_won:,}"))
+        lines.append((say("환불", "refund"), in_won(view.refunded_won)))
     surface.table(None, ("", ""), lines, title=view.dispute_id)
     surface.table(
         None,
@@ -285,4 +286,4 @@ def _who(by: str, view: DisputeView, surface: Surface) -> str:
 
 def _what(move: DisputeMove, surface: Surface) -> str:
     said = surface.say(*MOVES[move.kind])
-    return said if move.amount_won is None else f"{said} ₩{move.amount_won:,}"
+    return said if move.amount_won is None else f"{said} {in_won(move.amount_won)}"

@@ -20,6 +20,7 @@ from databank.cli.operator_api import (
     open_service,
 )
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from schemas.participant import Participant
@@ -269,8 +270,8 @@ def trial_balance(context: typer.Context, data_dir: DataDir = Var) -> None:
             ),
             (
                 say("현금", "cash"),
-                f"₩{books.cash_debits_won:,}",
-                f"₩{books.cash_credits_won:,}",
+                in_won(books.cash_debits_won),
+                in_won(books.cash_credits_won),
             ),
         ],
         numbers=(1, 2),

@@ -13,6 +13,7 @@ import typer
 
 from databank.cli.operator_api import DataDir, Var, Where, open_service
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from schemas.payout import BankMovement, BankReport, PayoutView
@@ -135,7 +136,7 @@ def list_(context: typer.Context, data_dir: DataDir = Var) -> None:
             say("건", "payments"),
         ),
         [
-            (p.payout_id, say(*_STATUS[p.status]), f"₩{p.total_won:,}", f"{len(p.payments):,}")
+            (p.payout_id, say(*_STATUS[p.status]), in_won(p.total_won), f"{len(p.payments):,}")
             for p in found.payouts
         ],
         numbers=(2, 3),
@@ -156,20 +157,20 @@ def show_payout(payout: PayoutView, surface: Surface) -> None:
                 each.end_to_end_id,
                 each.participant_name,
                 f"{BANKS[each.account.bank]} {each.account.number} {each.account.holder}",
-                f"₩{each.amount_won:,}",
+                in_won(each.amount_won),
                 say(*_STATUS[each.status]),
             )
             for each in payout.payments
         ],
         numbers=(3,),
-        title=f"{payout.payout_id} · ₩{payout.total_won:,} · {say(*_STATUS[payout.status])} · "
+        title=f"{payout.payout_id} · {in_won(payout.total_won)} · {say(*_STATUS[payout.status])} · "
         f"{say('승인', 'approved by')} {officers}",
     )
     if surface.is_json:
         return
     for each in payout.left_out:
         typer.echo(
-            f"{say('빠진 곳', 'left out')}: {each.participant_name} ₩{each.amount_won:,} – "
+            f"{say('빠진 곳', 'left out')}: {each.participant_name} {in_won(each.amount_won)} – "
             f"{say(*_LEFT_OUT[each.reason])}"
         )
     if payout.void_reason:
@@ -256,10 +257,10 @@ def _review(where: Where, payout_id: str, content: bytes) -> None:
     for each in lines:
         words = f"{each.end_to_end_id}  {each.name}  {each.bank} {each.number} {each.holder}"
         mark = say("  ! 48시간 안에 바뀜", "  ! changed within 48 hours")
-        text = f"{words}  ₩{each.amount_won:,}{mark if each.end_to_end_id in recent else ''}"
+        text = f"{words}  {in_won(each.amount_won)}{mark if each.end_to_end_id in recent else ''}"
         typer.echo("".join(c if c.isprintable() else "?" for c in text), err=True)
     total = sum(each.amount_won for each in lines)
-    typer.echo(f"{say('합계', 'total')} ₩{total:,} · {len(lines):,}", err=True)
+    typer.echo(f"{say('합계', 'total')} {in_won(total)} · {len(lines):,}", err=True)
     typer.echo(f"SHA-256 {hashlib.sha256(content).hexdigest()}", err=True)
 
 

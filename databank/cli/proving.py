@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 from schemas.problem import ProblemError
 from schemas.wire import Text, format_time
 
@@ -159,9 +160,10 @@ def _told(proven: Proven, surface: Surface) -> str:
         ),
         say(
             f"사용 기록 {proven.records_count:,}건(묶음 {proven.batches_count:,}개)에서 다시 "
-            f"계산한 매입 ₩{bought:,} · 매출 실수령 ₩{sold:,}",
+            f"계산한 매입 {in_won(bought)} · 매출 실수령 {in_won(sold)}",
             f"Computed anew from {proven.records_count:,} usage records in "
-            f"{proven.batches_count:,} batches: bought ₩{bought:,}, received for sales ₩{sold:,}",
+            f"{proven.batches_count:,} batches: bought {in_won(bought)}, received for sales "
+            f"{in_won(sold)}",
         ),
         say(
             f"청산 기록 {proven.checkpoint.size:,}개의 체크포인트에 들어 있습니다.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from databank.cli.surface import Surface, surface_of
+from schemas.money import in_won
 
 if TYPE_CHECKING:
     from schemas.shares import PlanEdge, PlanView, RoyaltyDemand, RoyaltyList
@@ -275,7 +276,7 @@ def _show_royalties(found: RoyaltyList, own: str, surface: Surface) -> None:
                 each.curator_name if each.party_id == own else each.party_name,
                 format_won(each.due_micro),
                 format_won(each.due_vat_micro),
-                f"₩{each.stated_won:,}",
+                in_won(each.stated_won),
             )
             for each in found.royalties
         ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from databank.cli.surface import Surface
+from schemas.money import in_won
 from schemas.problem import ProblemError
 from schemas.wire import Text
 
@@ -53,10 +54,10 @@ def _ask(quote: Cost, limit_won: int, surface: Surface) -> None:
     total = format_won(quote.total_micro)
     if surface.is_json or not sys.stdin.isatty():
         raise NotApprovedError(
-            ko=f"견적 {total}(부가세 포함)이 묻지 않고 쓰는 한도 ₩{limit_won:,}을 넘습니다. "
+            ko=f"견적 {total}(부가세 포함)이 묻지 않고 쓰는 한도 {in_won(limit_won)}을 넘습니다. "
             "아무것도 청구되지 않았습니다. --budget 원 또는 --yes를 붙이세요.",
-            en=f"The quote of {total} (with VAT) is above ₩{limit_won:,}, which is spent without "
-            "asking. Nothing was charged. Add --budget WON or --yes.",
+            en=f"The quote of {total} (with VAT) is above {in_won(limit_won)}, which is spent "
+            "without asking. Nothing was charged. Add --budget WON or --yes.",
             quoted_micro=str(quote.total_micro),
         )
     for text in quote.said():

@@ -9,7 +9,7 @@ from typing import Final
 
 from databank.client.ref import Ref
 from schemas.management import Quote
-from schemas.money import format_won
+from schemas.money import format_won, in_won
 from schemas.problem import ProblemError
 from schemas.wire import Text
 
@@ -74,10 +74,10 @@ class Cost:
         if budget_won is None or self.total_micro <= budget_won * 10**6:
             return
         raise BudgetExceededError(
-            ko=f"견적 {format_won(self.total_micro)}(부가세 포함)이 예산 ₩{budget_won:,}을 "
+            ko=f"견적 {format_won(self.total_micro)}(부가세 포함)이 예산 {in_won(budget_won)}을 "
             "넘습니다. 아무것도 청구되지 않았습니다. 조건을 좁히거나 예산을 올리세요.",
             en=f"The quote of {format_won(self.total_micro)} (with VAT) is above the budget of "
-            f"₩{budget_won:,}. Nothing was charged. Narrow the query or raise the budget.",
+            f"{in_won(budget_won)}. Nothing was charged. Narrow the query or raise the budget.",
         )
 
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:

@@ -16,6 +16,7 @@ from schemas.bank import Statement
 from schemas.billing import BankAccount, BillingProfile
 from schemas.ids import did_web
 from schemas.invoice import InvoiceList
+from schemas.money import in_won
 from schemas.participant import Participant
 from schemas.payout import PayoutStatus, PayoutView, officer_key_id, sign_approval
 from schemas.signature import SigningKey, generate_key
@@ -86,9 +87,9 @@ class MonthEnd:
         invoiced = sum(each.total_won for each in drafts.invoices)
         self._tell(
             f"명세서 PDF와 통장 CSV {count}건씩, 세금계산서 초안 {len(drafts.invoices)}건 "
-            f"(합계 ₩{invoiced:,})",
+            f"(합계 {in_won(invoiced)})",
             f"{count} statements as PDF, {count} passbooks as CSV, {len(drafts.invoices)} invoice "
-            f"drafts (₩{invoiced:,} in all)",
+            f"drafts ({in_won(invoiced)} in all)",
         )
         lines = [line for statement in statements for line in statement.sales]
         stated = sum(line.supply_won + line.vat_won for line in lines)
@@ -111,9 +112,9 @@ class MonthEnd:
             self._keep(f"{payout.payout_id}.xml", content)
         officers = ", ".join(payout.approved_by)
         self._tell(
-            f"송금 {payout.payout_id}: {len(payout.payments)}곳에 ₩{payout.total_won:,}, "
+            f"송금 {payout.payout_id}: {len(payout.payments)}곳에 {in_won(payout.total_won)}, "
             f"승인 {officers} · pain.001 {payout.sha256[:16]}…",
-            f"Payout {payout.payout_id}: ₩{payout.total_won:,} to {len(payout.payments)}, "
+            f"Payout {payout.payout_id}: {in_won(payout.total_won)} to {len(payout.payments)}, "
             f"approved by {officers} · pain.001 {payout.sha256[:16]}…",
         )
         return payout

@@ -35,7 +35,7 @@ from databank.up import Bank
 from schemas.bank import Statement
 from schemas.ids import format_brn
 from schemas.management import BadCell, PublishRequest
-from schemas.money import format_won
+from schemas.money import format_won, in_won
 from schemas.participant import Participant
 from schemas.price import price_sentence
 from schemas.signature import SigningKey
@@ -331,10 +331,10 @@ class Walk:
                     p.supplier_name,
                     f"{p.queries_count:,}",
                     f"{p.rows_count:,}",
-                    f"₩{p.supply_won:,}",
-                    f"₩{p.vat_won:,}",
-                    f"₩{p.fee_won + p.fee_vat_won:,}",
-                    f"₩{p.supply_won + p.vat_won - p.fee_won - p.fee_vat_won:,}",
+                    in_won(p.supply_won),
+                    in_won(p.vat_won),
+                    in_won(p.fee_won + p.fee_vat_won),
+                    in_won(p.supply_won + p.vat_won - p.fee_won - p.fee_vat_won),
                 )
                 for p in payments
             ],
@@ -345,11 +345,11 @@ class Walk:
         self._tell(
             say(
                 f"차변 = 대변: {format_won(books.accrual_debits_micro)} = "
-                f"{format_won(books.accrual_credits_micro)} · 낸 돈 ₩{totals.paid_won:,} = "
-                f"받은 돈 ₩{totals.income_won:,} + 수수료 ₩{totals.fee_won:,}",
+                f"{format_won(books.accrual_credits_micro)} · 낸 돈 {in_won(totals.paid_won)} = "
+                f"받은 돈 {in_won(totals.income_won)} + 수수료 {in_won(totals.fee_won)}",
                 f"Debits = credits: {format_won(books.accrual_debits_micro)} = "
-                f"{format_won(books.accrual_credits_micro)} · paid ₩{totals.paid_won:,} = "
-                f"received ₩{totals.income_won:,} + fees ₩{totals.fee_won:,}",
+                f"{format_won(books.accrual_credits_micro)} · paid {in_won(totals.paid_won)} = "
+                f"received {in_won(totals.income_won)} + fees {in_won(totals.fee_won)}",
             )
         )
         faults = find_faults(
