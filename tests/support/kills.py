@@ -18,17 +18,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NoReturn
 
 from sqlalchemy import event, text
 
+from clearing.attestation.service import compared
 from clearing.bank.service import take_report
 from clearing.billing.service import tell
 from clearing.bundle.verify import BadBundleError, verify_bundle
 from clearing.closing.service import advance, state
+from clearing.disputes import service as disputes
+from clearing.disputes.model import Terms
+from clearing.ledger.model import OPERATOR
 from clearing.log.service import Log
 from clearing.metering.commit import Committer
 from clearing.metering.service import read
@@ -43,14 +47,24 @@ from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord
 from schemas.billing import BankAccount, BillingProfile
+from schemas.dispute import (
+    DisputeReason,
+    DisputeStatus,
+    DisputeView,
+    EvidenceRequest,
+    MoveKind,
+    OpenRequest,
+)
 from schemas.ids import ParticipantId, did_web
 from schemas.issuer import Issuer
 from schemas.payout import ApprovalRequest, sign_approval
+from schemas.shares import Basis
 from schemas.signature import SigningKey
 from schemas.token import Claims
 from tests.support.bank import NOON, OFFICERS, Company, Meter, agreement, company, plan
 from tests.support.camt import Moved, camt
 from tests.support.ledger import Ledger
+from tests.support.splits import request, told_edge
 
 DECEMBER: Final = datetime(2026, 12, 2, tzinfo=UTC)
 MONTHS: Final = {"2026-11": NOON, "2026-12": DECEMBER}
@@ -102,7 +116,13 @@ class World:
         return [
             (s, b, agreement(s, b, tariff, name=str(n)))
             for n, ((s, b), tariff) in enumerate(zip(pairs, tariffs, strict=True))
-        ]
+        ] + [self.product]
+
+    @property
+    def product(self) -> tuple[Company, Company, AgreementRecord]:
+        """What the curator makes of steel's data, sold to the buyer."""
+        buyer, curator = self.buyers
+        return curator, buyer, agreement(curator, buyer, plan(per_row=0.31), name="product")
 
 
 def make_world() -> World:
@@ -119,16 +139,18 @@ def steps_of(world: World, *, rounds: int) -> list[Step]:
     for supplier, buyer, told in world.deals:
         steps += [_agree(told, who) for who in (supplier, buyer)]
     steps += [_tell_account(id_) for id_ in (did_web(ISSUER.url), *(s.id for s in world.suppliers))]
-    meters = {supplier.id: Meter(supplier) for supplier in world.suppliers}
+    steps.append(_share(world))
+    sellers = (*world.suppliers, world.product[0])
+    meters = {seller.id: Meter(seller) for seller in sellers}
     for number in range(rounds):
         buyer = world.buyers[number % 2]
         if number % 5 == 0:
             steps.append(_deposit(buyer, 40, f"d{number}"))
-        supplier = world.suppliers[random.randrange(2)]
+        supplier = random.choice(sellers)
         meter, deals = meters[supplier.id], [d for d in world.deals if d[0] is supplier]
         records = [
             meter.record(
-                deals[random.randrange(2)][2],
+                random.choice(deals)[2],
                 rows=random.randrange(99),
                 at=random.choice((NOON, DECEMBER)),
             )
@@ -138,6 +160,7 @@ def steps_of(world: World, *, rounds: int) -> list[Step]:
         if number % 3 == 2:
             steps.append(random.choice((_issue, _close))(random.choice(sorted(MONTHS))))
             steps.append(_publish)
+            steps += _contest(random.choice(world.deals), random.choice(sorted(MONTHS)))
         if number % 6 == 5:
             steps += _pay(world)
     return [*steps, *(_close(period) for period in MONTHS), *_pay(world), _publish]
@@ -149,6 +172,60 @@ def _agree(told: AgreementRecord, who: Company) -> Step:
 
 def _deposit(who: Company, amount: int, deposit_id: str) -> Step:
     return lambda ledger, _: ledger.deposit(who, amount, deposit_id=deposit_id)
+
+
+def _share(world: World) -> Step:
+    """Let the curator promise steel a part of what its product takes in."""
+    curator, _, sold = world.product
+    under = world.deals[1][2]
+    assert under.consumer_id == curator.id
+    plan = request(sold, told_edge(under, Basis.PCT_OF_GROSS, 123_457))
+
+    def act(ledger: Ledger, _: Committer) -> None:
+        ledger.share(curator, plan)
+
+    return act
+
+
+def _contest(deal: tuple[Company, Company, AgreementRecord], period: str) -> list[Step]:
+    """Open a dispute about a month, hear the supplier, and decide on the half."""
+    supplier, buyer, told = deal
+    wish = OpenRequest(
+        agreement_id=told.agreement_id, period=period, reason=DisputeReason.QUALITY, text="틀림"
+    )
+    refused = (disputes.DisputeStateError, disputes.NothingToDisputeError)
+
+    def opening(ledger: Ledger, _: Committer) -> None:
+        reading, now = ledger.database.unit_of_work, DECEMBER
+        with reading() as uow:
+            held = disputes.agreement_of(uow, told.agreement_id, buyer.id)
+        counts = compared(reading, held, period, silence=timedelta(hours=72), now=now)
+        found = disputes.Found(held, period, counts)
+        with suppress(*refused), reading() as uow:
+            disputes.open_dispute(uow, found, wish, buyer.id, ledger.log, terms=Terms(), now=now)
+
+    def hearing(ledger: Ledger, _: Committer) -> None:
+        for each in _running(ledger):
+            with suppress(*refused), ledger.database.unit_of_work() as uow:
+                evidence = EvidenceRequest(text="맞음")
+                id_ = each.dispute_id
+                disputes.add_evidence(uow, id_, supplier.id, evidence, ledger.log, now=DECEMBER)
+
+    def deciding(ledger: Ledger, _: Committer) -> None:
+        for each in _running(ledger):
+            half = (each.claimed_won + 1) // 2
+            said = disputes.Said(MoveKind.DECIDED, OPERATOR, "반", half)
+            with suppress(*refused), ledger.database.unit_of_work() as uow:
+                disputes.move(uow, each.dispute_id, said, ledger.log, now=DECEMBER)
+
+    def _running(ledger: Ledger) -> list[DisputeView]:
+        with ledger.database.unit_of_work() as uow:
+            found = disputes.all_disputes(uow, supplier.id).disputes
+        about = (told.agreement_id, period)
+        running = (DisputeStatus.OPEN, DisputeStatus.EVIDENCE)
+        return [d for d in found if (d.agreement_id, d.period) == about and d.status in running]
+
+    return [opening, hearing, deciding]
 
 
 def _issue(period: str) -> Step:
@@ -340,6 +417,12 @@ COMPARED: Final = {
     "clearing_payment": "*",
     "clearing_payout_event": "payout_id, number, kind, said, recorded_at",
     "clearing_bank_movement": "reference, is_credit, amount, end_to_end_id, outcome",
+    "clearing_split_plan": "curator_id, product_id, number, from_period",  # its hash is salted
+    "clearing_royalty_line": "party_id, period, income_id, supply_micro, supply_won, cash_entry_id",
+    "clearing_dispute": "*",
+    "clearing_dispute_move": "dispute_id, number, is_end, recorded_at",
+    "clearing_credit": "*",
+    "clearing_credit_stated": "*",
     "clearing_log_head": "*",
 }
 
@@ -354,6 +437,12 @@ def differences(killed: Ledger, calm: Ledger) -> list[str]:
             if ours != theirs:
                 found.append(f"{table}: {len(ours)} and {len(theirs)} rows differ")
     return found
+
+
+def count(ledger: Ledger, table: str) -> int:
+    """Return how many rows a table has."""
+    with ledger.database.unit_of_work() as uow:
+        return int(uow.run(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
 def unproven(ledger: Ledger, world: World) -> tuple[int, list[str]]:
@@ -389,6 +478,7 @@ def main(plan_file: str) -> None:
     if not result["failures"]:
         killed, calm = open_books(world, *places[0]), undisturbed(world, places[1], kills=kills)
         result["differences"] = differences(killed, calm)
+        result["rows"] = {table: count(killed, table) for table in COMPARED}
         result["statements"], result["unproven"] = unproven(killed, world)
         for ledger in (killed, calm):
             ledger.database.close()

@@ -47,4 +47,6 @@ def test_a_service_that_is_killed_anywhere_goes_on_to_the_same_books(
     assert result["differences"] == []
     assert result["unproven"] == []
     assert result["statements"] > 3
+    for table in ("clearing_royalty_line", "clearing_credit_stated", "clearing_payment"):
+        assert result["rows"][table] > 0, table
     sys.stdout.write(f"{backend}: {json.dumps(result['points'])}\n")
