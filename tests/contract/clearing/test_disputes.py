@@ -332,3 +332,16 @@ def test_credits_are_lines_of_the_next_statements_and_net_positions_stay_zero(
         assert proven.statement == by_party[who.id]
         assert stated.call(who, "GET", "/statements/2026-12/pdf").content[:5] == b"%PDF-"
     unchangeable(database_url)
+
+
+def test_a_supplier_cannot_contest_a_month_to_undo_what_the_close_holds(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    use(bank, steel, curator, told, got=900)
+    assert bank.admin("POST", f"/periods/{PERIOD}/statements").status_code == 200
+    own = seen(open_about(bank, steel, told))  # between two steps of the close
+    assert own.claimed_won == 10_000
+    close(bank)
+    refused = act(bank, steel, own.dispute_id, "withdrawal")
+    assert refused.status_code == 409, "the buyer's difference would be free to be paid out"
+    assert seen(act(bank, curator, own.dispute_id, "withdrawal")).status == "withdrawn"
