@@ -43,6 +43,7 @@ class Fault(Enum):
     NOTHING_PROPOSED = auto()
     OTHER_AMOUNT = auto()
     MORE_THAN_CLAIMED = auto()
+    TOO_MUCH = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from schemas.problem import ConflictError, NotFoundError
 from schemas.seal import SealKind
 from schemas.wire import Text
 
-MOVES_MAX: Final = 200  # of one dispute
+MOVES_MAX: Final = 100  # of one side of a dispute, beside its end
 HELD: Final = (
     "마감 때 양쪽이 서명한 수량이 달라 차이를 보류했습니다. "
     "(Both sides signed, and differ: the difference is held at the close.)"
@@ -82,6 +82,10 @@ _FAULTS: Final = {
     Fault.MORE_THAN_CLAIMED: (
         "다투는 금액보다 많습니다",
         "it is more than what is contested",
+    ),
+    Fault.TOO_MUCH: (
+        f"한쪽이 남길 수 있는 {MOVES_MAX}번을 다 썼습니다",
+        f"this side has said all {MOVES_MAX} things that one side may say",
     ),
 }
 
@@ -361,8 +365,9 @@ _ENDING: Final = (MoveKind.SETTLED, MoveKind.DECIDED, MoveKind.EXPIRED, MoveKind
 def _add(uow: UnitOfWork, dispute: Dispute, said: Said, log: Log, now: datetime) -> DisputeView:
     log.check_addable()
     fault = fault_of(dispute, said.kind, said.by, amount=said.amount_won or 0, now=now)
-    if fault is None and len(dispute.moves) >= MOVES_MAX and said.kind not in _ENDING:
-        fault = Fault.TOO_LATE
+    if fault is None and said.kind not in _ENDING:
+        if sum(move.by == said.by for move in dispute.moves) >= MOVES_MAX:
+            fault = Fault.TOO_MUCH
     if fault is not None:
         ko, en = _FAULTS[fault]
         raise DisputeStateError(

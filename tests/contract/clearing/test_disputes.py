@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from clearing.bundle.verify import verify_bundle
+from clearing.disputes import service
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, Statement
 from schemas.close import CloseReport
@@ -345,3 +346,16 @@ def test_a_supplier_cannot_contest_a_month_to_undo_what_the_close_holds(
     refused = act(bank, steel, own.dispute_id, "withdrawal")
     assert refused.status_code == 409, "the buyer's difference would be free to be paid out"
     assert seen(act(bank, curator, own.dispute_id, "withdrawal")).status == "withdrawn"
+
+
+def test_neither_side_uses_up_what_the_other_may_say(
+    stated: Bank, steel: Company, curator: Company, told: AgreementRecord, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(service, "MOVES_MAX", 3)
+    id_ = seen(open_about(stated, curator, told)).dispute_id
+    for number in range(3):
+        seen(act(stated, steel, id_, "evidence", text=f"{number}"))
+    full = act(stated, steel, id_, "evidence", text="3")
+    assert full.status_code == 409
+    assert "다 썼습니다" in full.json()["detail"]
+    assert seen(act(stated, curator, id_, "evidence", text="한 번 더")).status == "evidence"
