@@ -301,6 +301,14 @@ def hold(uow: UnitOfWork, planned: Sequence[Dispute], log: Log, *, now: datetime
     _put(uow, planned, log, now=now)
 
 
+def rehearse(uow: UnitOfWork, planned: Sequence[Dispute], *, now: datetime) -> None:
+    """Open disputes without a seal, in a transaction that is rolled back."""
+    money.hold_all(uow, planned, now=now)
+    for dispute in planned:
+        store.add_dispute(uow, dispute)
+        store.add_move(uow, SealedMove(move=dispute.moves[0], seal=""), is_end=False)
+
+
 def add_evidence(
     uow: UnitOfWork,
     dispute_id: str,

@@ -14,7 +14,7 @@ from clearing.bundle.verify import verify_bundle
 from clearing.disputes import service
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, Statement
-from schemas.close import CloseReport
+from schemas.close import CloseReport, CloseRun
 from schemas.dispute import DisputeView
 from schemas.seal import SealKind, verify_seal
 from schemas.signature import PublicKey, peek_header
@@ -357,5 +357,28 @@ def test_neither_side_uses_up_what_the_other_may_say(
         seen(act(stated, steel, id_, "evidence", text=f"{number}"))
     full = act(stated, steel, id_, "evidence", text="3")
     assert full.status_code == 409
-    assert "다 썼습니다" in full.json()["detail"]
+    assert "3" in full.json()["detail"]
     assert seen(act(stated, curator, id_, "evidence", text="한 번 더")).status == "evidence"
+
+
+def test_a_dry_run_tells_differences_of_a_run_that_stopped_and_of_a_new_one(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    meter, receiver = Meter(steel), Receiver(curator)
+    for rows in (1_000, 3_000):
+        batch = meter.batch([meter.record(told, rows=rows, at=NOON)])
+        assert bank.send(steel, batch).status_code == 200
+        said = receiver.batch([receiver.record(told, rows=1, at=NOON)])
+        assert send(bank, curator, said).status_code == 200
+        if rows == 1_000:
+            assert bank.admin("POST", f"/periods/{PERIOD}/statements").status_code == 200
+    foreseen = bank.admin("POST", f"/periods/{PERIOD}/close?dry_run=true")
+    assert foreseen.status_code == 200, foreseen.text
+    report = close(bank)
+    assert [holds_of(run) for run in CloseReport.model_validate(foreseen.json()).runs] == [
+        holds_of(run) for run in report.runs
+    ]
+
+
+def holds_of(run: CloseRun) -> list[int]:
+    return [each.claimed_won for step in run.steps if step.holds for each in step.holds.disputes]
