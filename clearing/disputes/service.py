@@ -1,6 +1,7 @@
 """Opening disputes, adding to them, and ending them; each move is a sealed leaf of the log.
 
-A transaction that adds a move locks the dispute first, then accounts, and the log last.
+A transaction that adds a move locks the dispute first, then, where it ends one, the period, then
+accounts, and the log last. Who opens one holds the period's lock and locks no dispute.
 """
 
 from __future__ import annotations
@@ -386,6 +387,7 @@ def _add(uow: UnitOfWork, dispute: Dispute, said: Said, log: Log, now: datetime)
     amount, parts = said.amount_won, None
     if is_end := said.kind in _ENDING:
         amount = _refund_of(dispute, said)
+        lock_period(uow, dispute.period)  # others about it may end now, and take the same won back
         parts = money.end(uow, dispute, amount, now=now)
     added = DisputeMove(
         dispute_id=dispute.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from sqlalchemy import text
 
 from clearing.bundle.verify import verify_bundle
 from clearing.disputes import service
+from clearing.ledger.model import Book, Code, account_id
+from clearing.ledger.store import lock_accounts
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, Statement
 from schemas.close import CloseReport, CloseRun
@@ -382,3 +385,32 @@ def test_a_dry_run_tells_differences_of_a_run_that_stopped_and_of_a_new_one(
 
 def holds_of(run: CloseRun) -> list[int]:
     return [each.claimed_won for step in run.steps if step.holds for each in step.holds.disputes]
+
+
+def test_disputes_of_one_month_that_end_at_once_refund_each_won_once(
+    stated: Bank, steel: Company, curator: Company, told: AgreementRecord, database_url: str
+) -> None:
+    ids = [
+        seen(open_about(stated, who, told, amount_won="5000")).dispute_id
+        for who in (curator, steel)
+    ]
+    for id_, who in zip(ids, (steel, curator), strict=True):
+        seen(act(stated, who, id_, "evidence", text="반박"))
+    database = Database(database_url)
+    with ThreadPoolExecutor() as pool:
+        with database.unit_of_work() as uow:  # both wait here for the accounts
+            lock_accounts(uow, [account_id(Book.CASH, Code.DEPOSIT, curator.id)])
+            ends = [pool.submit(decide, stated, id_, 5_000) for id_ in ids]
+            wait(ends, timeout=1)
+        assert [seen(end.result()).refunded_won for end in ends] == [5_000, 5_000]
+    database.close()
+    assert cash(database_url) == {
+        "bank:operator": -100_000, "deposit:curator.example": 100_000,
+    }  # fmt: skip
+    parts = [
+        part
+        for id_ in ids
+        for sealed in seen(stated.admin("GET", f"/admin/disputes/{id_}")).moves
+        for part in sealed.move.parts or ()
+    ]
+    assert {(part.before_won, part.supply_won) for part in parts} == {(0, 5_000), (5_000, 5_000)}
