@@ -15,6 +15,8 @@ from clearing.bundle.verify import verify_bundle
 from clearing.disputes import service
 from clearing.ledger.model import Book, Code, account_id
 from clearing.ledger.store import lock_accounts
+from clearing.log.quorum import NotWitnessedError
+from clearing.log.service import Log
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, Statement
 from schemas.close import CloseReport, CloseRun
@@ -414,3 +416,20 @@ def test_disputes_of_one_month_that_end_at_once_refund_each_won_once(
         for part in sealed.move.parts or ()
     ]
     assert {(part.before_won, part.supply_won) for part in parts} == {(0, 5_000), (5_000, 5_000)}
+
+
+def test_what_is_overdue_is_still_shown_where_the_log_takes_nothing(
+    stated: Bank, curator: Company, told: AgreementRecord, monkeypatch: Any
+) -> None:
+    id_ = seen(open_about(stated, curator, told)).dispute_id
+    stated.clock.advance(days=31)
+
+    def refuse(_: Log) -> None:
+        raise NotWitnessedError(ko="증인이 모자랍니다.", en="Too few witnesses.")
+
+    monkeypatch.setattr(Log, "check_addable", refuse)
+    assert seen(stated.call(curator, "GET", f"/disputes/{id_}")).status == "open"
+    assert stated.admin("GET", "/admin/disputes").status_code == 200
+    assert decide(stated, id_, 0).status_code == 503
+    monkeypatch.undo()
+    assert seen(stated.call(curator, "GET", f"/disputes/{id_}")).status == "expired"
