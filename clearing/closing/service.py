@@ -20,7 +20,7 @@ from clearing.attestation.store import acknowledged
 from clearing.closing import store
 from clearing.disputes import service as disputes
 from clearing.disputes.model import Dispute, Terms
-from clearing.disputes.money import hold_all, set_off
+from clearing.disputes.money import set_off
 from clearing.disputes.service import Found
 from clearing.ledger.service import LedgerBrokenError
 from clearing.log.service import Log
@@ -220,10 +220,10 @@ def rehearse(
         settlement.lock_usage(uow, period)
         rules = rules or Rules()
         runs = store.runs_of(uow, period)
-        coming, rest = list[CloseRun](), dict[CloseStep, StepDone]()
+        coming = list[CloseRun]()
         for run in runs:
             if not run.is_finished:
-                rest = rest or _rest(uow, period, rules, now)
+                rest = _rest(uow, period, rules, now)
                 coming.append(_rehearsed(uow, period, run, rest, now))
         cut = _cut(uow, period, now)
         if drafts := settlement.draft(uow, period, now=now).statements:
@@ -242,7 +242,7 @@ def rehearse(
 def _rest(uow: UnitOfWork, period: str, rules: Rules, now: datetime) -> dict[CloseStep, StepDone]:
     """Rehearse what follows netting: book what is held and set off, and sign nothing."""
     planned = _planned(uow, period, rules, now, None)
-    hold_all(uow, planned, now=now)
+    disputes.rehearse(uow, planned, now=now)
     return {
         CloseStep.HOLDS: _held(planned, now),
         CloseStep.SET_OFF: _set_off(uow, now),

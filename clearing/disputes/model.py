@@ -43,6 +43,7 @@ class Fault(Enum):
     NOTHING_PROPOSED = auto()
     OTHER_AMOUNT = auto()
     MORE_THAN_CLAIMED = auto()
+    TOO_MUCH = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +150,9 @@ def fault_of(
 def _is_theirs(dispute: Dispute, kind: MoveKind, by: str) -> bool:
     if kind is MoveKind.DECIDED:
         return by == OPERATOR
-    if kind is MoveKind.WITHDRAWN:  # what a close held is the buyer's to give up
-        return by == (dispute.consumer_id if dispute.opened_by == OPERATOR else dispute.opened_by)
+    if kind is MoveKind.WITHDRAWN:  # what both have signed differently is the buyer's to give up
+        is_held = dispute.opened_by == OPERATOR or dispute.refund_at_expiry > 0
+        return by == (dispute.consumer_id if is_held else dispute.opened_by)
     return by in (dispute.provider_id, dispute.consumer_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
@@ -10,6 +11,8 @@ from clearing.attestation.service import compared
 from clearing.context import Clearing, ClearingDep
 from clearing.disputes import service
 from clearing.disputes.service import Found, Said
+from clearing.log.quorum import NotWitnessedError
+from clearing.log.service import LogBrokenError
 from databank.kit.app import AdminDep, ParticipantDep, get_context
 from schemas.dispute import (
     OPERATOR,
@@ -148,7 +151,7 @@ def _move(request: Request, clearing: Clearing, dispute_id: str, said: Said) -> 
 
 def _list(request: Request, clearing: Clearing, party: ParticipantId | None) -> DisputeList:
     context = get_context(request)
-    service.expire(context.database, clearing.log, now=context.clock())
+    _expire_if_possible(request, clearing)
     with context.database.unit_of_work() as uow:
         return service.all_disputes(uow, party)
 
@@ -157,6 +160,13 @@ def _show(
     request: Request, clearing: Clearing, dispute_id: str, party: ParticipantId | None
 ) -> DisputeView:
     context = get_context(request)
-    service.expire(context.database, clearing.log, now=context.clock())
+    _expire_if_possible(request, clearing)
     with context.database.unit_of_work() as uow:
         return service.one_dispute(uow, dispute_id, party)
+
+
+def _expire_if_possible(request: Request, clearing: Clearing) -> None:
+    """End what is over before it is shown; where the log takes nothing, it is shown as it is."""
+    context = get_context(request)
+    with suppress(LogBrokenError, NotWitnessedError):
+        service.expire(context.database, clearing.log, now=context.clock())

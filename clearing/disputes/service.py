@@ -1,6 +1,7 @@
 """Opening disputes, adding to them, and ending them; each move is a sealed leaf of the log.
 
-A transaction that adds a move locks the dispute first, then accounts, and the log last.
+A transaction that adds a move locks the dispute first, then, where it ends one, the period, then
+accounts, and the log last. Who opens one holds the period's lock and locks no dispute.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from schemas.problem import ConflictError, NotFoundError
 from schemas.seal import SealKind
 from schemas.wire import Text
 
-MOVES_MAX: Final = 200  # of one dispute
+MOVES_MAX: Final = 100  # of one side of a dispute, beside its end
 HELD: Final = (
     "마감 때 양쪽이 서명한 수량이 달라 차이를 보류했습니다. "
     "(Both sides signed, and differ: the difference is held at the close.)"
@@ -82,6 +83,10 @@ _FAULTS: Final = {
     Fault.MORE_THAN_CLAIMED: (
         "다투는 금액보다 많습니다",
         "it is more than what is contested",
+    ),
+    Fault.TOO_MUCH: (
+        f"한쪽이 남길 수 있는 {MOVES_MAX}번을 다 썼습니다",
+        f"this side has said all {MOVES_MAX} things that one side may say",
     ),
 }
 
@@ -297,6 +302,14 @@ def hold(uow: UnitOfWork, planned: Sequence[Dispute], log: Log, *, now: datetime
     _put(uow, planned, log, now=now)
 
 
+def rehearse(uow: UnitOfWork, planned: Sequence[Dispute], *, now: datetime) -> None:
+    """Open disputes without a seal, in a transaction that is rolled back."""
+    money.hold_all(uow, planned, now=now)
+    for dispute in planned:
+        store.add_dispute(uow, dispute)
+        store.add_move(uow, SealedMove(move=dispute.moves[0], seal=""), is_end=False)
+
+
 def add_evidence(
     uow: UnitOfWork,
     dispute_id: str,
@@ -361,8 +374,9 @@ _ENDING: Final = (MoveKind.SETTLED, MoveKind.DECIDED, MoveKind.EXPIRED, MoveKind
 def _add(uow: UnitOfWork, dispute: Dispute, said: Said, log: Log, now: datetime) -> DisputeView:
     log.check_addable()
     fault = fault_of(dispute, said.kind, said.by, amount=said.amount_won or 0, now=now)
-    if fault is None and len(dispute.moves) >= MOVES_MAX and said.kind not in _ENDING:
-        fault = Fault.TOO_LATE
+    if fault is None and said.kind not in _ENDING:
+        if sum(move.by == said.by for move in dispute.moves) >= MOVES_MAX:
+            fault = Fault.TOO_MUCH
     if fault is not None:
         ko, en = _FAULTS[fault]
         raise DisputeStateError(
@@ -373,6 +387,7 @@ def _add(uow: UnitOfWork, dispute: Dispute, said: Said, log: Log, now: datetime)
     amount, parts = said.amount_won, None
     if is_end := said.kind in _ENDING:
         amount = _refund_of(dispute, said)
+        lock_period(uow, dispute.period)  # others about it may end now, and take the same won back
         parts = money.end(uow, dispute, amount, now=now)
     added = DisputeMove(
         dispute_id=dispute.id,

@@ -147,6 +147,6 @@ def is_covered(payments: Iterable[Payment], payables: Mapping[ParticipantId, Pay
         now = payables.get(each.participant_id)
         if now is None or now.amount < each.amount:
             return False
-        if now.earned < each.earned or now.vat < each.vat:
+        if max(0, now.earned) < each.earned or max(0, now.vat) < each.vat:  # one may be below 0
             return False
     return True

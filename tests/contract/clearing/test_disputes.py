@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,14 @@ import pytest
 from sqlalchemy import text
 
 from clearing.bundle.verify import verify_bundle
+from clearing.disputes import service
+from clearing.ledger.model import Book, Code, account_id
+from clearing.ledger.store import lock_accounts
+from clearing.log.quorum import NotWitnessedError
+from clearing.log.service import Log
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, Statement
-from schemas.close import CloseReport
+from schemas.close import CloseReport, CloseRun
 from schemas.dispute import DisputeView
 from schemas.seal import SealKind, verify_seal
 from schemas.signature import PublicKey, peek_header
@@ -332,3 +338,98 @@ def test_credits_are_lines_of_the_next_statements_and_net_positions_stay_zero(
         assert proven.statement == by_party[who.id]
         assert stated.call(who, "GET", "/statements/2026-12/pdf").content[:5] == b"%PDF-"
     unchangeable(database_url)
+
+
+def test_a_supplier_cannot_contest_a_month_to_undo_what_the_close_holds(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    use(bank, steel, curator, told, got=900)
+    assert bank.admin("POST", f"/periods/{PERIOD}/statements").status_code == 200
+    own = seen(open_about(bank, steel, told))  # between two steps of the close
+    assert own.claimed_won == 10_000
+    close(bank)
+    refused = act(bank, steel, own.dispute_id, "withdrawal")
+    assert refused.status_code == 409, "the buyer's difference would be free to be paid out"
+    assert seen(act(bank, curator, own.dispute_id, "withdrawal")).status == "withdrawn"
+
+
+def test_neither_side_uses_up_what_the_other_may_say(
+    stated: Bank, steel: Company, curator: Company, told: AgreementRecord, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(service, "MOVES_MAX", 3)
+    id_ = seen(open_about(stated, curator, told)).dispute_id
+    for number in range(3):
+        seen(act(stated, steel, id_, "evidence", text=f"{number}"))
+    full = act(stated, steel, id_, "evidence", text="3")
+    assert full.status_code == 409
+    assert "3" in full.json()["detail"]
+    assert seen(act(stated, curator, id_, "evidence", text="한 번 더")).status == "evidence"
+
+
+def test_a_dry_run_tells_differences_of_a_run_that_stopped_and_of_a_new_one(
+    bank: Bank, steel: Company, curator: Company, told: AgreementRecord
+) -> None:
+    meter, receiver = Meter(steel), Receiver(curator)
+    for rows in (1_000, 3_000):
+        batch = meter.batch([meter.record(told, rows=rows, at=NOON)])
+        assert bank.send(steel, batch).status_code == 200
+        said = receiver.batch([receiver.record(told, rows=1, at=NOON)])
+        assert send(bank, curator, said).status_code == 200
+        if rows == 1_000:
+            assert bank.admin("POST", f"/periods/{PERIOD}/statements").status_code == 200
+    foreseen = bank.admin("POST", f"/periods/{PERIOD}/close?dry_run=true")
+    assert foreseen.status_code == 200, foreseen.text
+    report = close(bank)
+    assert [holds_of(run) for run in CloseReport.model_validate(foreseen.json()).runs] == [
+        holds_of(run) for run in report.runs
+    ]
+
+
+def holds_of(run: CloseRun) -> list[int]:
+    return [each.claimed_won for step in run.steps if step.holds for each in step.holds.disputes]
+
+
+def test_disputes_of_one_month_that_end_at_once_refund_each_won_once(
+    stated: Bank, steel: Company, curator: Company, told: AgreementRecord, database_url: str
+) -> None:
+    ids = [
+        seen(open_about(stated, who, told, amount_won="5000")).dispute_id
+        for who in (curator, steel)
+    ]
+    for id_, who in zip(ids, (steel, curator), strict=True):
+        seen(act(stated, who, id_, "evidence", text="반박"))
+    database = Database(database_url)
+    with ThreadPoolExecutor() as pool:
+        with database.unit_of_work() as uow:  # both wait here for the accounts
+            lock_accounts(uow, [account_id(Book.CASH, Code.DEPOSIT, curator.id)])
+            ends = [pool.submit(decide, stated, id_, 5_000) for id_ in ids]
+            wait(ends, timeout=1)
+        assert [seen(end.result()).refunded_won for end in ends] == [5_000, 5_000]
+    database.close()
+    assert cash(database_url) == {
+        "bank:operator": -100_000, "deposit:curator.example": 100_000,
+    }  # fmt: skip
+    parts = [
+        part
+        for id_ in ids
+        for sealed in seen(stated.admin("GET", f"/admin/disputes/{id_}")).moves
+        for part in sealed.move.parts or ()
+    ]
+    assert {(part.before_won, part.supply_won) for part in parts} == {(0, 5_000), (5_000, 5_000)}
+
+
+def test_what_is_overdue_is_still_shown_where_the_log_takes_nothing(
+    stated: Bank, curator: Company, told: AgreementRecord, monkeypatch: Any
+) -> None:
+    id_ = seen(open_about(stated, curator, told)).dispute_id
+    stated.clock.advance(days=31)
+
+    def refuse(_: Log) -> None:
+        raise NotWitnessedError(ko="증인이 모자랍니다.", en="Too few witnesses.")
+
+    monkeypatch.setattr(Log, "check_addable", refuse)
+    assert seen(stated.call(curator, "GET", f"/disputes/{id_}")).status == "open"
+    assert stated.admin("GET", "/admin/disputes").status_code == 200
+    assert decide(stated, id_, 0).status_code == 503
+    monkeypatch.undo()
+    assert seen(stated.call(curator, "GET", f"/disputes/{id_}")).status == "expired"
