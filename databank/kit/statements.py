@@ -27,7 +27,14 @@ from sqlalchemy import (
     Text,
     bindparam,
 )
-from sqlalchemy.exc import DataError, DBAPIError, DontWrapMixin, NoResultFound
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    DontWrapMixin,
+    InvalidRequestError,
+    NoResultFound,
+    StatementError,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
@@ -127,10 +134,20 @@ class _Form:
     keys: tuple[str, ...]
 
     def parameters(self, values: Values) -> Any:  # noqa: ANN401 - as the driver wants them
-        """Return the parameters for these values."""
+        """Return the parameters for these values.
+
+        Raises:
+            StatementError: One is missing.
+        """
         made = {}
         for name, convert in self.names:
-            value = values[name] if name in values else self.constants[name]
+            if name in values:
+                value = values[name]
+            elif name in self.constants:
+                value = self.constants[name]
+            else:
+                reason = f"no value for the parameter {name!r}"
+                raise StatementError(reason, self.sql, None, InvalidRequestError(reason))
             made[name] = value if convert is None else convert(value)
         return tuple(made[name] for name, _ in self.names) if self.is_positional else made
 
@@ -231,10 +248,13 @@ class Statements:
             return rows_of(connection.execute(statement, dict(values)))
         cursor = self._execute(connection, form, form.parameters(values), is_many=False)
         try:
-            rows = form.rows(cursor.fetchall()) if cursor.description else []
-            return Rows(form.keys, rows, cursor.rowcount)
+            found = cursor.fetchall() if cursor.description else ()
+            rowcount = cursor.rowcount
+        except self._dbapi.Error as error:  # SQLite finds rows while they are fetched
+            raise self._told(form, {}, error) from error
         finally:
             cursor.close()
+        return Rows(form.keys, form.rows(found), rowcount)
 
     def run_each(
         self, connection: Connection, statement: Executable, many: Sequence[Values]
@@ -266,12 +286,16 @@ class Statements:
                 cursor.execute(form.sql, parameters)
         except self._dbapi.Error as error:
             cursor.close()
-            raise DBAPIError.instance(
-                form.sql, parameters, error, self._dbapi.Error, dialect=self._dialect
-            ) from error
+            raise self._told(form, parameters, error) from error
         for told in events.after_cursor_execute:
             told(connection, cursor, form.sql, parameters, None, is_many)
         return cursor
+
+    def _told(self, form: _Form, parameters: Any, error: Exception) -> BaseException:  # noqa: ANN401
+        """Return a driver's error as SQLAlchemy's."""
+        return DBAPIError.instance(
+            form.sql, parameters, error, self._dbapi.Error, dialect=self._dialect
+        )
 
     def _form(self, statement: Executable, values: Values) -> _Form | None:
         """Return the statement's short form; None at its first run, and if it has none."""
@@ -300,7 +324,11 @@ class Statements:
             names=tuple(
                 (name, type_.dialect_impl(dialect).bind_processor(dialect)) for name, type_ in binds
             ),
-            constants={name: compiled.binds[name].value for name, _ in binds},
+            constants={
+                name: compiled.binds[name].value
+                for name, _ in binds
+                if not compiled.binds[name].required
+            },
             is_positional=compiled.positional,
             make=_maker(keys),
             columns=tuple(

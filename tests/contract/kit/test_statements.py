@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlmodel import SQLModel, col
 
 from databank.kit.db import Database, DataError, IntegrityError, UtcTime
@@ -127,6 +128,32 @@ def test_an_error_is_the_same_each_time(database: Database) -> None:
     for _ in range(3):
         with pytest.raises(IntegrityError), database.unit_of_work() as uow:
             uow.run(add, id="a", **VALUES)
+
+
+def test_an_error_while_rows_are_fetched_is_the_same_each_time(database: Database) -> None:
+    quotient = select(100 // THING.c.count).order_by(THING.c.id)
+    if not database.url.startswith("postgres"):  # where a quotient by zero is NULL
+        quotient = select(func.abs(THING.c.count - 2**62 - 2**62)).order_by(THING.c.id)
+    with database.unit_of_work() as uow:
+        for name, count in (("a", 1), ("b", 0)):
+            uow.run(insert(THING), id=name, **VALUES | {"count": count})
+    for _ in range(3):
+        with pytest.raises(DBAPIError), database.unit_of_work() as uow:
+            uow.run(quotient)
+
+
+def test_a_value_that_is_missing_is_an_error_each_time(database: Database) -> None:
+    get, add = select(THING.c.id).where(THING.c.id == bindparam("key")), insert(THING)
+    with database.unit_of_work() as uow:
+        uow.run(get, key="a")
+        for _ in range(3):
+            with pytest.raises(StatementError):
+                uow.run(get)
+        for number in range(3):
+            rows = [{"id": f"{number}{each}", **VALUES} for each in range(2)]
+            del rows[1]["said"]
+            with pytest.raises(StatementError):
+                uow.run_each(add, rows)
 
 
 def test_listeners_are_told_each_time(database: Database) -> None:
