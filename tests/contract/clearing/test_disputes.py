@@ -362,7 +362,7 @@ def test_neither_side_uses_up_what_the_other_may_say(
         seen(act(stated, steel, id_, "evidence", text=f"{number}"))
     full = act(stated, steel, id_, "evidence", text="3")
     assert full.status_code == 409
-    assert "3" in full.json()["detail"]
+    assert "다 썼습니다" in full.json()["detail"]
     assert seen(act(stated, curator, id_, "evidence", text="한 번 더")).status == "evidence"
 
 
