@@ -277,9 +277,10 @@ def _prepare(job: dict[str, Any], databases: _Databases) -> _Query:
         scope = Scope.from_json(job["statistics"])
         request, sql = read_request(tree, scope).to_json().encode(), atoms_sql(scope, dataset)
     place = {"process_id": str(job["process_id"]), "dataset": dataset, "file": str(job["file"])}
-    if job.get("copy_passed_over"):
+    is_again = bool(job.get("copy_passed_over"))
+    if is_again:
         databases.pass_over(int(job["copy_passed_over"]), **place)
-    copied = None if reads_every_row_once(tree) else databases.of_copy(**place)
+    copied = None if is_again or reads_every_row_once(tree) else databases.of_copy(**place)
     if copied is None:
         return _Query(databases.of(**place).sql(sql), request)
     with _blaming(databases.copy):

@@ -13,7 +13,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -226,6 +226,30 @@ def test_a_copy_that_is_damaged_or_gone_breaks_no_query(
         again = pool.run(mine, process_id="d", dataset="asset", sql=sqls[0])
         assert (again.sha256, len(reported)) == (right[0].sha256, before)
         assert not copy.remove(mine), "the new copy is not used"
+
+
+def test_a_query_whose_copy_is_damaged_does_not_meet_another_one(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Path(shutil.copy(file, tmp_path))
+    assert copy.make(mine, memory_bytes=MEMORY_BYTES)
+    with copy.copy_of(mine).open("r+b") as opened:  # among rows: it is attached as if it were good
+        opened.seek(2**19)
+        opened.write(b"\xff\x00\xff")
+    another = shutil.copy(copy.copy_of(mine), tmp_path / "another")
+    ask = QueryPool._ask
+
+    def ask_and_replace(*args: Any) -> Any:
+        try:
+            return ask(*args)
+        finally:
+            if Path(another).exists():  # as if it had been made anew meanwhile
+                Path(another).replace(copy.copy_of(mine))
+
+    monkeypatch.setattr(QueryPool, "_ask", ask_and_replace)
+    with closing(QueryPool(LIMITS)) as pool:
+        answer = pool.run(mine, process_id="a", dataset="asset", sql="SELECT * FROM asset")
+    assert answer.rows_count == ROWS
 
 
 def test_a_statement_that_fails_over_copy_and_file_does_not_blame_the_copy(
