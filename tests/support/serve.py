@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from databank.up import listen
 
-START_SECONDS_MAX: Final = 30.0
+START_SECONDS_MAX: Final = 60.0
 POLL_SECONDS: Final = 0.01
 
 

@@ -118,10 +118,10 @@ def test_who_is_not_verified_now_is_denied_until_it_shows_its_credential(
     assert made.query(COUNT).status_code == 200  # its connector has shown it on the way
     codes = [one["code"] for one in made.decisions(buyer)]
     assert codes[:3] == ["allowed", "allowed", "recipient_unverified"]
-    supplier.runtime.verifier.forget(buyer.runtime.did)
     held = _id_of(buyer)
-    with buyer.runtime.database.unit_of_work() as uow:  # nothing to show
+    with buyer.runtime.database.unit_of_work() as uow:  # nothing to show any more
         uow.session.delete(uow.session.get_one(store.CredentialRow, held))
+    supplier.runtime.verifier.forget(buyer.runtime.did)  # what it was shown until now
     refused = made.query(COUNT)
     assert refused.status_code == 403, refused.text
     assert refused.json()["code"] == "recipient_unverified"
