@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +14,13 @@ from databank.cli.program import run
 from databank.kit.clock import new_urn
 from schemas.price_form import parse_plan
 from tests.integration.connector.test_receiving import period
-from tests.support.connectors import Registry, Running, connector
-from tests.support.use import ADMIN, clearing_service, contract, put_file, wait_until
+from tests.support.connectors import Running
+from tests.support.use import ADMIN, contract, put_file, wait_until
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def clearing(tmp_path: Path, registry: Registry) -> Iterator[str]:
-    with clearing_service(tmp_path / "clearing", registry) as url:
-        yield url
-
-
-@pytest.fixture
-def supplier(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "supplier", registry, "supplier", clearing_url=clearing) as running:
-        yield running
-
-
-@pytest.fixture
-def buyer(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "buyer", registry, "buyer", clearing_url=clearing) as running:
-        yield running
+def settings(clearing: str) -> dict[str, Any]:
+    return {"clearing_url": clearing}
 
 
 def used(supplier: Running, buyer: Running, clearing: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,8 +11,8 @@ from databank.kit.clock import new_urn
 from schemas.management import AgreementList
 from schemas.price_form import parse_plan
 from schemas.terms import from_policy
-from tests.support.connectors import Registry, Running, connector
-from tests.support.use import ADMIN, Contract, clearing_service, contract, put_file, wait_until
+from tests.support.connectors import Running
+from tests.support.use import ADMIN, Contract, contract, put_file, wait_until
 
 DEPOSIT_WON = 10_000_000
 ROWS_ASKED = (3, 40, 0, 12, 900, 1)  # of one query after the other
@@ -28,26 +27,8 @@ PRICES = (
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def clearing(tmp_path: Path, registry: Registry) -> Iterator[str]:
-    with clearing_service(tmp_path / "clearing", registry) as url:
-        yield url
-
-
-@pytest.fixture
-def supplier(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "supplier", registry, "supplier", clearing_url=clearing) as running:
-        yield running
-
-
-@pytest.fixture
-def buyer(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "buyer", registry, "buyer", clearing_url=clearing) as running:
-        yield running
+def settings(clearing: str) -> dict[str, Any]:
+    return {"clearing_url": clearing}
 
 
 def deposited(buyer: Running) -> int:

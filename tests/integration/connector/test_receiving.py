@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,30 +11,12 @@ import pytest
 from databank.cli.program import run
 from databank.kit.clock import system_clock
 from tests.support.connectors import Registry, Running, connector
-from tests.support.use import Contract, clearing_service, contract, put_file, wait_until
+from tests.support.use import Contract, contract, put_file, wait_until
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def clearing(tmp_path: Path, registry: Registry) -> Iterator[str]:
-    with clearing_service(tmp_path / "clearing", registry) as url:
-        yield url
-
-
-@pytest.fixture
-def supplier(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "supplier", registry, "supplier", clearing_url=clearing) as running:
-        yield running
-
-
-@pytest.fixture
-def buyer(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "buyer", registry, "buyer", clearing_url=clearing) as running:
-        yield running
+def settings(clearing: str) -> dict[str, Any]:
+    return {"clearing_url": clearing}
 
 
 def period() -> str:

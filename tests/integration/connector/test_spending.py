@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from schemas.price import PricePlan
 from schemas.price_form import parse_plan
 from schemas.spending import TOTAL_MAX_HEADER
 from tests.support.connectors import Registry, Running, connector
-from tests.support.use import ADMIN, Contract, clearing_service, contract, put_file, wait_until
+from tests.support.use import ADMIN, Contract, contract, put_file, wait_until
 
 WON = 10**6
 
@@ -41,20 +42,8 @@ class LosingTransport(httpx.HTTPTransport):
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def clearing(tmp_path: Path, registry: Registry) -> Iterator[str]:
-    with clearing_service(tmp_path / "clearing", registry) as url:
-        yield url
-
-
-@pytest.fixture
-def supplier(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "supplier", registry, "supplier", clearing_url=clearing) as running:
-        yield running
+def settings(clearing: str) -> dict[str, Any]:
+    return {"clearing_url": clearing}
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -26,7 +27,6 @@ from tests.support.use import (
     BOTH,
     ROWS,
     Contract,
-    clearing_service,
     contract,
     put_file,
     wait_until,
@@ -37,27 +37,8 @@ SUM = "SELECT sum(kwh) AS s, count(*) AS n FROM $data"
 
 
 @pytest.fixture
-def registry() -> Registry:
-    return Registry()
-
-
-@pytest.fixture
-def clearing(tmp_path: Path, registry: Registry) -> Iterator[str]:
-    with clearing_service(tmp_path / "clearing", registry) as url:
-        yield url
-
-
-@pytest.fixture
-def supplier(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    folder = tmp_path / "supplier"
-    with connector(folder, registry, "supplier", clearing_url=clearing) as running:
-        yield running
-
-
-@pytest.fixture
-def buyer(tmp_path: Path, registry: Registry, clearing: str) -> Iterator[Running]:
-    with connector(tmp_path / "buyer", registry, "buyer", clearing_url=clearing) as running:
-        yield running
+def settings(clearing: str) -> dict[str, Any]:
+    return {"clearing_url": clearing}
 
 
 def deposit(clearing: str, buyer: Running, won: int) -> None:
