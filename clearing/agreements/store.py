@@ -11,7 +11,7 @@ from sqlalchemy import Column, Text, bindparam, select, update
 from sqlmodel import Field, SQLModel
 
 from clearing.agreements.model import Agreement
-from databank.kit.db import InsertNew, UnitOfWork
+from databank.kit.db import InsertNew, UnitOfWork, table_of
 from databank.kit.statements import among
 from schemas.bank import AgreementRecord
 from schemas.ids import AgreementId
@@ -31,7 +31,7 @@ class AgreementRow(SQLModel, table=True):
     seal: str | None = Field(default=None, sa_column=Column(Text))  # once usage may be booked
 
 
-_AGREEMENT: Final[Any] = AgreementRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_AGREEMENT: Final = table_of(AgreementRow)
 _ADD: Final = InsertNew(AgreementRow)
 _GET: Final = select(_AGREEMENT).where(_AGREEMENT.c.agreement_id == bindparam("id"))
 _LOCK: Final = _GET.with_for_update()

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, func
+from sqlalchemy import BigInteger, Column, LargeBinary, Text, func
+from sqlalchemy import select as select_columns
 from sqlmodel import Field, SQLModel, col, select
 
 from clearing.metering.stream import Position
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, UnitOfWork, UtcTime, table_of
+from databank.kit.statements import among
 from schemas.ids import AgreementId, ParticipantId
 from schemas.usage import FIRST_PREVIOUS_SHA256, BatchHeader
 
-SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")
 EVIDENCE_ROWS_MAX: Final = 16  # for each stream, as for suppliers
 
 
@@ -201,17 +202,16 @@ def batches_of(
     return [Taken(row.id or 0, _from_row(row), row.received_at) for row in uow.session.exec(query)]
 
 
+_ACK: Final = table_of(AckAgreementRow)
+_ACKNOWLEDGED: Final = (
+    select_columns(_ACK.c.agreement_id).where(among(_ACK.c.agreement_id, "ids")).distinct()
+)
+
+
 def acknowledged(uow: UnitOfWork, agreements: Iterable[AgreementId]) -> set[AgreementId]:
     """Return those of these agreements of which a buyer has signed anything."""
-    wanted = sorted(set(agreements))
-    found: set[AgreementId] = set()
-    for start in range(0, len(wanted), 500):
-        some = wanted[start : start + 500]
-        query = select(AckAgreementRow.agreement_id).where(
-            col(AckAgreementRow.agreement_id).in_(some)
-        )
-        found |= {AgreementId(id_) for id_ in uow.session.exec(query.distinct())}
-    return found
+    found = uow.run(_ACKNOWLEDGED, ids=sorted(set(agreements))).scalars()
+    return {AgreementId(id_) for id_ in found}
 
 
 def _from_row(row: AckBatchRow) -> AckBatch:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy import Column
 from sqlmodel import Field, SQLModel, col, select
 
 from clearing.bank.model import Payer
 from clearing.billing.store import profiles_of
 from clearing.parties.store import PartyRow
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, UnitOfWork, UtcTime
 from schemas.ids import ParticipantId
 from schemas.payout import BankMovement, BankOutcome
-
-SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
 
 
 class MovementRow(SQLModel, table=True):

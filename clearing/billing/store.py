@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Column, Text, func
 from sqlmodel import Field, SQLModel, col, select
 
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import UnitOfWork, UtcTime, table_of
+from databank.kit.statements import among
 from schemas.billing import BankAccount, BillingProfile, StoredProfile
 from schemas.ids import ParticipantId
 
 CHANGES_MAX: Final = 50  # of a profile, that are looked at
-_CHUNK: Final = 500  # below every database's limit of parameters in one statement
 
 
 class BillingRow(SQLModel, table=True):
@@ -27,6 +27,20 @@ class BillingRow(SQLModel, table=True):
     recorded_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+_BILLING: Final = table_of(BillingRow)
+_NEWEST: Final = (
+    select(_BILLING.c.participant_id, func.max(_BILLING.c.number).label("number"))
+    .where(among(_BILLING.c.participant_id, "ids"))
+    .group_by(_BILLING.c.participant_id)
+    .subquery()
+)
+_PRESENT: Final = select(_BILLING).join(
+    _NEWEST,
+    (_NEWEST.c.participant_id == _BILLING.c.participant_id)
+    & (_NEWEST.c.number == _BILLING.c.number),
+)
+
+
 def profiles_of(
     uow: UnitOfWork, ids: Iterable[ParticipantId]
 ) -> dict[ParticipantId, StoredProfile]:
@@ -35,21 +49,8 @@ def profiles_of(
     found = {
         id_: StoredProfile(participant_id=id_, number=0, profile=BillingProfile()) for id_ in wanted
     }
-    for start in range(0, len(wanted), _CHUNK):
-        some = wanted[start : start + _CHUNK]
-        newest = (
-            select(BillingRow.participant_id, func.max(col(BillingRow.number)).label("number"))
-            .where(col(BillingRow.participant_id).in_(some))
-            .group_by(col(BillingRow.participant_id))
-            .subquery()
-        )
-        query = select(BillingRow).join(
-            newest,
-            (newest.c.participant_id == col(BillingRow.participant_id))
-            & (newest.c.number == col(BillingRow.number)),
-        )
-        for row in uow.session.exec(query):
-            found[ParticipantId(row.participant_id)] = _from_row(row)
+    for row in uow.run(_PRESENT, ids=wanted):
+        found[ParticipantId(row.participant_id)] = _from_row(row)
     return found
 
 
@@ -75,7 +76,7 @@ def accounts_since(
     return found[::-1] if len(found) < CHANGES_MAX else None
 
 
-def _from_row(row: BillingRow) -> StoredProfile:
+def _from_row(row: Any) -> StoredProfile:  # noqa: ANN401 - a BillingRow or a row of its table
     return StoredProfile(
         participant_id=ParticipantId(row.participant_id),
         number=row.number,

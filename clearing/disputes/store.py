@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Date, Text, func, select
+from sqlalchemy import BigInteger, Column, Date, Text, exists, select
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
@@ -18,7 +18,8 @@ from clearing.ledger.model import Book, Code, EntryId, Kind
 from clearing.ledger.store import AccountRow
 from clearing.rating.rate import Amounts
 from clearing.settlement.store import StatementLineRow
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import UnitOfWork, UtcTime, table_of
+from databank.kit.statements import among
 from schemas.dispute import (
     CreditPart,
     DisputeMove,
@@ -160,15 +161,17 @@ def unstated(uow: UnitOfWork, issue_period: str) -> list[Credit]:
     """Return the credits of a period that no statement says yet, in the order of disputes."""
     query = (
         select_rows(CreditRow)
-        .where(col(CreditRow.issue_period) == issue_period)
+        .where(
+            col(CreditRow.issue_period) == issue_period,
+            ~exists().where(
+                col(CreditStatedRow.dispute_id) == col(CreditRow.dispute_id),
+                col(CreditStatedRow.period) == col(CreditRow.period),
+                col(CreditStatedRow.line) == col(CreditRow.line),
+            ),
+        )
         .order_by(col(CreditRow.dispute_id), col(CreditRow.period), col(CreditRow.line))
     )
-    rows = uow.session.exec(query).all()
-    said = set()
-    for id_ in {row.dispute_id for row in rows}:
-        stated = select_rows(CreditStatedRow).where(col(CreditStatedRow.dispute_id) == id_)
-        said |= {(row.dispute_id, row.period, row.line) for row in uow.session.exec(stated)}
-    return [_from_credit(row) for row in rows if (row.dispute_id, row.period, row.line) not in said]
+    return [_from_credit(row) for row in uow.session.exec(query)]
 
 
 def mark_stated(uow: UnitOfWork, said: Iterable[Credit]) -> None:
@@ -180,21 +183,20 @@ def mark_stated(uow: UnitOfWork, said: Iterable[Credit]) -> None:
     uow.session.flush()
 
 
+_CREDIT: Final = table_of(CreditRow)
+_ON_ENTRIES: Final = select(_CREDIT).where(among(_CREDIT.c.entry_id, "ids"))
+
+
 def credits_on(uow: UnitOfWork, entries: Iterable[EntryId]) -> dict[EntryId, Amounts]:
     """Return what was taken back of the sales that these entries booked."""
-    wanted = sorted(set(entries))
     found: dict[EntryId, Amounts] = {}
-    for start in range(0, len(wanted), 500):
-        query = select_rows(CreditRow).where(
-            col(CreditRow.entry_id).in_(wanted[start : start + 500])
-        )
-        for row in uow.session.exec(query):
-            id_ = EntryId(row.entry_id)
-            found[id_] = found.get(id_, Amounts()) + _from_credit(row).amounts
+    for row in uow.run(_ON_ENTRIES, ids=sorted(set(entries))):
+        id_ = EntryId(row.entry_id)
+        found[id_] = found.get(id_, Amounts()) + _from_credit(row).amounts
     return found
 
 
-def _from_credit(row: CreditRow) -> Credit:
+def _from_credit(row: Any) -> Credit:  # noqa: ANN401 - a CreditRow or a row of its table
     return Credit(
         dispute_id=row.dispute_id,
         agreement_id=AgreementId(row.agreement_id),
@@ -213,7 +215,7 @@ def _from_credit(row: CreditRow) -> Credit:
 
 def owners_owing(uow: UnitOfWork) -> list[ParticipantId]:
     """Return who must give back, in the cash book, what was refunded after it was paid out."""
-    table: Any = AccountRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    table = table_of(AccountRow)
     query = (
         select(table.c.owner_id)
         .where(table.c.book == Book.CASH, table.c.code == Code.RECOVERABLE)
@@ -317,8 +319,8 @@ def disputes_about(uow: UnitOfWork, agreement_id: AgreementId, period: str) -> l
 
 def overdue(uow: UnitOfWork, now: datetime) -> list[str]:
     """Return the disputes whose time is over and that have not ended."""
-    dispute: Any = DisputeRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-    move: Any = DisputeMoveRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    dispute = table_of(DisputeRow)
+    move = table_of(DisputeMoveRow)
     ended = select(move.c.dispute_id).where(move.c.is_end.is_(True))
     query = (
         select(dispute.c.dispute_id)
@@ -326,14 +328,6 @@ def overdue(uow: UnitOfWork, now: datetime) -> list[str]:
         .order_by(dispute.c.dispute_id)
     )
     return list(uow.session.execute(query).scalars())
-
-
-def count_about(uow: UnitOfWork, agreement_id: AgreementId, period: str) -> int:
-    """Return how many disputes there are about an agreement's month."""
-    query = select(func.count(col(DisputeRow.dispute_id))).where(
-        col(DisputeRow.agreement_id) == agreement_id, col(DisputeRow.period) == period
-    )
-    return int(uow.session.execute(query).scalar_one())
 
 
 def _from_rows(row: DisputeRow, sealed: Sequence[SealedMove]) -> Dispute:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Integer,
     UniqueConstraint,
     bindparam,
     case,
@@ -39,11 +38,9 @@ from clearing.ledger.model import (
     Side,
     open_account,
 )
-from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, InsertNew, UnitOfWork, UtcTime, table_of
 from databank.kit.statements import among
 from schemas.ids import AgreementId
-
-SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
 
 
 class AccountRow(SQLModel, table=True):
@@ -139,11 +136,6 @@ class BookSums:
 Span = tuple[datetime, datetime] | None  # recorded from the first on and before the second
 
 
-def table_of(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the table's type
-    """Return a row class's table, for statements below the ORM."""
-    return row.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-
-
 _ACCOUNT: Final = table_of(AccountRow)
 _ENTRY: Final = table_of(EntryRow)
 _POSTING: Final = table_of(PostingRow)
@@ -217,7 +209,7 @@ def find_entry(uow: UnitOfWork, id_: EntryId) -> Entry | None:
     row = uow.session.get(EntryRow, id_)
     if row is None:
         return None
-    table = table_of(PostingRow)
+    table = _POSTING
     legs = uow.session.execute(select(table).where(table.c.entry_id == id_).order_by(table.c.leg))
     return Entry(
         id=EntryId(row.id),
@@ -288,7 +280,7 @@ def movements(
     within: Span = None,
 ) -> list[Movement]:
     """Return posted legs in order, after posting ``after``; of accounts locked together."""
-    posting, entry = table_of(PostingRow), table_of(EntryRow)
+    posting, entry = _POSTING, _ENTRY
     query = (
         select(posting, entry)
         .join(entry, entry.c.id == posting.c.entry_id)
@@ -321,7 +313,7 @@ def movements(
 
 def balance_at(uow: UnitOfWork, account_id: AccountId, posting_id: int) -> int:
     """Return an account's posted credits less debits after a posting, its own or another's."""
-    table = table_of(PostingRow)
+    table = _POSTING
     query = (
         select(table.c.balance_after)
         .where(table.c.account_id == account_id, table.c.id <= posting_id)
@@ -361,7 +353,7 @@ def shares_of(uow: UnitOfWork, ids: Iterable[EntryId]) -> dict[EntryId, list[Sha
 
 def book_sums(uow: UnitOfWork) -> dict[Book, BookSums]:
     """Add up the accounts of each book."""
-    table = table_of(AccountRow)
+    table = _ACCOUNT
     names = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
     query = select(table.c.book, *(func.sum(table.c[n]).label(n) for n in names))
     sums = {book: BookSums() for book in Book}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, func, insert, select, text
 from sqlalchemy import bindparam as bind
@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from clearing.log.tiles import LEVEL_BITS, WIDTH
-from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from databank.kit.db import InsertNew, UnitOfWork, UtcTime, table_of
 from schemas.merkle import leaf_hash, node_hash
 from schemas.note import SIGNATURES_MAX
 
@@ -81,13 +81,9 @@ class Cosigned:
         return self.note + "".join(self.lines)
 
 
-def _table(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the table's type
-    return row.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-
-
 _TAKE: Final = text("UPDATE clearing_log_head SET size = size + :n WHERE id = 1 RETURNING size")
 _SIZE: Final = text("SELECT size FROM clearing_log_head WHERE id = 1")
-_ADD: Final = insert(_table(LogLeafRow))
+_ADD: Final = insert(table_of(LogLeafRow))
 
 
 def take_indices(uow: UnitOfWork, count: int) -> int:
@@ -107,7 +103,7 @@ def size_of(uow: UnitOfWork) -> int:
 
 def entries(uow: UnitOfWork, start: int, end: int) -> list[bytes]:
     """Return the entries of leaves ``start`` to ``end - 1``."""
-    table = _table(LogLeafRow)
+    table = table_of(LogLeafRow)
     query = select(table.c.entry).where(table.c.idx >= start, table.c.idx < end)
     return [bytes(entry) for entry in uow.run(query.order_by(table.c.idx)).scalars()]
 
@@ -116,7 +112,7 @@ def hashes(uow: UnitOfWork, level: int, start: int, end: int) -> list[bytes]:
     """Return hashes of one tile level; those of level 0 are leaf hashes."""
     if level == 0:
         return [leaf_hash(entry) for entry in entries(uow, start, end)]
-    table = _table(LogHashRow)
+    table = table_of(LogHashRow)
     query = select(table.c.hash).where(
         table.c.level == level, table.c.position >= start, table.c.position < end
     )
@@ -125,7 +121,7 @@ def hashes(uow: UnitOfWork, level: int, start: int, end: int) -> list[bytes]:
 
 def fill_tiles(uow: UnitOfWork, size: int) -> None:
     """Store the hashes of tiles that have become full with ``size`` leaves."""
-    table = _table(LogHashRow)
+    table = table_of(LogHashRow)
     level = 1
     while size >> (LEVEL_BITS * level):
         full = size >> (LEVEL_BITS * level)
@@ -170,7 +166,7 @@ def _reduce(parts: Sequence[bytes]) -> bytes:
 
 def latest_checkpoint(uow: UnitOfWork) -> str | None:
     """Return the note of the largest checkpoint."""
-    table = _table(CheckpointRow)
+    table = table_of(CheckpointRow)
     query = select(table.c.note).order_by(table.c.size.desc()).limit(1)
     note = uow.run(query).scalar_one_or_none()
     return None if note is None else str(note)
@@ -179,7 +175,7 @@ def latest_checkpoint(uow: UnitOfWork) -> str | None:
 def put_checkpoint(uow: UnitOfWork, size: int, note: str, *, signed_at: datetime) -> None:
     """Store a checkpoint."""
     dialect = postgresql if uow.is_postgres else sqlite
-    statement = dialect.insert(_table(CheckpointRow)).on_conflict_do_nothing()
+    statement = dialect.insert(table_of(CheckpointRow)).on_conflict_do_nothing()
     uow.run(statement, size=size, note=note, signed_at=signed_at)
 
 
@@ -204,8 +200,10 @@ def witnessed(uow: UnitOfWork, quorum: int) -> Cosigned | None:
 
 def cosigned(uow: UnitOfWork, size: int) -> Cosigned:
     """Return the checkpoint of a size that was signed, with what witnesses added."""
-    table = _table(CosignatureRow)
-    note = uow.run(select(_table(CheckpointRow).c.note).where(_table(CheckpointRow).c.size == size))
+    table = table_of(CosignatureRow)
+    note = uow.run(
+        select(table_of(CheckpointRow).c.note).where(table_of(CheckpointRow).c.size == size)
+    )
     query = select(table.c.vkey, table.c.line).where(table.c.size == size).order_by(table.c.witness)
     rows = uow.run(query.limit(WITNESSES_MAX)).mappings()
     return Cosigned(
@@ -218,15 +216,15 @@ def cosigned(uow: UnitOfWork, size: int) -> Cosigned:
 
 _COSIGN: Final = InsertNew(CosignatureRow)
 _COSIGNED_LAST: Final = (
-    select(*(getattr(_table(CosignatureRow).c, name) for name in ("size", "vkey", "cosigned_at")))
-    .where(_table(CosignatureRow).c.witness == bind("by"))
-    .order_by(_table(CosignatureRow).c.size.desc())
+    select(*(getattr(table_of(CosignatureRow).c, name) for name in ("size", "vkey", "cosigned_at")))
+    .where(table_of(CosignatureRow).c.witness == bind("by"))
+    .order_by(table_of(CosignatureRow).c.size.desc())
     .limit(1)
 )
 _WITNESSED: Final = (
-    select(_table(CosignatureRow).c.size)
-    .group_by(_table(CosignatureRow).c.size)
+    select(table_of(CosignatureRow).c.size)
+    .group_by(table_of(CosignatureRow).c.size)
     .having(func.count() >= bind("quorum"))
-    .order_by(_table(CosignatureRow).c.size.desc())
+    .order_by(table_of(CosignatureRow).c.size.desc())
     .limit(1)
 )

@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
-    Integer,
     LargeBinary,
     Text,
     func,
@@ -23,13 +22,12 @@ from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.metering.stream import Position
-from databank.kit.db import InsertNew, UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, InsertNew, UnitOfWork, UtcTime, table_of
 from databank.kit.statements import among
 from schemas.close import StreamCut
 from schemas.ids import AgreementId, ParticipantId
 from schemas.usage import FIRST_PREVIOUS_SHA256, BatchHeader
 
-SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
 EVIDENCE_ROWS_MAX: Final = 16  # for each stream: enough to prove it, too few to fill a disk
 
 
@@ -86,10 +84,9 @@ class EvidenceRow(SQLModel, table=True):
     received_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
-_STREAM: Final[Any] = StreamRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-_ADD_BATCH: Final = insert(BatchRow.__table__)  # type: ignore[attr-defined]  # as above
-_ADD_LINK: Final = insert(BatchAgreementRow.__table__)  # type: ignore[attr-defined]  # as above
-_CHUNK: Final = 400  # keys in one statement
+_STREAM: Final = table_of(StreamRow)
+_ADD_BATCH: Final = insert(table_of(BatchRow))
+_ADD_LINK: Final = insert(table_of(BatchAgreementRow))
 
 
 @dataclass(frozen=True, slots=True)

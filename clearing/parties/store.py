@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import select
 from sqlmodel import Field, SQLModel
 
-from databank.kit.db import Put, UnitOfWork
+from databank.kit.db import Put, UnitOfWork, table_of
 from databank.kit.statements import among
 from schemas.ids import ParticipantId
 from schemas.participant import Participant
@@ -35,7 +35,7 @@ class Party:
     brn: str
 
 
-_PARTY: Final[Any] = PartyRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_PARTY: Final = table_of(PartyRow)
 _PUT: Final = Put(PartyRow)
 _BY_IDS: Final = select(_PARTY).where(among(_PARTY.c.id, "ids"))
 

@@ -20,11 +20,10 @@ from clearing.ledger.store import (
     PostingRow,
     find_account,
     shares_of,
-    table_of,
 )
 from clearing.payout.model import Owed, Payable, Payment, unpaid_of, waiting_of
 from clearing.rating.rate import Amounts
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import UnitOfWork, UtcTime, table_of
 from schemas.billing import BankAccount
 from schemas.ids import ParticipantId
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam as bind
 from sqlmodel import Field, SQLModel
 
 from clearing.rating.rate import Amounts, Meter, Rated, Run
-from databank.kit.db import AddTo, InsertNew, UnitOfWork
+from databank.kit.db import AddTo, InsertNew, UnitOfWork, table_of
 from databank.kit.statements import among
 from schemas.ids import AgreementId
 from schemas.price import Usage
@@ -57,8 +57,8 @@ class PeriodUsage:
 _COUNTED = ("acts", "queries", "rows", "bytes", "supply", "vat", "fee", "fee_vat")
 
 
-_METER: Final[Any] = MeterRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-_PERIOD: Final[Any] = PeriodUsageRow.__table__  # type: ignore[attr-defined]  # likewise
+_METER: Final = table_of(MeterRow)
+_PERIOD: Final = table_of(PeriodUsageRow)
 _NEW_METERS: Final = InsertNew(MeterRow)
 _KNOWN: Final = select(_METER.c.agreement_id).where(among(_METER.c.agreement_id, "ids"))
 _LOCK: Final = (

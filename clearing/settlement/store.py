@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, Text, UniqueConstraint, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.rating.rate import Amounts, Run
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, InsertNew, UnitOfWork, UtcTime, table_of
+from databank.kit.statements import among
 from schemas.ids import AgreementId, ParticipantId
-
-SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
 
 
 class PeriodRow(SQLModel, table=True):
@@ -94,10 +101,19 @@ _SUMMED: Final = (
 )  # fmt: skip
 
 
+_LINE: Final = table_of(StatementLineRow)
+_NEW_PERIOD: Final = InsertNew(PeriodRow)
+_STATED: Final = (
+    select(_LINE.c.agreement_id, *(func.sum(_LINE.c[name]).label(name) for name in _SUMMED))
+    .where(among(_LINE.c.agreement_id, "ids"))
+    .group_by(_LINE.c.agreement_id)
+)
+_STATED_IN: Final = _STATED.where(_LINE.c.period == bindparam("period"))
+
+
 def lock_period(uow: UnitOfWork, period: str) -> None:
     """Let only one transaction issue statements of a period at a time."""
-    dialect = postgresql if uow.is_postgres else sqlite
-    uow.session.execute(dialect.insert(PeriodRow).on_conflict_do_nothing(), {"period": period})
+    _NEW_PERIOD.run(uow, period=period)
     query = select_rows(PeriodRow).where(col(PeriodRow.period) == period)
     uow.session.exec(query.with_for_update()).one()
 
@@ -106,20 +122,18 @@ def stated(
     uow: UnitOfWork, agreements: Iterable[AgreementId], *, period: str | None = None
 ) -> dict[AgreementId, Stated]:
     """Return what was stated about agreements, in one period or in all together."""
-    table: Any = StatementLineRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
     wanted = sorted(set(agreements))
     found = {id_: Stated(Run(period or "")) for id_ in wanted}
-    for start in range(0, len(wanted), 500):
-        query = select(
-            table.c.agreement_id, *(func.sum(table.c[name]).label(name) for name in _SUMMED)
-        ).where(table.c.agreement_id.in_(wanted[start : start + 500]))
-        if period is not None:
-            query = query.where(table.c.period == period)
-        for row in uow.session.execute(query.group_by(table.c.agreement_id)):
-            sums = [int(getattr(row, name)) for name in _SUMMED]
-            found[AgreementId(row.agreement_id)] = Stated(
-                Run(period or "", *sums[:4]), Amounts(*sums[4:8]), Amounts(*sums[8:])
-            )
+    rows = (
+        uow.run(_STATED, ids=wanted)
+        if period is None
+        else uow.run(_STATED_IN, ids=wanted, period=period)
+    )
+    for row in rows:
+        sums = [int(getattr(row, name)) for name in _SUMMED]
+        found[AgreementId(row.agreement_id)] = Stated(
+            Run(period or "", *sums[:4]), Amounts(*sums[4:8]), Amounts(*sums[8:])
+        )
     return found
 
 

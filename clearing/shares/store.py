@@ -5,19 +5,19 @@ They are only ever added: triggers refuse the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Integer, Text, UniqueConstraint, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.rating.rate import Amounts
 from clearing.shares.model import Key, Plan, Product, Recorded
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, InsertNew, UnitOfWork, UtcTime, table_of
+from databank.kit.statements import among
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.shares import (
     EdgeRole,
@@ -30,9 +30,7 @@ from schemas.shares import (
 )
 from schemas.wire import OwnWire
 
-SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
 HEAD: Final = 1  # the only row of its table
-_CHUNK: Final = 500  # below every database's limit of parameters in one statement
 
 
 class SplitHeadRow(SQLModel, table=True):
@@ -158,10 +156,19 @@ class NewLine:
     cash_entry_id: str | None
 
 
+_PLAN: Final = table_of(SplitPlanRow)
+_DEMAND: Final = table_of(RoyaltyDemandRow)
+_REPORT: Final = table_of(IncomeReportRow)
+_NEW_HEAD: Final = InsertNew(SplitHeadRow)
+_NEW_DEMAND: Final = InsertNew(RoyaltyDemandRow)
+_PLANS: Final = select(_PLAN).where(among(_PLAN.c.plan_sha256, "hashes"))
+_DEMANDS: Final = select(_DEMAND).where(among(_DEMAND.c.agreement_id, "ids"))
+_REPORTS: Final = select(_REPORT).where(among(_REPORT.c.income_id, "ids"))
+
+
 def lock_plans(uow: UnitOfWork) -> None:
     """Let only one transaction register a plan at a time."""
-    dialect = postgresql if uow.is_postgres else sqlite
-    uow.session.execute(dialect.insert(SplitHeadRow).on_conflict_do_nothing(), {"id": HEAD})
+    _NEW_HEAD.run(uow, id=HEAD)
     query = select_rows(SplitHeadRow).where(col(SplitHeadRow.id) == HEAD)
     uow.session.exec(query.with_for_update()).one()
 
@@ -234,11 +241,8 @@ def plans_about(uow: UnitOfWork, party_id: ParticipantId) -> list[StoredPlan]:
 
 def find_plans(uow: UnitOfWork, hashes: Iterable[str]) -> dict[str, StoredPlan]:
     """Return those of the plans that there are."""
-    found: dict[str, StoredPlan] = {}
-    for some in _chunks(sorted(set(hashes))):
-        query = select_rows(SplitPlanRow).where(col(SplitPlanRow.plan_sha256).in_(some))
-        found |= {row.plan_sha256: _from_plan(row) for row in uow.session.exec(query)}
-    return found
+    rows = uow.run(_PLANS, hashes=sorted(set(hashes)))
+    return {row.plan_sha256: _from_plan(row) for row in rows}
 
 
 def put_demand(
@@ -250,27 +254,22 @@ def put_demand(
     now: datetime,
 ) -> None:
     """Store what an agreement asks for; the same again changes nothing."""
-    dialect = postgresql if uow.is_postgres else sqlite
-    uow.session.execute(
-        dialect.insert(RoyaltyDemandRow).on_conflict_do_nothing(),
-        {
-            "agreement_id": demand.agreement_id,
-            "demand": demand.model_dump_json(exclude_none=True),
-            "policy": shown.model_dump_json(),
-            "shown_by": shown_by,
-            "shown_at": now,
-        },
+    _NEW_DEMAND.run(
+        uow,
+        agreement_id=demand.agreement_id,
+        demand=demand.model_dump_json(exclude_none=True),
+        policy=shown.model_dump_json(),
+        shown_by=shown_by,
+        shown_at=now,
     )
 
 
 def demands_of(uow: UnitOfWork, ids: Iterable[AgreementId]) -> dict[AgreementId, RoyaltyDemand]:
     """Return what is known of what these agreements ask for."""
-    found: dict[AgreementId, RoyaltyDemand] = {}
-    for some in _chunks(sorted(set(ids))):
-        query = select_rows(RoyaltyDemandRow).where(col(RoyaltyDemandRow.agreement_id).in_(some))
-        for row in uow.session.exec(query):
-            found[AgreementId(row.agreement_id)] = RoyaltyDemand.model_validate_json(row.demand)
-    return found
+    return {
+        AgreementId(row.agreement_id): RoyaltyDemand.model_validate_json(row.demand)
+        for row in uow.run(_DEMANDS, ids=sorted(set(ids)))
+    }
 
 
 def add_report(uow: UnitOfWork, report: IncomeReport, seal: str) -> None:
@@ -283,12 +282,10 @@ def add_report(uow: UnitOfWork, report: IncomeReport, seal: str) -> None:
 
 def find_reports(uow: UnitOfWork, ids: Iterable[str]) -> dict[str, tuple[IncomeReport, str]]:
     """Return income reports with their seals."""
-    found: dict[str, tuple[IncomeReport, str]] = {}
-    for some in _chunks(sorted(set(ids))):
-        query = select_rows(IncomeReportRow).where(col(IncomeReportRow.income_id).in_(some))
-        for row in uow.session.exec(query):
-            found[row.income_id] = IncomeReport.model_validate_json(row.document), row.seal
-    return found
+    return {
+        row.income_id: (IncomeReport.model_validate_json(row.document), row.seal)
+        for row in uow.run(_REPORTS, ids=sorted(set(ids)))
+    }
 
 
 def reports_by_product(uow: UnitOfWork, period: str) -> dict[Product, int]:
@@ -338,7 +335,7 @@ def add_line(uow: UnitOfWork, period: str, line: NewLine) -> None:
 
 def recorded(uow: UnitOfWork, *, period: str | None = None) -> dict[Key, Recorded]:
     """Return what statements have said about each key, in one month or in all together."""
-    table: Any = RoyaltyLineRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+    table = table_of(RoyaltyLineRow)
     key = [table.c[name] for name in _KEY]
     sums = (func.sum(table.c[name]) for name in (*_MICRO, *_WON))
     query = select(*key, func.count(table.c.id), *sums)
@@ -359,10 +356,6 @@ def _ordered(query: Any) -> Any:  # noqa: ANN401 - a select of SQLModel's
     )
 
 
-def _from_plan(row: SplitPlanRow) -> StoredPlan:
+def _from_plan(row: Any) -> StoredPlan:  # noqa: ANN401 - a SplitPlanRow or a row of its table
     document = PlanDocument.model_validate_json(row.document)
     return StoredPlan(document, row.seal, row.request_id, row.request_sha256)
-
-
-def _chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))

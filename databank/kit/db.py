@@ -17,11 +17,13 @@ from typing import Any, Final
 import alembic.command
 import alembic.config
 from sqlalchemy import (
+    BigInteger,
     Connection,
     DateTime,
     Dialect,
     Engine,
     Executable,
+    Integer,
     create_engine,
     event,
     text,
@@ -37,6 +39,7 @@ from databank.kit.statements import Rows, Statements
 SQLITE_BUSY_MILLISECONDS: Final = 30_000  # a crowd of writers takes turns
 WAITS: Final = "waits_for_disk"  # in what the pool knows of a SQLite connection
 MIGRATION_LOCK: Final = 7_301_904  # an arbitrary key for pg_advisory_lock
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts INTEGER only
 DataError = SqlDataError  # a value that the database cannot hold, such as U+0000
 IntegrityError = SqlIntegrityError  # what services may catch without importing SQLAlchemy
 _MIGRATING: Final = threading.Lock()  # alembic keeps its context in module globals
@@ -132,6 +135,11 @@ class UnitOfWork:
             self._connection.close()
 
 
+def table_of(row: type[SQLModel]) -> Any:  # noqa: ANN401 - SQLModel hides the table's type
+    """Return a row class's table, for statements below the ORM."""
+    return row.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+
+
 class _ByDialect:
     """A statement that the databases write differently, built once for each."""
 
@@ -169,7 +177,7 @@ class Put(_ByDialect):
     """Inserts a row, or writes it over the one with the same key."""
 
     def __init__(self, table: type[SQLModel]) -> None:
-        columns = table.__table__.c  # type: ignore[attr-defined]  # SQLModel adds it
+        columns = table_of(table).c
         keys = [column.name for column in columns if column.primary_key]
 
         def build(dialect: Any) -> Executable:  # noqa: ANN401 - a module
@@ -185,7 +193,7 @@ class AddTo(_ByDialect):
     """Inserts a row, or adds the numbers in ``added`` to those of the row with the same key."""
 
     def __init__(self, table: type[SQLModel], added: Iterable[str]) -> None:
-        columns = table.__table__.c  # type: ignore[attr-defined]  # SQLModel adds it
+        columns = table_of(table).c
         keys = [column.name for column in columns if column.primary_key]
 
         def build(dialect: Any) -> Executable:  # noqa: ANN401 - a module

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from clearing.ledger.model import Book, Code, account_id
-from clearing.ledger.store import AccountRow, find_account, table_of
-from databank.kit.db import Database
+from clearing.ledger.store import AccountRow, find_account
+from databank.kit.db import Database, table_of
 from tests.support.bank import Bank, Company, Meter, agreement, plan
 
 WON = 1_000_000

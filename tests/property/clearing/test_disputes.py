@@ -151,7 +151,7 @@ class Contested(Month):
     def _refund_rest(self, found: Found, left: int) -> None:
         """Contest and refund what remains, also what was contested before and left standing."""
         with self.ledger.database.unit_of_work() as uow:
-            number = store.count_about(uow, found.agreement.record.agreement_id, PERIOD)
+            number = len(store.disputes_about(uow, found.agreement.record.agreement_id, PERIOD))
             opening = Said(MoveKind.OPENED, "operator", "나머지", left)
             dispute = service._new(  # nobody may contest twice what was decided
                 found, DisputeReason.CANCELLED, left, opening, Terms(), number=number + 1, now=NOON
