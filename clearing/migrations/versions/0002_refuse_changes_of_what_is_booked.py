@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from clearing.migrations.append_only import refuse_changes
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -23,18 +25,7 @@ def upgrade() -> None:
             CREATE FUNCTION clearing_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$
         """)
-        for table in TABLES:
-            op.execute(f"""
-                CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-                FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-            """)
-        return
-    for table in TABLES:
-        for action in ("UPDATE", "DELETE"):
-            op.execute(f"""
-                CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-                BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-            """)
+    refuse_changes(TABLES)
 
 
 def downgrade() -> None:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 revision = "0003"
 down_revision = "0002"
@@ -44,16 +45,12 @@ def upgrade() -> None:
     op.add_column("clearing_batch", sa.Column("signer", sa.String(), nullable=True))
     op.add_column("clearing_agreement", sa.Column("seal", sa.Text(), nullable=True))
     op.add_column("clearing_statement", sa.Column("seal", sa.Text(), nullable=True))
-    _refuse_changes()
+    refuse_changes(TABLES)
+    _let_the_head_grow()
 
 
-def _refuse_changes() -> None:
+def _let_the_head_grow() -> None:
     if op.get_bind().dialect.name == "postgresql":
-        for table in TABLES:
-            op.execute(f"""
-                CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-                FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-            """)
         op.execute("""
             CREATE FUNCTION clearing_refuse_shorter_log() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION 'clearing_log_head only grows'; END $$
@@ -68,12 +65,6 @@ def _refuse_changes() -> None:
             FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
         """)
         return
-    for table in TABLES:
-        for action in ("UPDATE", "DELETE"):
-            op.execute(f"""
-                CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-                BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-            """)
     op.execute("""
         CREATE TRIGGER clearing_log_head_grows BEFORE UPDATE ON clearing_log_head
         WHEN NEW.size <= OLD.size

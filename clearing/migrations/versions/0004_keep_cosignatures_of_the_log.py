@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 revision = "0004"
 down_revision = "0003"
@@ -23,17 +24,7 @@ def upgrade() -> None:
         sa.Column("cosigned_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("size", "witness"),
     )
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute(f"""
-            CREATE TRIGGER {TABLE}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {TABLE}
-            FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-        """)
-        return
-    for action in ("UPDATE", "DELETE"):
-        op.execute(f"""
-            CREATE TRIGGER {TABLE}_no_{action.lower()} BEFORE {action} ON {TABLE}
-            BEGIN SELECT RAISE(ABORT, '{TABLE} is append-only'); END
-        """)
+    refuse_changes([TABLE])
 
 
 def downgrade() -> None:

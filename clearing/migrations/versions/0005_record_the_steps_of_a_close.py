@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 revision = "0005"
 down_revision = "0004"
@@ -30,22 +31,7 @@ def upgrade() -> None:
         sa.Column("done_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("period", "number", "step"),
     )
-    for table in TABLES:
-        refuse_changes(table)
-
-
-def refuse_changes(table: str) -> None:
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute(f"""
-            CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-            FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-        """)
-        return
-    for action in ("UPDATE", "DELETE"):
-        op.execute(f"""
-            CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-            BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-        """)
+    refuse_changes(TABLES)
 
 
 def downgrade() -> None:

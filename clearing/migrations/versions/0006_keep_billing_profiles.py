@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 revision = "0006"
 down_revision = "0005"
@@ -20,18 +21,7 @@ def upgrade() -> None:
         sa.Column("recorded_at", databank.kit.db.UtcTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("participant_id", "number"),
     )
-    if op.get_bind().dialect.name == "postgresql":
-        op.execute("""
-            CREATE TRIGGER clearing_billing_append_only
-            BEFORE UPDATE OR DELETE OR TRUNCATE ON clearing_billing
-            FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-        """)
-        return
-    for action in ("UPDATE", "DELETE"):
-        op.execute(f"""
-            CREATE TRIGGER clearing_billing_no_{action.lower()} BEFORE {action} ON clearing_billing
-            BEGIN SELECT RAISE(ABORT, 'clearing_billing is append-only'); END
-        """)
+    refuse_changes(["clearing_billing"])
 
 
 def downgrade() -> None:

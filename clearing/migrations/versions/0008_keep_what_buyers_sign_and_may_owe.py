@@ -5,6 +5,7 @@ import sqlmodel
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 
 revision = "0008"
@@ -59,7 +60,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_clearing_ack_agreement_agreement_id"), ["agreement_id"], unique=False
         )
-    _refuse_changes()
+    refuse_changes(TABLES)
     op.create_table(
         "clearing_credit_line",
         sa.Column("participant_id", text(), nullable=False),
@@ -79,22 +80,6 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_clearing_credit_grant_participant_id"), ["participant_id"], unique=False
         )
-
-
-def _refuse_changes() -> None:
-    is_postgres = op.get_bind().dialect.name == "postgresql"
-    for table in TABLES:
-        if is_postgres:
-            op.execute(f"""
-                CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-                FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-            """)
-            continue
-        for action in ("UPDATE", "DELETE"):
-            op.execute(f"""
-                CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-                BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-            """)
 
 
 def downgrade() -> None:

@@ -5,6 +5,7 @@ import sqlmodel
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 
 revision = "0009"
@@ -73,7 +74,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("income_id"),
     )
     _make_lines()
-    _refuse_changes()
+    refuse_changes(TABLES)
 
 
 def _make_lines() -> None:
@@ -109,22 +110,6 @@ def _make_lines() -> None:
     )
     for name in ("curator_id", "party_id", "period"):
         op.create_index(f"ix_clearing_royalty_line_{name}", "clearing_royalty_line", [name])
-
-
-def _refuse_changes() -> None:
-    is_postgres = op.get_bind().dialect.name == "postgresql"
-    for table in TABLES:
-        if is_postgres:
-            op.execute(f"""
-                CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-                FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-            """)
-            continue
-        for action in ("UPDATE", "DELETE"):
-            op.execute(f"""
-                CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-                BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-            """)
 
 
 def downgrade() -> None:

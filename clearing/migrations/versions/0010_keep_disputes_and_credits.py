@@ -5,6 +5,7 @@ import sqlmodel
 from alembic import op
 
 import databank.kit.db
+from clearing.migrations.append_only import refuse_changes
 
 revision = "0010"
 down_revision = "0009"
@@ -55,7 +56,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("dispute_id", "number"),
     )
     _make_credits()
-    _refuse_changes()
+    refuse_changes(TABLES)
 
 
 def _make_credits() -> None:
@@ -89,22 +90,6 @@ def _make_credits() -> None:
         sa.Column("line", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("dispute_id", "period", "line"),
     )
-
-
-def _refuse_changes() -> None:
-    is_postgres = op.get_bind().dialect.name == "postgresql"
-    for table in TABLES:
-        if is_postgres:
-            op.execute(f"""
-                CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
-                FOR EACH STATEMENT EXECUTE FUNCTION clearing_refuse_change()
-            """)
-            continue
-        for action in ("UPDATE", "DELETE"):
-            op.execute(f"""
-                CREATE TRIGGER {table}_no_{action.lower()} BEFORE {action} ON {table}
-                BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END
-            """)
 
 
 def downgrade() -> None:
