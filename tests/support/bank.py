@@ -32,6 +32,7 @@ from schemas.usage import (
     UsageRecord,
     sign_header,
 )
+from tests.support.migrated import with_tables
 from tests.support.serve import serve
 
 ADMIN: Final = "admin-token-of-the-tests"
@@ -260,6 +261,7 @@ def _maker(
             officers={name: key.public.jwk["x"] for name, key in OFFICERS.items()},
             **(further or {}),
         )
+        with_tables("clearing", settings.database())
         return create_app(settings, clock=clock, lookup=registry.get)
 
     return make

@@ -21,6 +21,7 @@ from databank.kit.keys import ADMIN_TOKEN_FILE
 from schemas.ids import ParticipantId
 from schemas.participant import Participant
 from tests.support.connectors import Registry, publish
+from tests.support.migrated import with_tables
 from tests.support.serve import serve
 
 START_SECONDS_MAX: Final = 60
@@ -72,6 +73,7 @@ def _serve(folder: Path, registry: Path, port: int, pipe: Any) -> None:
             broker_url=NOBODY,
             identity=IdentityCheck.REGISTRY,
         )
+        with_tables("connector", settings.database())
         apps.append(create_app(settings, lookup=find))
         return apps[0]
 

@@ -24,6 +24,7 @@ from schemas.participant import Jwk, Participant, Role, Status
 from schemas.price import PricePlan
 from schemas.terms import Terms
 from schemas.wire import Text
+from tests.support.migrated import with_tables
 from tests.support.serve import serve
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -113,6 +114,7 @@ def connector(
         config = ConnectorSettings(
             data_dir=folder, port=port, public_url=f"http://localhost:{port}", **values
         )
+        with_tables("connector", config.database())
         lookup = registry.find if registry else None
         app = create_app(config, clock=clock, lookup=lookup, http=calls, deciders=deciders)
         if registry is not None:

@@ -64,6 +64,7 @@ from schemas.token import Claims
 from tests.support.bank import NOON, OFFICERS, Company, Meter, agreement, company, plan
 from tests.support.camt import Moved, camt
 from tests.support.ledger import Ledger
+from tests.support.migrated import with_tables
 from tests.support.splits import request, told_edge
 
 DECEMBER: Final = datetime(2026, 12, 2, tzinfo=UTC)
@@ -471,9 +472,7 @@ def main(plan_file: str) -> None:
     places = [(folder / name, told[name]) for name in ("killed", "calm")]
     for place, url in places:
         place.mkdir()
-        database = Database(url)
-        database.migrate("clearing")
-        database.close()
+        with_tables("clearing", url)
     result = campaign(world, places[0], kills=kills, seed=told["seed"])
     if not result["failures"]:
         killed, calm = open_books(world, *places[0]), undisturbed(world, places[1], kills=kills)

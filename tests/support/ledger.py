@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,7 @@ from schemas.bank import AgreementRecord, DepositRequest, StatementList
 from schemas.shares import PlanView, SplitPlanRequest
 from schemas.signature import generate_key
 from tests.support.bank import NOON, Company
+from tests.support.migrated import with_tables
 
 FEE_BPS: Final = 500
 
@@ -83,26 +83,12 @@ class Ledger:
             return make(uow, period, who.id, self.log, number=number, now=NOON)
 
 
-@cache
-def _empty() -> bytes:
-    """Return the file of a migrated database: migrating takes longer than most histories."""
-    with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{folder}/empty.db")
-        database.migrate("clearing")
-        database.close()
-        return (Path(folder) / "empty.db").read_bytes()
-
-
 @contextmanager
 def open_ledger(folder: Path | None = None, url: str | None = None) -> Iterator[Ledger]:
     """Give an empty ledger, in SQLite unless ``url`` names another database."""
     with tempfile.TemporaryDirectory() as made:
         place = folder or Path(made)
-        if url is None:
-            (place / "ledger.db").write_bytes(_empty())
-        database = Database(url or f"sqlite:///{place}/ledger.db")
-        if url is not None:
-            database.migrate("clearing")
+        database = Database(with_tables("clearing", url or f"sqlite:///{place}/ledger.db"))
         key = generate_key("did:web:clearing.example")
         log = Log(
             key,

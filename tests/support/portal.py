@@ -14,6 +14,7 @@ from catalog.settings import CatalogSettings
 from databank.kit.app import Context
 from databank.kit.db import Database
 from schemas.dataset import Listing
+from tests.support.migrated import with_tables
 from tests.support.serve import serve
 
 
@@ -24,6 +25,7 @@ def portal_with(folder: Path, listings: list[Listing]) -> AbstractContextManager
         settings = CatalogSettings(
             port=port, data_dir=folder, broker_url="http://localhost:9", feed_seconds=30
         )
+        with_tables("catalog", settings.database())
         app = create_app(settings)
         context: Context = app.state.context
         with context.database.unit_of_work() as uow:

@@ -19,6 +19,7 @@ from databank.kit.clock import new_secret, system_clock
 from databank.kit.http import Identity, ServiceClient
 from schemas.ids import ParticipantId, did_web, parse_brn
 from schemas.signature import SigningKey, generate_key
+from tests.support.migrated import with_tables
 from tests.support.serve import serve
 
 ADMIN: Final = {"Authorization": "Bearer the-operator"}
@@ -31,7 +32,9 @@ def running_broker(folder: Path, **settings: Any) -> Iterator[str]:
 
     def make(port: int) -> FastAPI:
         defaults: dict[str, Any] = {"data_dir": folder, "admin_token": "the-operator"}
-        return create_app(BrokerSettings(port=port, **(defaults | settings)))
+        config = BrokerSettings(port=port, **(defaults | settings))
+        with_tables("broker", config.database())
+        return create_app(config)
 
     with serve(make) as url:
         yield url

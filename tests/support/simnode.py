@@ -35,6 +35,7 @@ from connector.settings import ConnectorSettings, IdentityCheck
 from connector.transfer.routes import router as transfer_router
 from schemas.problem import ProblemError
 from tests.support.connectors import Registry
+from tests.support.migrated import with_tables
 
 CLEARING: Final = "http://clearing.test"
 ROUTES: Final = [
@@ -100,6 +101,7 @@ class Node:
             registry_max_age_seconds=0.0,
             outbox_attempts_max=ground.attempts_max,
         )
+        with_tables("connector", settings.database())
         made = create_runtime(
             settings,
             clock=ground.clock,

@@ -22,6 +22,7 @@ from schemas.participant import Jwk, Participant, Role, Status
 from schemas.price import PricePlan
 from schemas.terms import Mode, Terms
 from tests.support.connectors import NOW, Registry, Running, publish
+from tests.support.migrated import with_tables
 from tests.support.serve import serve
 
 ADMIN: Final = "operator-of-the-tests"
@@ -38,6 +39,7 @@ def clearing_service(folder: Path, registry: Registry) -> Iterator[str]:
         settings = ClearingSettings(
             port=port, data_dir=folder, admin_token=ADMIN, registry_max_age_seconds=0
         )
+        with_tables("clearing", settings.database())
         app = create_app(settings, lookup=registry.find)
         context = app.state.context
         registry.participants[context.did] = Participant(
