@@ -52,17 +52,16 @@ def _copy_database(service: str, url: str) -> None:
             connection.execute(copy.encode())
 
 
-_templates: dict[tuple[str, str], str] = {}  # by server and service
-
-
 def _template(service: str, url: str, server: str) -> str:
-    if (server, service) not in _templates:
-        name = f"tables_of_{service}"
-        with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        _migrate(service, make_url(url).set(database=name).render_as_string(hide_password=False))
-        _templates[server, service] = name
-    return _templates[server, service]
+    """Return the server's database to copy; a test's child process finds that of its parent."""
+    name = f"tables_of_{service}"
+    with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if found.fetchone() is not None:
+            return name
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    _migrate(service, make_url(url).set(database=name).render_as_string(hide_password=False))
+    return name
 
 
 def _split(url: str) -> tuple[str, str]:
