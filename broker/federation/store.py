@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, Text, text
+from sqlalchemy import Column, Text, text
 from sqlmodel import Field, SQLModel, col, delete, func, select
 
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, UnitOfWork, UtcTime
 from schemas.dataset import Listing
 from schemas.ids import ParticipantId
 from schemas.participant import Feed, FeedEntry
 
 FEED_LOCK: Final = 7_301_905  # an arbitrary key for pg_advisory_xact_lock
 FEED_BYTES_MAX: Final = 8 * 2**20  # of one answer
-_BIG: Final = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
 
 
 class ListingRow(SQLModel, table=True):
@@ -34,7 +33,7 @@ class FeedRow(SQLModel, table=True):
     """One change; ``listing`` is JSON, or nothing when the dataset is gone."""
 
     __tablename__ = "broker_feed"
-    seq: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    seq: int | None = Field(default=None, sa_column=Column(SERIAL, primary_key=True))
     provider_id: str
     dataset_id: str
     listing: str | None = Field(default=None, sa_column=Column(Text, nullable=True))

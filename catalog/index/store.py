@@ -10,24 +10,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Integer, Text, text
+from sqlalchemy import BigInteger, Column, Text, text
 from sqlmodel import Field, SQLModel, col, delete, select
 
 from catalog.index.document import Document
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import SERIAL, UnitOfWork, UtcTime
 from schemas.dataset import Listing
 
 FEED: Final = "broker"
 POSITION_MAX: Final = 16_383  # of a lexeme in a tsvector
 POSITIONS_MAX: Final = 255  # per lexeme
-_BIG: Final = BigInteger().with_variant(Integer, "sqlite")
 
 
 class ListingRow(SQLModel, table=True):
     """One listed dataset; ``price_kinds`` stand between semicolons."""
 
     __tablename__ = "catalog_listing"
-    number: int | None = Field(default=None, sa_column=Column(_BIG, primary_key=True))
+    number: int | None = Field(default=None, sa_column=Column(SERIAL, primary_key=True))
     dataset_id: str = Field(unique=True)
     provider_id: str = Field(index=True)
     provider_handle: str = Field(index=True)

@@ -9,7 +9,6 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, func, insert, select, text
 from sqlalchemy import bindparam as bind
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from clearing.log.tiles import LEVEL_BITS, WIDTH
@@ -84,6 +83,8 @@ class Cosigned:
 _TAKE: Final = text("UPDATE clearing_log_head SET size = size + :n WHERE id = 1 RETURNING size")
 _SIZE: Final = text("SELECT size FROM clearing_log_head WHERE id = 1")
 _ADD: Final = insert(table_of(LogLeafRow))
+_NEW_HASHES: Final = InsertNew(LogHashRow)
+_NEW_CHECKPOINT: Final = InsertNew(CheckpointRow)
 
 
 def take_indices(uow: UnitOfWork, count: int) -> int:
@@ -132,8 +133,7 @@ def fill_tiles(uow: UnitOfWork, size: int) -> None:
             below = hashes(uow, level - 1, position * WIDTH, (position + 1) * WIDTH)
             rows.append({"level": level, "position": position, "hash": _reduce(below)})
         if rows:
-            dialect = postgresql if uow.is_postgres else sqlite
-            uow.run_each(dialect.insert(table).on_conflict_do_nothing(), rows)
+            _NEW_HASHES.run_each(uow, rows)
         level += 1
 
 
@@ -174,9 +174,7 @@ def latest_checkpoint(uow: UnitOfWork) -> str | None:
 
 def put_checkpoint(uow: UnitOfWork, size: int, note: str, *, signed_at: datetime) -> None:
     """Store a checkpoint."""
-    dialect = postgresql if uow.is_postgres else sqlite
-    statement = dialect.insert(table_of(CheckpointRow)).on_conflict_do_nothing()
-    uow.run(statement, size=size, note=note, signed_at=signed_at)
+    _NEW_CHECKPOINT.run(uow, size=size, note=note, signed_at=signed_at)
 
 
 def put_cosignature(
