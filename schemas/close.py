@@ -127,3 +127,4 @@ class CloseReport(OwnWire):
     is_dry_run: bool = False
     is_closed: bool  # nothing is unstated, and every run is finished
     runs: tuple[CloseRun, ...]
+    royalties_waiting: tuple[ParticipantId, ...] | None = None  # whose the books cannot hold

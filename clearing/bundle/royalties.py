@@ -113,7 +113,7 @@ class Royalties:
         so_far = self._all(key)
         new = next_line(owed, in_period=before, in_all=so_far)
         self.said[key, period] = before.plus(new)
-        computed = Royalty(key, plan, report.income_id, so_far.lines_count + 1, new)
+        computed = Royalty(key, plan, report, so_far.lines_count + 1, new)
         due = computed.line_for(self.participant_id, line.counterparty_name)
         if due != line:
             ours, theirs = due.to_json(), line.to_json()

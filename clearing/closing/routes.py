@@ -46,9 +46,9 @@ def close_period(
 
 
 @router.get("/periods/{period}/close", dependencies=[AdminDep])
-def get_close(period: PeriodPath, uow: UowDep) -> CloseReport:
+def get_close(period: PeriodPath, request: Request, uow: UowDep) -> CloseReport:
     """How far the close of a period is."""
-    return service.report_of(uow, period)
+    return service.report_of(uow, period, now=get_context(request).clock())
 
 
 @router.post(

@@ -94,7 +94,7 @@ def close(
                 break
         left = None if left is None else left - 1
     with database.unit_of_work() as uow:
-        return report_of(uow, period)
+        return report_of(uow, period, now=clock())
 
 
 def advance(
@@ -186,7 +186,7 @@ def state(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> bool:
     lock_period(uow, period)
     settlement.lock_usage(uow, period)
     cut = _cut(uow, period, now)
-    issued = settlement.issue(uow, period, log, now=now)
+    issued = settlement.issue(uow, period, log, now=now).statements
     if not issued:
         return False
     number = len(store.runs_of(uow, period)) + 1
@@ -196,14 +196,15 @@ def state(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> bool:
     return True
 
 
-def report_of(uow: UnitOfWork, period: str) -> CloseReport:
+def report_of(uow: UnitOfWork, period: str, *, now: datetime) -> CloseReport:
     """Return how far the close of a period is."""
     runs = store.runs_of(uow, period)
-    is_stated = not settlement.has_unstated(uow, period)
+    left = settlement.unstated_of(uow, period, now=now)
     return CloseReport(
         period=period,
-        is_closed=bool(runs) and is_stated and all(run.is_finished for run in runs),
+        is_closed=bool(runs) and not left.is_any and all(run.is_finished for run in runs),
         runs=tuple(runs),
+        royalties_waiting=tuple(sorted(left.waiting)) or None,
     )
 
 
@@ -226,9 +227,10 @@ def rehearse(
                 rest = _rest(uow, period, rules, now)
                 coming.append(_rehearsed(uow, period, run, rest, now))
         cut = _cut(uow, period, now)
-        if drafts := settlement.draft(uow, period, now=now).statements:
+        drafted = settlement.draft(uow, period, now=now)
+        if said := drafted.statements:
             rest = _rest(uow, period, rules, now)
-            steps = (cut, _issued(drafts, now), _netted(drafts, now), *rest.values())
+            steps = (cut, _issued(said, now), _netted(said, now), *rest.values())
             number = len(runs) + 1
             coming.append(CloseRun(number=number, started_at=now, steps=steps, is_finished=True))
         return CloseReport(
@@ -236,6 +238,7 @@ def rehearse(
             is_dry_run=True,
             is_closed=bool(runs) and not coming,
             runs=tuple(coming),
+            royalties_waiting=tuple(sorted(drafted.waiting)) or None,
         )
 
 

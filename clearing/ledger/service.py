@@ -42,7 +42,6 @@ from schemas.problem import (
     InsufficientBalanceError,
     InvalidRequestError,
     NotFoundError,
-    ProblemError,
 )
 from schemas.wire import Text
 
@@ -93,6 +92,11 @@ class Books:
         holds = store.pending_holds(uow, deposits)
         return cls(uow, found, {hold.id: hold for hold in holds}, now)
 
+    @classmethod
+    def glance(cls, uow: UnitOfWork, accounts: Iterable[AccountId], *, now: datetime) -> Books:
+        """Read accounts without locking them: to try what could be booked, never to save it."""
+        return cls(uow, store.read_accounts(uow, accounts), {}, now)
+
     def account(self, id_: AccountId) -> Account:
         """Return an account as it now stands."""
         return self._accounts[id_]
@@ -142,7 +146,7 @@ class Books:
         marks = (set(self._touched), set(self._new_holds), set(self._changed_holds))
         try:
             yield
-        except ProblemError:
+        except Exception:
             self._accounts, self._holds, self._bookings = before
             self._touched, self._new_holds, self._changed_holds = marks
             raise

@@ -142,9 +142,8 @@ _POSTING: Final = table_of(PostingRow)
 _HOLD: Final = table_of(HoldRow)
 _NEW_ACCOUNTS: Final = InsertNew(AccountRow)
 _KNOWN: Final = select(_ACCOUNT.c.id).where(among(_ACCOUNT.c.id, "ids"))
-_LOCK: Final = (
-    select(_ACCOUNT).where(among(_ACCOUNT.c.id, "ids")).order_by(_ACCOUNT.c.id).with_for_update()
-)
+_READ: Final = select(_ACCOUNT).where(among(_ACCOUNT.c.id, "ids")).order_by(_ACCOUNT.c.id)
+_LOCK: Final = _READ.with_for_update()
 _PENDING: Final = (
     select(_HOLD)
     .where(among(_HOLD.c.account_id, "deposits"), _HOLD.c.status == HoldStatus.PENDING.value)
@@ -180,6 +179,13 @@ def lock_accounts(uow: UnitOfWork, ids: Iterable[AccountId]) -> dict[AccountId, 
     missing = [open_account(id_) for id_ in wanted if id_ not in known]
     _NEW_ACCOUNTS.run_each(uow, [_to_account(account) for account in missing])
     return {AccountId(row.id): _from_account(row) for row in uow.run(_LOCK, ids=wanted)}
+
+
+def read_accounts(uow: UnitOfWork, ids: Iterable[AccountId]) -> dict[AccountId, Account]:
+    """Return the accounts as they stand, empty ones for those that were never used."""
+    wanted = sorted(set(ids))
+    found = {AccountId(row.id): _from_account(row) for row in uow.run(_READ, ids=wanted)}
+    return {id_: found.get(id_) or open_account(id_) for id_ in wanted}
 
 
 def find_account(uow: UnitOfWork, id_: AccountId) -> Account:

@@ -55,10 +55,11 @@ class Draft:
 
     statements: tuple[Statement, ...] = ()
     reports: tuple[IncomeReport, ...] = ()
+    waiting: frozenset[ParticipantId] = frozenset()  # whose royalties the books cannot hold
 
 
-def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Statement, ...]:
-    """Issue statements for what no statement of this period has said yet; return the new ones.
+def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> Draft:
+    """Issue statements for what no statement of this period has said yet; return what is new.
 
     The caller holds the period's lock.
 
@@ -75,7 +76,7 @@ def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> tuple[Sta
             statement.participant_id, period, statement.number, text, sha256, seal
         )
         store.add_document(uow, statement.statement_id, document, issued_at=now)
-    return drafted.statements
+    return drafted
 
 
 def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
@@ -95,7 +96,7 @@ def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
     documents = _documents(
         uow, period, lines, settled.royalties, credited=credit_lines(uow, credited), now=now
     )
-    return Draft(documents, settled.reports)
+    return Draft(documents, settled.reports, settled.waiting)
 
 
 def lock_usage(uow: UnitOfWork, period: str) -> None:
@@ -103,15 +104,25 @@ def lock_usage(uow: UnitOfWork, period: str) -> None:
     lock_meters(uow, (usage.agreement_id for usage in usage_in(uow, period)))
 
 
-def has_unstated(uow: UnitOfWork, period: str) -> bool:
-    """Whether something of the period was booked, or is shared, that no statement says."""
-    if unstated(uow, period):
-        return True
+@dataclass(frozen=True, slots=True)
+class Unstated:
+    """Whether something was booked, or is shared, that no statement of its month says.
+
+    ``waiting`` are curators whose royalties the books cannot hold: no statement would say them.
+    """
+
+    is_any: bool
+    waiting: frozenset[ParticipantId]
+
+
+def unstated_of(uow: UnitOfWork, period: str, *, now: datetime) -> Unstated:
+    """Return what a month's statements have left to say."""
     usage = {each.agreement_id: each.counts.acts for each in usage_in(uow, period)}
     said = store.stated(uow, usage, period=period)
-    return any(
-        said[id_].counts.acts != acts for id_, acts in usage.items()
-    ) or booking.is_outstanding(uow, period)
+    is_used = any(said[id_].counts.acts != acts for id_, acts in usage.items())
+    shares = booking.outstanding(uow, period, now=now)
+    is_any = is_used or bool(shares.royalties) or bool(unstated(uow, period))
+    return Unstated(is_any, shares.waiting)
 
 
 def all_of(uow: UnitOfWork, period: str) -> StatementList:

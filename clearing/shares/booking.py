@@ -6,21 +6,22 @@ royalty is never ahead of the sale that it is of. The period's lock and the acco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
 from clearing.agreements.store import find_agreements
 from clearing.ledger.entries import Sale, entry_id, royalty_entry
-from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
-from clearing.ledger.service import Books
+from clearing.ledger.model import AccountId, Book, Code, Entry, EntryId, Kind, account_id
+from clearing.ledger.service import AmountTooLargeError, Books
 from clearing.log.service import Log
 from clearing.rating.rate import Amounts, Run
 from clearing.rating.store import usage_in
 from clearing.settlement.store import stated
 from clearing.shares import store
 from clearing.shares.model import (
+    DEBT_MICRO_MAX,
     OPERATOR,
     Flow,
     Income,
@@ -34,19 +35,31 @@ from clearing.shares.model import (
     next_line,
 )
 from databank.kit.db import UnitOfWork
-from schemas.ids import AgreementId
+from schemas.ids import AgreementId, ParticipantId
 from schemas.seal import SealKind
 from schemas.shares import IncomeReport
 
 Plans = Mapping[Product, Plan]
 
 
+class _TooLargeError(Exception):
+    """What a curator's plans owe is more than the books can hold."""
+
+    def __init__(self, curator_id: ParticipantId) -> None:
+        super().__init__(curator_id)
+        self.curator_id = curator_id
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The royalties of one issue, and the income of each product that owes any."""
+    """The royalties of one issue, the income of each product that owes any, and who waits.
+
+    ``waiting`` are curators whose plans owe more than the books can hold.
+    """
 
     royalties: tuple[Royalty, ...] = ()
-    reports: tuple[IncomeReport, ...] = field(default=())
+    reports: tuple[IncomeReport, ...] = ()
+    waiting: frozenset[ParticipantId] = frozenset()
 
 
 def plans_in(uow: UnitOfWork, period: str) -> Plans:
@@ -76,6 +89,8 @@ def accounts_of(plans: Plans) -> set[AccountId]:
 def settle(uow: UnitOfWork, books: Books, period: str, plans: Plans, *, now: datetime) -> Settled:
     """Book what statements have said of sales and no royalty line has said; return the lines.
 
+    What a curator's plans owe beyond what the books can hold waits; nobody else does for it.
+
     Args:
         uow: The transaction; lines of sales are stored already.
         books: Holds `accounts_of` the plans.
@@ -83,62 +98,115 @@ def settle(uow: UnitOfWork, books: Books, period: str, plans: Plans, *, now: dat
         plans: The plans in force in it.
         now: The time.
     """
-    new = _unsaid(uow, period, plans)
-    if not new.lines:
+    due = _due(uow, period, plans)
+    if due is None:
         return Settled()
-    numbers = store.reports_by_product(uow, period)
-    reports = {
-        product: _report(product, new.flow.incomes[product], period, numbers.get(product, 0) + 1)
-        for product in sorted({key.product for key in new.lines})
-    }
-    royalties = tuple(
-        Royalty(
-            key,
-            plans[key.product],
-            reports[key.product].income_id,
-            number=new.in_all.get(key, Recorded()).lines_count + 1,
-            said=line,
-        )
-        for key, line in new.lines.items()
-    )
-    booked = [(each, _book(books, period, each, new.flow, now)) for each in royalties]
+    booked, waiting = _book_all(uow, books, due, now=now)
     books.save()
     for each, (accrual, cash) in booked:
         line = store.NewLine(each.key, each.plan.sha256, each.income_id, each.said, accrual, cash)
         store.add_line(uow, period, line)
     uow.session.flush()
-    return Settled(royalties, tuple(reports.values()))
+    royalties = tuple(each for each, _ in booked)
+    reports = {each.key.product: each.income for each in royalties}
+    return Settled(royalties, tuple(reports[each] for each in sorted(reports)), waiting)
 
 
-def is_outstanding(uow: UnitOfWork, period: str) -> bool:
-    """Whether sales that statements have said make something due that no line says."""
-    return bool(_unsaid(uow, period, plans_in(uow, period)).lines)
+def outstanding(uow: UnitOfWork, period: str, *, now: datetime) -> Settled:
+    """Return the royalties that `settle` would book now, and who would wait; book nothing."""
+    plans = plans_in(uow, period)
+    due = _due(uow, period, plans)
+    if due is None or not due.lines(frozenset())[1]:
+        return Settled()
+    books = Books.glance(uow, accounts_of(plans), now=now)
+    booked, waiting = _book_all(uow, books, due, now=now)
+    return Settled(tuple(royalty for royalty, _ in booked), waiting=waiting)
 
 
 @dataclass(frozen=True, slots=True)
-class _Unsaid:
-    """What a month makes due, what of it no line says, and what all lines have said."""
+class _Due:
+    """What a month's royalties follow from, and what of them lines have said."""
 
-    flow: Flow = field(default_factory=Flow)
-    lines: Mapping[Key, Recorded] = field(default_factory=dict)
-    in_all: Mapping[Key, Recorded] = field(default_factory=dict)
+    period: str
+    plans: Plans
+    direct: Mapping[Product, Income]
+    in_period: Mapping[Key, Recorded]
+    in_all: Mapping[Key, Recorded]
+
+    def lines(self, waiting: Collection[ParticipantId]) -> tuple[Flow, dict[Key, Recorded]]:
+        """Return what is due, and the next lines of it.
+
+        Args:
+            waiting: Of the products of these curators nothing more is said.
+        """
+        said = {
+            key: line.micro
+            for plan in self.plans.values()
+            if plan.product.owner_id in waiting
+            for key in plan.upstream
+            for line in (self.in_period.get(key, Recorded()),)
+        }
+        found = flow(self.plans, self.direct, kept=said)
+        none = Recorded()
+        lines = {
+            key: next_line(
+                owed,
+                in_period=self.in_period.get(key, none),
+                in_all=self.in_all.get(key, none),
+            )
+            for key, owed in sorted(found.royalties.items())
+        }
+        return found, {key: line for key, line in lines.items() if line.micro != Amounts()}
 
 
-def _unsaid(uow: UnitOfWork, period: str, plans: Plans) -> _Unsaid:
+def _due(uow: UnitOfWork, period: str, plans: Plans) -> _Due | None:
     if not any(plan.edges for plan in plans.values()):
-        return _Unsaid()
+        return None
     usage = usage_in(uow, period)
     said = stated(uow, (each.agreement_id for each in usage), period=period)
     sold = {id_: (each.counts, each.micro) for id_, each in said.items() if each.counts.acts}
-    found = flow(plans, incomes(uow, sold))
     in_period, in_all = store.recorded(uow, period=period), store.recorded(uow)
-    none = Recorded()
-    lines = {
-        key: next_line(owed, in_period=in_period.get(key, none), in_all=in_all.get(key, none))
-        for key, owed in sorted(found.royalties.items())
+    return _Due(period, plans, incomes(uow, sold), in_period, in_all)
+
+
+Booked = list[tuple[Royalty, tuple[EntryId | None, EntryId | None]]]
+
+
+def _book_all(
+    uow: UnitOfWork, books: Books, due: _Due, *, now: datetime
+) -> tuple[Booked, frozenset[ParticipantId]]:
+    """Post all royalties but of curators of whom the books cannot hold them; return both."""
+    numbers = store.reports_by_product(uow, due.period)
+    waiting: frozenset[ParticipantId] = frozenset()
+    while True:
+        found, lines = due.lines(waiting)
+        royalties = _royalties(due, found, lines, numbers)
+        try:
+            with books.all_or_nothing():
+                return [
+                    (each, _book(books, due.period, each, found, now)) for each in royalties
+                ], waiting
+        except _TooLargeError as error:
+            waiting |= {error.curator_id}
+
+
+def _royalties(
+    due: _Due, found: Flow, lines: Mapping[Key, Recorded], numbers: Mapping[Product, int]
+) -> list[Royalty]:
+    reports = {
+        product: _report(product, found.incomes[product], due.period, numbers.get(product, 0) + 1)
+        for product in {key.product for key in lines}
     }
-    new = {key: line for key, line in lines.items() if line.micro != Amounts()}
-    return _Unsaid(found, new, in_all)
+    return [
+        Royalty(
+            key,
+            due.plans[key.product],
+            reports[key.product],
+            number=due.in_all.get(key, Recorded()).lines_count + 1,
+            said=line,
+        )
+        for key, line in lines.items()
+    ]
 
 
 def incomes(
@@ -155,7 +223,11 @@ def incomes(
 def _book(
     books: Books, period: str, royalty: Royalty, found: Flow, now: datetime
 ) -> tuple[EntryId | None, EntryId | None]:
-    """Post a royalty in micro-won and in won; return the entries' ids."""
+    """Post a royalty in micro-won and in won; return the entries' ids.
+
+    Raises:
+        _TooLargeError: An account cannot hold it, or its curator would owe too much.
+    """
     key = royalty.key
     so_far = found.royalties[key].supply  # names the entries: it grows with every line
     cause = (period, *key.product, *key.upstream, key.role, so_far)
@@ -174,9 +246,19 @@ def _book(
             now=now,
         )
         if entry is not None:
-            books.post(entry)
+            _post(books, entry, key.product.owner_id)
         ids.append(None if entry is None else entry.id)
     return ids[0], ids[1]
+
+
+def _post(books: Books, entry: Entry, curator_id: ParticipantId) -> None:
+    try:
+        books.post(entry)
+    except AmountTooLargeError:
+        raise _TooLargeError(curator_id) from None
+    payer = books.account(account_id(Book.ACCRUAL, Code.EARNED, curator_id))
+    if payer.credit_balance < -DEBT_MICRO_MAX:
+        raise _TooLargeError(curator_id)
 
 
 def _report(product: Product, income: Income, period: str, number: int) -> IncomeReport:
@@ -198,12 +280,12 @@ def _report(product: Product, income: Income, period: str, number: int) -> Incom
     )
 
 
-def seal_reports(uow: UnitOfWork, reports: Iterable[IncomeReport], log: Log) -> None:
+def seal_reports(uow: UnitOfWork, reports: Iterable[IncomeReport], to: Log) -> None:
     """Seal and store income reports, before the statements that follow from them.
 
     Raises:
         LogBrokenError: The log does not continue what was signed.
     """
     for report in reports:
-        seal = log.seal(uow, SealKind.INCOME, report.income_id, report.sha256)
+        seal = to.seal(uow, SealKind.INCOME, report.income_id, report.sha256)
         store.add_report(uow, report, seal)

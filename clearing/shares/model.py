@@ -32,7 +32,8 @@ from schemas.shares import (
 )
 
 OPERATOR: Final = "operator"
-DUE_MICRO_MAX: Final = 10**16  # of a line and month: no plan can make the books overflow
+DUE_MICRO_MAX: Final = 10**16  # of a line and month
+DEBT_MICRO_MAX: Final = 10**16  # ₩10,000,000,000: what a curator may owe beyond its earnings
 
 
 class Product(NamedTuple):
@@ -174,19 +175,27 @@ class Flow:
     royalties: dict[Key, Amounts] = field(default_factory=dict)
 
 
-def flow(plans: Mapping[Product, Plan], direct: Mapping[Product, Income]) -> Flow:
+def flow(
+    plans: Mapping[Product, Plan],
+    direct: Mapping[Product, Income],
+    *,
+    kept: Mapping[Key, Amounts] | None = None,
+) -> Flow:
     """Run a month's sales through the plans in force in it.
 
     Args:
         plans: The plan of each product that has one; without a cycle.
         direct: What was sold of each product itself.
+        kept: What these keys owe, whatever their plans say.
     """
     found = Flow(dict(direct))
     for product in downstream_first(plans.values()):
         income = found.incomes.get(product, Income())
         plan = plans.get(product)
         for key, edges in plan.upstream.items() if plan is not None else ():
-            owed = royalty(edges, income, fee_bps=plan.sealed.fee_bps)  # type: ignore[union-attr]  # there are edges
+            owed = (kept or {}).get(key)
+            if owed is None:
+                owed = royalty(edges, income, fee_bps=plan.sealed.fee_bps)  # type: ignore[union-attr]  # there are edges
             found.royalties[key] = owed
             before = found.incomes.get(key.upstream, Income())
             found.incomes[key.upstream] = before.got(owed)
@@ -312,9 +321,14 @@ class Royalty:
 
     key: Key
     plan: Plan
-    income_id: str
+    income: IncomeReport
     number: int
     said: Recorded
+
+    @property
+    def income_id(self) -> str:
+        """The income report that it follows from."""
+        return self.income.income_id
 
     @property
     def upstream_title(self) -> str:

@@ -12,6 +12,8 @@ from databank.cli.surface import Surface, surface_of
 from schemas.money import in_won
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from schemas.close import CloseReport, StepDone
 
 _STEPS = {
@@ -83,6 +85,7 @@ def _ask(where: Where, period: str, *, dry_run: bool, status: bool) -> CloseRepo
         while True:
             answer = clearing.repeat("POST", path, params={"transactions_max": "1"})
             report = CloseReport.model_validate(answer)
+            before = len(told)
             for run in report.runs:
                 for step in run.steps:
                     if (run.number, step.step) not in told:
@@ -92,7 +95,8 @@ def _ask(where: Where, period: str, *, dry_run: bool, status: bool) -> CloseRepo
                 return report
             last = report.runs[-1]
             first = first or last.number
-            if last.is_finished and last.number > first:  # it is still used: not without end
+            is_used_on = last.number > first  # while it is closed: not without end
+            if last.is_finished and (is_used_on or len(told) == before):
                 return report
 
 
@@ -151,7 +155,17 @@ def show_close(report: CloseReport, surface: Surface) -> None:
                 )
             if step.netting is not None:
                 _show_positions(report.period, run.number, step, surface)
+    if report.royalties_waiting:
+        surface.note(surface.say(*_waiting(report.royalties_waiting)))
     typer.echo(surface.say(*_state_of(report)))
+
+
+def _waiting(curators: Sequence[str]) -> tuple[str, str]:
+    names, where = ", ".join(curators), "GET /admin/shares/plans"
+    return (
+        f"주의: 로열티가 너무 커서 기록하지 않았습니다. {where}로 확인하세요: {names}",
+        f"Note: royalties too large for the books were not booked. See {where}: {names}",
+    )
 
 
 def _show_positions(period: str, number: int, step: StepDone, surface: Surface) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bank import Bank, Company, company, open_bank
+from tests.support.chain import Chain
 
 
 @pytest.fixture
@@ -28,3 +29,8 @@ def curator(bank: Bank) -> Company:
     made = company("curator", "큐레이터")
     bank.join(made)
     return made
+
+
+@pytest.fixture
+def chain(bank: Bank) -> Chain:
+    return Chain(bank)

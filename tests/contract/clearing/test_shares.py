@@ -7,104 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
 from clearing.bundle.verify import verify_bundle
 from databank.kit.db import Database
-from schemas.bank import AgreementRecord, Statement
+from schemas.bank import AgreementRecord
 from schemas.canonical import digest
-from schemas.close import CloseReport
 from schemas.invoice import InvoiceList
 from schemas.policy.model import Terms
 from schemas.policy.odrl import to_policy
-from schemas.shares import PlanList, PlanView, RoyaltyList
-from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, open_bank, plan
+from schemas.shares import PlanList, PlanView
+from tests.support.bank import NOON, Company, agreement, open_bank, plan
+from tests.support.chain import PERIOD, WON, Chain, edge
 from tests.support.pdf import text_of
 
-PERIOD = "2026-11"
 DECEMBER = datetime(2026, 12, 2, tzinfo=UTC)
-WON = 1_000_000
-
-
-class Chain:
-    """B uses A's dataset, C uses A's and B's, and Y buys C's product: the digest's example."""
-
-    def __init__(self, bank: Bank) -> None:
-        self.bank = bank
-        self.a, self.b, self.c, self.y = (
-            company(handle, name)
-            for handle, name in [
-                ("steel", "광양제철"), ("carbon", "탄소"),
-                ("curator", "큐레이터"), ("buyer", "구매사"),
-            ]
-        )  # fmt: skip
-        bank.join(self.a, self.b, self.c, self.y)
-        self.b_of_a = self.told(self.a, self.b, "ab")
-        self.c_of_a = self.told(self.a, self.c, "ac")
-        self.c_of_b = self.told(self.b, self.c, "b")
-        self.sale = self.told(self.c, self.y, "product", plan(per_query=1000))
-        self.meters = {each.id: Meter(each) for each in (self.a, self.b, self.c)}
-
-    def told(
-        self, seller: Company, buyer: Company, name: str, tariff: Any = None
-    ) -> AgreementRecord:
-        record = agreement(seller, buyer, tariff or plan(), name=name)
-        self.bank.agree(record, seller, buyer)
-        return record
-
-    def register(self, who: Company, record: AgreementRecord, *edges: dict[str, Any],
-                 request_id: str = "r1", from_period: str = PERIOD) -> httpx.Response:  # fmt: skip
-        body = {
-            "request_id": request_id,
-            "product_id": record.dataset_id,
-            "product_title": record.dataset_title,
-            "from_period": from_period,
-            "edges": list(edges),
-        }
-        return self.bank.call(who, "POST", "/shares/plans", json=body)
-
-    def register_example(self) -> tuple[PlanView, PlanView]:
-        lower = self.register(self.b, self.c_of_b, edge(self.b_of_a, "pct_of_gross", 100_000))
-        upper = self.register(
-            self.c,
-            self.sale,
-            edge(self.c_of_a, "pct_of_net", 300_000),
-            edge(self.c_of_b, "pct_of_net", 200_000),
-        )
-        assert lower.status_code == upper.status_code == 200, upper.text
-        return tuple(PlanView.model_validate(each.json()) for each in (lower, upper))  # type: ignore[return-value]
-
-    def sell(self, queries: int, *, at: datetime = NOON) -> None:
-        meter = self.meters[self.c.id]
-        batch = meter.batch([meter.record(self.sale, rows=1, at=at) for _ in range(queries)])
-        answer = self.bank.send(self.c, batch)
-        assert answer.status_code == 200, answer.text
-
-    def close(self, period: str = PERIOD) -> CloseReport:
-        answer = self.bank.admin("POST", f"/periods/{period}/close")
-        assert answer.status_code == 200, answer.text
-        return CloseReport.model_validate(answer.json())
-
-    def statements(self, who: Company, period: str = PERIOD) -> list[Statement]:
-        query = {"participant_id": who.id}
-        found = self.bank.admin("GET", f"/admin/statements/{period}", params=query).json()
-        return [Statement.model_validate(each) for each in found["statements"]]
-
-    def royalties(self, who: Company, period: str = PERIOD) -> dict[tuple[str, str], int]:
-        answer = self.bank.call(who, "GET", "/shares/royalties", params={"period": period})
-        found = RoyaltyList.model_validate(answer.json())
-        return {(r.curator_name, r.party_name): r.due_micro for r in found.royalties}
-
-
-def edge(record: AgreementRecord, basis: str, share: int, **further: Any) -> dict[str, Any]:
-    return {"agreement_id": record.agreement_id, "basis": basis, "share": str(share), **further}
-
-
-@pytest.fixture
-def chain(bank: Bank) -> Chain:
-    return Chain(bank)
 
 
 def test_the_worked_example_is_booked_and_stated_to_the_won(chain: Chain) -> None:
