@@ -15,12 +15,14 @@ import rfc8785
 from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
 from clearing.agreements.store import find_agreements
+from clearing.disputes.store import credited_in
 from clearing.log.service import Log
 from clearing.parties.store import find_parties, remember
 from clearing.rating.rate import Amounts, month_of
 from clearing.rating.store import usage_in
+from clearing.settlement.store import stated
 from clearing.shares import store
-from clearing.shares.booking import incomes, plans_in
+from clearing.shares.booking import incomes, less_credits, plans_in
 from clearing.shares.model import (
     Key,
     Plan,
@@ -364,7 +366,10 @@ def royalties_in(
         party_id: Only what this participant gets or owes.
     """
     plans = plans_in(uow, period)
-    sold = {each.agreement_id: (each.counts, each.amounts) for each in usage_in(uow, period)}
+    usage = usage_in(uow, period)
+    used = {each.agreement_id: (each.counts, each.amounts) for each in usage}
+    credited = credited_in(uow, period, is_told=False)
+    sold = less_credits(used, stated(uow, used, period=period), credited)
     found = flow(plans, incomes(uow, sold)) if plans else None
     keys = [
         key

@@ -287,8 +287,8 @@ def _create_engine(url: str) -> Engine:
         if connection.in_transaction:  # its commit has failed, such as on a full disk
             connection.rollback()
 
-    def begin(connection: Any) -> None:  # noqa: ANN401 - deferred BEGIN deadlocks writers
-        connection.dbapi_connection.execute("BEGIN IMMEDIATE").close()
+    def begin(dbapi_connection: Any) -> None:  # noqa: ANN401 - deferred BEGIN deadlocks writers
+        dbapi_connection.dbapi_connection.execute("BEGIN IMMEDIATE").close()
 
     engine.dialect.do_begin = begin  # type: ignore[method-assign]  # errors become SQLAlchemy's
     return engine
