@@ -190,6 +190,7 @@ def answer(
     history = {name: [atoms.cell(cell) for cell in cells] for name, cells in answered.items()}
     related = Related(atoms.column)
     audit = Audit(atoms.measures, history, atoms.apart, related.keep)
+    before = list(audit.blocks)
     names = list(dict.fromkeys(name for item in request.items for name in measures_of(item)))
     asked = _cells(atoms, request)
     admitted = [
@@ -199,7 +200,7 @@ def answer(
     ]
     told = [definition for cells in answered.values() for definition in cells]
     told += [definition for definition, _ in admitted]
-    if not related.keep_unions(audit.blocks, atoms.unions(told), rules):
+    if not related.keep_unions(audit.blocks, atoms.unions(told), rules, before=before):
         admitted = []  # which of them shows too much together is nobody's choice
     admitted.sort(key=lambda one: min(one[1]))
     arrays = [

@@ -75,38 +75,28 @@ class Related:
         )
 
     def keep_unions(
-        self, told: Iterable[Told], unions: Iterable[Callable[[Cell], Hashable]], rules: Rules
+        self,
+        told: Iterable[Told],
+        unions: Iterable[Callable[[Cell], Hashable]],
+        rules: Rules,
+        *,
+        before: Iterable[Told] = (),
     ) -> bool:
-        """Whether ``keep`` holds for blocks together, too.
+        """Whether ``keep`` holds for blocks together, too, where they are not as ``before``.
 
         Each of ``unions`` returns which union a block is part of, or None.
         """
+        new = {block for block, _ in {*told}.difference(before)}
         blocks = [(block, {n for n in names if self._of(n) is not None}) for block, names in told]
         sums = tuple(sorted({name for _, names in blocks for name in names}))
-        if len(sums) <= 1:
+        if len(sums) <= 1 or not new:
             return True
         related = [*combinations(sums, 2), *((t, *parts) for t, parts in self._totals_of(sums))]
         return all(
-            self._keep_unions([block for block, names in blocks if names >= {*one}], one, of, rules)
+            self.keep(union, one, rules)
             for of in unions
             for one in related
-        )
-
-    def _keep_unions(
-        self,
-        blocks: list[Cell],
-        names: tuple[str, ...],
-        union_of: Callable[[Cell], Hashable],
-        rules: Rules,
-    ) -> bool:
-        united: dict[Hashable, list[Cell]] = defaultdict(list)
-        for block in blocks:
-            united[union_of(block)].append(block)
-        united.pop(None, None)
-        return all(
-            self.keep(frozenset().union(*parts), names, rules)
-            for parts in united.values()
-            if len(parts) > 1
+            for union in _united([block for block, names in blocks if names >= {*one}], of, new)
         )
 
     def _of(self, name: str) -> Contributions | None:
@@ -145,6 +135,19 @@ class Related:
             sum_ = sum((self._of(part) or {}).get(atom, {}).get(entity, 0.0) for part in parts)
             found += _follows(whole[atom][entity], sum_)
         return found > 0
+
+
+def _united(
+    blocks: list[Cell], union_of: Callable[[Cell], Hashable], new: set[Cell]
+) -> Iterator[Cell]:
+    """Yield the unions of several blocks of which one is new."""
+    united: dict[Hashable, list[Cell]] = defaultdict(list)
+    for block in blocks:
+        united[union_of(block)].append(block)
+    united.pop(None, None)
+    for parts in united.values():
+        if len(parts) > 1 and not new.isdisjoint(parts):
+            yield frozenset().union(*parts)
 
 
 def _keep_two(one: Values, other: Values, rules: Rules) -> bool:

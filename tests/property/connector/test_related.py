@@ -141,6 +141,18 @@ def test_what_is_off_in_each_month_and_even_in_all_hides_no_one() -> None:
     assert answer(atoms, other, together(told, first), RULES).table.num_rows == 0
 
 
+def test_what_was_told_before_is_told_again_whatever_it_shows() -> None:
+    """A history may be from before a rule: to ask the same again tells nothing new."""
+    rows = [
+        (m, company, (100.0, 100.0 + 9 * (company == "c0"))) for m in "12" for company in ENTITIES
+    ]
+    atoms = atoms_of(rows, 2)
+    months: list[Definition] = [{"month": ["1"]}, {"month": ["2"]}]
+    history = {"sum:m0": months, "sum:m1": months}
+    assert ask(atoms, "m0", "m1", after=history).table.num_rows == 2
+    assert ask(atoms, "m0", "m1", after={"sum:m0": months}).table.num_rows == 0
+
+
 MONTHLY: Final = st.lists(
     st.tuples(
         st.sampled_from(MONTHS),
