@@ -159,6 +159,7 @@ class PlanView(OwnWire):
     curator_name: str
     edges: tuple[PlanEdge, ...]
     weights: tuple[PartyWeight, ...]
+    party_names: dict[ParticipantId, str] = Field(default_factory=dict)  # of the edges' parties
 
 
 class PlanList(OwnWire):

@@ -87,6 +87,7 @@ def test_each_party_sees_what_concerns_it_and_no_more(chain: Chain) -> None:
     assert [each.participant_id for each in seen.weights] == [chain.a.id]
     assert seen.plan == upper.plan
     assert seen.edges[0].sha256 in upper.plan.edges_sha256
+    assert seen.party_names == {chain.a.id: "광양제철"}
     assert chain.b.id not in seen.model_dump_json()
     assert plans(chain.y) == {}
     path = f"/shares/plans/{upper.plan_sha256}"
