@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
 from clearing.agreements.store import find_agreements
 from clearing.attestation.service import Compared
 from clearing.disputes import money, store
 from clearing.disputes.model import Dispute, Fault, Terms, claim_of, fault_of
-from clearing.log.service import Log
+from clearing.log.quorum import NotWitnessedError
+from clearing.log.service import Log, LogBrokenError
 from clearing.settlement.store import lock_period
 from databank.kit.db import Database, UnitOfWork
 from schemas.dispute import (
@@ -39,6 +42,7 @@ from schemas.problem import ConflictError, NotFoundError
 from schemas.seal import SealKind
 from schemas.wire import Text
 
+logger = structlog.get_logger()
 MOVES_MAX: Final = 100  # of one side of a dispute, beside its end
 HELD: Final = (
     "마감 때 양쪽이 서명한 수량이 달라 차이를 보류했습니다. "
@@ -357,15 +361,30 @@ def move(
 
 
 def expire(database: Database, log: Log, *, now: datetime) -> int:
-    """End the disputes whose time is over, each in a transaction of its own; return how many."""
+    """End the disputes whose time is over, each in a transaction of its own; return how many.
+
+    One that cannot be ended stays as it is and is logged with why; the others end. It is tried
+    again whenever somebody looks.
+
+    Raises:
+        LogBrokenError: The log takes nothing, so no dispute can end.
+        NotWitnessedError: The same, for want of witnesses.
+    """
     with database.unit_of_work() as uow:
         ids = store.overdue(uow, now)
+    ended = 0
     for id_ in ids:
-        with database.unit_of_work() as uow:
-            dispute = _locked(uow, id_, None)
-            if dispute.is_running:
-                _add(uow, dispute, Said(MoveKind.EXPIRED, OPERATOR, EXPIRED), log, now)
-    return len(ids)
+        try:
+            with database.unit_of_work() as uow:
+                dispute = _locked(uow, id_, None)
+                if dispute.is_running:
+                    _add(uow, dispute, Said(MoveKind.EXPIRED, OPERATOR, EXPIRED), log, now)
+                    ended += 1
+        except (LogBrokenError, NotWitnessedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this dispute's alone
+            logger.error("dispute_not_ended", dispute_id=id_, why=repr(error))
+    return ended
 
 
 _ENDING: Final = (MoveKind.SETTLED, MoveKind.DECIDED, MoveKind.EXPIRED, MoveKind.WITHDRAWN)
