@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
@@ -38,6 +38,7 @@ class Payable:
     withheld: int = 0  # of sales that buyers still owe
     receivable: int = 0  # what the participant owes itself
     recoverable: int = 0  # refunded after it was paid out, and not set off yet
+    contested: int = 0  # kept back for disputes, and not in what was earned
 
     @property
     def amount(self) -> int:
@@ -141,10 +142,25 @@ def waiting_of(
     return waiting
 
 
-def is_covered(payments: Iterable[Payment], payables: Mapping[ParticipantId, Payable]) -> bool:
-    """Whether everything in a file may still be paid."""
+def is_covered(
+    payments: Iterable[Payment],
+    payables: Mapping[ParticipantId, Payable],
+    *,
+    is_reserved: bool = False,
+) -> bool:
+    """Whether everything in a file may still be paid.
+
+    Args:
+        payments: What the file pays.
+        payables: What may be paid now.
+        is_reserved: Whether an officer has approved the file: then disputes take nothing of it, so
+            what they have kept back or refunded since then does not count against it.
+    """
     for each in payments:
         now = payables.get(each.participant_id)
+        if now is not None and is_reserved:
+            withheld = max(0, now.withheld - now.contested)  # else an unpaid sale counts twice
+            now = replace(now, withheld=withheld, recoverable=0)
         if now is None or now.amount < each.amount:
             return False
         if max(0, now.earned) < each.earned or max(0, now.vat) < each.vat:  # one may be below 0

@@ -1,8 +1,8 @@
 """Drafting a payout, approving it twice, booking it; taking it back before that.
 
 A file is never changed. What it would pay is compared with the books again in the transaction
-of the second approval: if a payee's balance or account is no longer what it was, the payout is
-void and must be drafted anew.
+of each approval: if a payee's balance or account is no longer what it was, the payout is void and
+must be drafted anew. Once an officer has approved it, disputes take nothing of what it pays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from clearing.billing.service import changed_accounts
 from clearing.billing.store import profiles_of
 from clearing.closing.store import unfinished_periods
 from clearing.ledger.entries import bank_account, entry_id, payout_entry
-from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
+from clearing.ledger.model import Book, Code, EntryId, Kind, account_id
 from clearing.ledger.service import BOOK_UNITS, Books
 from clearing.ledger.store import find_digests, lock_accounts
 from clearing.parties.store import find_parties
@@ -188,6 +188,8 @@ def approve(
 ) -> PayoutView:
     """Count an officer's approval; the second one of another officer books and releases.
 
+    A payout that no longer holds becomes void.
+
     Args:
         uow: The transaction.
         payout_id: Which payout.
@@ -204,11 +206,13 @@ def approve(
     payout = _found(uow, payout_id)
     _check_open(payout)
     _check_approval(payout, request, officers)
+    books, holds = _opened(uow, payout, now), _still_holds(uow, payout)
     payout = _add(uow, payout, store.Event("approved", request.officer, request.approval), now)
+    if not holds:
+        return view_of(uow, _add(uow, payout, store.Event("void", CHANGED), now))
     if len(_counted(payout, officers)) < APPROVALS_NEEDED:
         return view_of(uow, payout)
-    if not _release(uow, payout, now):
-        return view_of(uow, _add(uow, payout, store.Event("void", CHANGED), now))
+    _release(books, payout, now)
     return view_of(uow, _add(uow, payout, store.Event("released", ""), now))
 
 
@@ -292,22 +296,29 @@ def _counted(payout: store.Payout, officers: Mapping[str, str]) -> dict[str, str
     return counted
 
 
-def _release(uow: UnitOfWork, payout: store.Payout, now: datetime) -> bool:
-    """Book all payments in both books; False, and nothing is booked, if one no longer holds."""
-    codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
-    accounts: list[AccountId] = [
+def _opened(uow: UnitOfWork, payout: store.Payout, now: datetime) -> Books:
+    """Lock what the payout takes from, against disputes that would take it meanwhile."""
+    accounts = [
         account_id(book, code, each.participant_id)
         for each in payout.payments
         for book, _ in BOOK_UNITS
-        for code in codes
+        for code in (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
     ]
-    books = Books.open(uow, accounts, now=now)
+    return Books.open(uow, accounts, now=now)
+
+
+def _still_holds(uow: UnitOfWork, payout: store.Payout) -> bool:
+    """Whether the payees still have these accounts, and may still be paid this much."""
     profiles = profiles_of(uow, (each.participant_id for each in payout.payments))
     is_same = all(
         profiles[each.participant_id].profile.account == each.account for each in payout.payments
     )
-    if not is_same or not is_covered(payout.payments, store.payables(uow)):
-        return False
+    is_reserved = bool(payout.approved_by)
+    return is_same and is_covered(payout.payments, store.payables(uow), is_reserved=is_reserved)
+
+
+def _release(books: Books, payout: store.Payout, now: datetime) -> None:
+    """Book all payments in both books."""
     for each in payout.payments:
         for book, units in BOOK_UNITS:
             entry = payout_entry(
@@ -320,7 +331,6 @@ def _release(uow: UnitOfWork, payout: store.Payout, now: datetime) -> bool:
             )
             books.post(entry)
     books.save()
-    return True
 
 
 def void(uow: UnitOfWork, payout_id: str, reason: str, *, now: datetime) -> PayoutView:

@@ -13,7 +13,17 @@ from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.disputes.store import credits_on
-from clearing.ledger.model import OPERATOR, Book, Code, EntryId, Kind, Phase, Side, account_id
+from clearing.ledger.model import (
+    OPERATOR,
+    AccountId,
+    Book,
+    Code,
+    EntryId,
+    Kind,
+    Phase,
+    Side,
+    account_id,
+)
 from clearing.ledger.store import (
     AccountRow,
     EntryRow,
@@ -106,7 +116,8 @@ class Payout:
 def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     """Return the cash balances of everybody that sold something."""
     table = table_of(AccountRow)
-    codes = (Code.EARNED, Code.VAT_OUT, Code.RECEIVABLE, Code.RECOVERABLE)
+    own = (Code.EARNED, Code.VAT_OUT, Code.RECOVERABLE)
+    codes = (*own, Code.RECEIVABLE, Code.DISPUTE_HOLD)
     query = select(table).where(table.c.book == Book.CASH, table.c.code.in_(codes))
     balance: dict[tuple[str, str], int] = {}
     for row in uow.session.execute(query.order_by(table.c.id)):
@@ -118,7 +129,7 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     }
     earned: dict[ParticipantId, int] = defaultdict(int)
     for (owner, code), amount in balance.items():
-        if code != Code.RECEIVABLE and owner != OPERATOR:
+        if code in own and owner != OPERATOR:
             earned[ParticipantId(owner)] += amount
     waiting = waiting_of(
         receivables,
@@ -135,9 +146,35 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
             withheld=waiting.get(id_, 0),
             receivable=receivables.get(id_, 0),
             recoverable=-balance.get((owner, Code.RECOVERABLE), 0),
+            contested=balance.get((owner, Code.DISPUTE_HOLD), 0),
         )
         for owner in sorted(sellers)
     }
+
+
+def reserved(uow: UnitOfWork) -> dict[AccountId, int]:
+    """Return what an officer has approved to be paid and that is not booked, by cash account.
+
+    Disputes and set-off leave it alone: else a party could void one payout after another.
+    """
+    found: dict[AccountId, int] = defaultdict(int)
+    for payout in _approved(uow):
+        for each in payout.payments:
+            for code, amount in ((Code.EARNED, each.earned), (Code.VAT_OUT, each.vat)):
+                found[account_id(Book.CASH, code, each.participant_id)] += amount
+    return found
+
+
+def _approved(uow: UnitOfWork) -> list[Payout]:
+    """Return the payouts that one officer has approved, and that are neither booked nor void."""
+    event = table_of(PayoutEventRow)
+    ended = select(event.c.payout_id).where(event.c.kind.in_(["released", "void"]))
+    query = (
+        select(event.c.payout_id)
+        .where(event.c.kind == "approved", event.c.payout_id.not_in(ended))
+        .distinct()
+    )
+    return [payouts(uow, id_)[0] for id_ in uow.session.execute(query).scalars().all()]
 
 
 def unpaid_sales(uow: UnitOfWork, buyers: Iterable[ParticipantId]) -> set[str]:

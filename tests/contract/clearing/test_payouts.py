@@ -56,13 +56,13 @@ def closed(bank: Bank, steel: Company, curator: Company) -> Bank:
     return bank
 
 
-def _draft(bank: Bank) -> PayoutView:
+def draft(bank: Bank) -> PayoutView:
     answer = bank.admin("POST", "/payouts")
     assert answer.status_code == 200, answer.text
     return PayoutView.model_validate(answer.json())
 
 
-def _approve(
+def approve(
     bank: Bank,
     payout: PayoutView,
     officer: str,
@@ -76,9 +76,9 @@ def _approve(
 
 
 def _released(bank: Bank) -> PayoutView:
-    payout = _draft(bank)
-    assert _approve(bank, payout, "kim").json()["status"] == "half_approved"
-    answer = _approve(bank, payout, "lee")
+    payout = draft(bank)
+    assert approve(bank, payout, "kim").json()["status"] == "half_approved"
+    answer = approve(bank, payout, "lee")
     assert answer.json()["status"] == "released", answer.text
     return PayoutView.model_validate(answer.json())
 
@@ -109,7 +109,7 @@ def _balanced(bank: Bank) -> None:
 def test_a_payout_is_a_valid_file_that_two_officers_release(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     assert (payout.total_won, payout.status) == (10_450, "drafted")
     content = closed.admin("GET", f"/payouts/{payout.payout_id}/file").content
     assert hashlib.sha256(content).hexdigest() == payout.sha256
@@ -118,13 +118,13 @@ def test_a_payout_is_a_valid_file_that_two_officers_release(
     assert b'<InstdAmt Ccy="KRW">10450</InstdAmt>' in content
     assert b"123456789012" in content
     assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0, "nothing is booked yet"
-    assert _approve(closed, payout, "kim").json()["status"] == "half_approved"
-    again = _approve(closed, payout, "kim")
+    assert approve(closed, payout, "kim").json()["status"] == "half_approved"
+    again = approve(closed, payout, "kim")
     assert again.status_code == 403, "the same person twice"
-    assert _approve(closed, payout, "lee").json()["status"] == "released"
+    assert approve(closed, payout, "lee").json()["status"] == "released"
     assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 10_450
     assert _cash(database_url, Code.EARNED, steel.id) == 0
-    assert _approve(closed, payout, "park").status_code == 409
+    assert approve(closed, payout, "park").status_code == 409
     assert closed.admin("POST", "/payouts").status_code == 409, "nothing is left to pay"
     assert closed.balance(steel)["earned"] == 0
     lines = closed.call(steel, "GET", "/passbook").json()["lines"]
@@ -133,14 +133,14 @@ def test_a_payout_is_a_valid_file_that_two_officers_release(
 
 
 def test_an_approval_counts_only_for_this_file_by_an_officers_own_key(closed: Bank) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     stranger = SigningKey("officer:choi#key-1", OFFICERS["kim"].private_jwk)
     as_lee = SigningKey("officer:lee#key-1", OFFICERS["kim"].private_jwk)
     for refused in (
-        _approve(closed, payout, "choi", key=stranger),
-        _approve(closed, payout, "lee", key=as_lee),
-        _approve(closed, payout, "lee", key=OFFICERS["kim"]),
-        _approve(closed, payout, "lee", sha256="0" * 64),
+        approve(closed, payout, "choi", key=stranger),
+        approve(closed, payout, "lee", key=as_lee),
+        approve(closed, payout, "lee", key=OFFICERS["kim"]),
+        approve(closed, payout, "lee", sha256="0" * 64),
     ):
         assert refused.status_code == 403, refused.text
         assert refused.json()["type"] == "urn:idb:problem:approval-refused"
@@ -166,7 +166,7 @@ def _forge(database_url: str, payout: PayoutView, officer: str, approval: str | 
 def test_an_approval_in_the_database_counts_only_by_its_signature(
     closed: Bank, steel: Company, database_url: str, forged: str
 ) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     other = SigningKey(officer_key_id("kim"), generate_key("x").private_jwk)
     said = {
         "none": None,
@@ -174,32 +174,32 @@ def test_an_approval_in_the_database_counts_only_by_its_signature(
         "other-file": sign_approval(payout.payout_id, "0" * 64, OFFICERS["kim"]),
     }
     _forge(database_url, payout, "kim", said[forged])
-    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert approve(closed, payout, "lee").json()["status"] == "half_approved"
     assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
-    answer = _approve(closed, payout, "kim")
+    answer = approve(closed, payout, "kim")
     assert answer.json()["status"] == "released", "a forged row keeps nobody from approving"
 
 
 def test_a_dismissed_officers_approval_does_not_count(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     gone = SigningKey(officer_key_id("choi"), generate_key("choi").private_jwk)
     _forge(
         database_url, payout, "choi", sign_approval(payout.payout_id, payout.sha256, gone)
     )  # signed well, when choi was one
-    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert approve(closed, payout, "lee").json()["status"] == "half_approved"
     assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
-    assert _approve(closed, payout, "park").json()["status"] == "released"
+    assert approve(closed, payout, "park").json()["status"] == "released"
 
 
 def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed: Bank) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     assert closed.admin("POST", "/payouts").status_code == 409, "one waits already"
-    _approve(closed, payout, "kim")
+    approve(closed, payout, "kim")
     path = f"/payouts/{payout.payout_id}/void"
     assert closed.admin("POST", path, json={"reason": "금액 확인"}).json()["status"] == "void"
-    assert _approve(closed, payout, "lee").status_code == 409
+    assert approve(closed, payout, "lee").status_code == 409
     second = _released(closed)
     assert second.payout_id != payout.payout_id
     late = closed.admin("POST", f"/payouts/{second.payout_id}/void", json={"reason": "늦음"})
@@ -209,10 +209,10 @@ def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed:
 def test_a_change_after_the_draft_makes_the_payout_void(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payout = _draft(closed)
-    _approve(closed, payout, "kim")
+    payout = draft(closed)
+    approve(closed, payout, "kim")
     _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
-    answer = _approve(closed, payout, "lee").json()
+    answer = approve(closed, payout, "lee").json()
     assert answer["status"] == "void"
     assert "payee-changed" in answer["void_reason"]
     assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
@@ -427,11 +427,11 @@ def test_a_supplier_waits_for_what_a_buyer_owes_and_one_that_owes_is_not_paid(
     none = bank.admin("POST", "/payouts").json()
     assert [each["reason"] for each in none["left_out"]] == ["no-account"]
     _account(bank, steel, STEEL_ACCOUNT)
-    payout = _draft(bank)
+    payout = draft(bank)
     assert payout.total_won == 10_450 - 5_000  # 11,000 due, 6,000 paid
     assert [(each.reason, each.amount_won) for each in payout.left_out] == [("buyer-owes", 5_000)]
     for officer in ("lee", "park"):
-        _approve(bank, payout, officer)
+        approve(bank, payout, officer)
     bank.deposit(curator, 5_000, deposit_id="bank-2")
     assert _released(bank).total_won == 5_000
 
