@@ -58,6 +58,7 @@ class Code(StrEnum):
     FEE_INCOME = "fee_income"
     IN_TRANSIT = "in_transit"  # paid out, and not yet seen at the bank
     DISPUTE_HOLD = "dispute_hold"  # earned, and kept back while it is in dispute
+    RETURN_FEE = "return_fee"  # kept by a bank of a payment that came back, until one bears it
     RECOVERABLE = "recoverable"  # refunded after it was paid out: set off against later earnings
 
 
@@ -89,6 +90,7 @@ class Kind(StrEnum):
     ROYALTY = "royalty"  # what a product owes an upstream, set off against what it earned
     PAYOUT = "payout"  # two officers released it
     PAID = "paid"  # the bank has paid it
+    RETURN_FEE = "return_fee"  # a bank kept it of a payment that came back, or somebody bears it
     DISPUTE = "dispute"  # what is contested is kept back
     REFUND = "refund"  # a sale is taken back, in part or whole
     SET_OFF = "set_off"  # earnings pay what was refunded after it was paid out
@@ -153,6 +155,13 @@ _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.EXPIRE: _HOLDING,
     Kind.PAYOUT: frozenset({(Code.EARNED, Code.IN_TRANSIT), (Code.VAT_OUT, Code.IN_TRANSIT)}),
     Kind.PAID: frozenset({(Code.IN_TRANSIT, Code.BANK)}),
+    Kind.RETURN_FEE: frozenset(
+        {
+            (Code.RETURN_FEE, Code.BANK),
+            (Code.EARNED, Code.RETURN_FEE),
+            (Code.FEE_INCOME, Code.RETURN_FEE),
+        }
+    ),
     Kind.DISPUTE: frozenset((code, Code.DISPUTE_HOLD) for code in (Code.EARNED, Code.VAT_OUT)),
     Kind.REFUND: frozenset(
         (debit, credit)

@@ -38,6 +38,7 @@ class Payable:
     withheld: int = 0  # of sales that buyers still owe
     receivable: int = 0  # what the participant owes itself
     recoverable: int = 0  # refunded after it was paid out, and not set off yet
+    return_fee: int = 0  # a bank kept it, and nobody has said yet who bears it
     contested: int = 0  # kept back for disputes, and not in what was earned
 
     @property
@@ -45,7 +46,7 @@ class Payable:
         """What may be paid: nothing to one that owes, and nothing that is not collected."""
         if self.receivable > 0:
             return 0
-        return max(0, self.earned + self.vat - self.withheld - self.recoverable)
+        return max(0, self.earned + self.vat - self.withheld - self.recoverable - self.return_fee)
 
     @property
     def parts(self) -> tuple[int, int]:

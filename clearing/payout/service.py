@@ -25,7 +25,10 @@ from clearing.parties.store import find_parties
 from clearing.payout import store
 from clearing.payout.model import Payable, Payment, is_covered
 from clearing.payout.pain import payout_xml
+from clearing.returns.fees import return_view
+from clearing.returns.store import returns
 from databank.kit.db import UnitOfWork
+from schemas.billing import StoredProfile
 from schemas.ids import ParticipantId, did_web
 from schemas.issuer import Issuer
 from schemas.payout import (
@@ -77,11 +80,13 @@ def draft(
     now: datetime,
     account_wait: timedelta = ACCOUNT_WAIT,
     exclude: Collection[ParticipantId] = (),
+    again: Collection[ParticipantId] = (),
 ) -> PayoutView:
     """Make a file of all that may be paid now; nothing is booked yet.
 
     Left out are those excluded, and whoever changed its bank account within ``account_wait``: a
-    change after the draft voids the whole file, so nobody may do that again and again.
+    change after the draft voids the whole file, so nobody may do that again and again. Left out
+    is also whose last payment to the same account came back, unless it is named in ``again``.
 
     Raises:
         PayoutStateError: Another payout waits for approval, a close is not finished, or there is
@@ -104,6 +109,7 @@ def draft(
         )
     names = {id_: party.name for id_, party in find_parties(uow, payables).items()}
     held = dict.fromkeys(changed_accounts(uow, profiles, now - account_wait), "account-changed")
+    held |= dict.fromkeys(_came_back(uow, profiles) - set(again), "returned")
     held |= dict.fromkeys(exclude, "excluded")
     number = store.next_number(uow)
     payout_id, payments = f"P{number:06d}", list[Payment]()
@@ -124,6 +130,21 @@ def draft(
     payout = store.Payout(payout_id, number, document, sha256, now, tuple(payments), ())
     store.add_payout(uow, payout)
     return view_of(uow, payout).model_copy(update={"left_out": left_out})
+
+
+def _came_back(
+    uow: UnitOfWork, profiles: Mapping[ParticipantId, StoredProfile]
+) -> set[ParticipantId]:
+    """Return whose last payment came back from the account that it still tells."""
+    last = store.last_payments(uow)
+    found = returns(uow, (each.end_to_end_id for each in last.values()))
+    return {
+        id_
+        for id_, each in last.items()
+        if each.end_to_end_id in found
+        and id_ in profiles
+        and profiles[id_].profile.account == each.account
+    }
 
 
 def _check_none_open(uow: UnitOfWork) -> None:
@@ -170,6 +191,8 @@ def _left_out(
             reason, amount = held.get(id_, "no-account"), each.amount
         elif each.recoverable > 0 and whole > 0:
             reason, amount = "refunded", min(each.recoverable, whole)
+        elif each.return_fee > 0 and whole > 0:
+            reason, amount = "return-fee", min(each.return_fee, whole)
         elif each.withheld > 0:
             reason, amount = "buyer-owes", min(each.withheld, whole)
         if reason is not None:
@@ -256,14 +279,8 @@ def _check_approval(
 
 
 def _verify(payout: store.Payout, request: ApprovalRequest, officers: Mapping[str, str]) -> None:
-    if request.officer not in officers:
-        raise ApprovalRefusedError(
-            ko=f"{request.officer}은(는) 승인권자가 아닙니다. DATABANK_CLEARING_OFFICERS를 보세요.",
-            en=f"{request.officer} is not an officer. See DATABANK_CLEARING_OFFICERS.",
-        )
-    jwk = {"kty": "OKP", "crv": "Ed25519", "x": officers[request.officer]}
     try:
-        said = verify_approval(request.approval, PublicKey(officer_key_id(request.officer), jwk))
+        said = verify_approval(request.approval, officer_key(request.officer, officers))
     except BadSignatureError as error:
         raise ApprovalRefusedError(
             ko=f"{request.officer}의 열쇠로 서명한 승인이 아닙니다: {error}",
@@ -274,6 +291,21 @@ def _verify(payout: store.Payout, request: ApprovalRequest, officers: Mapping[st
             ko=f"다른 파일에 대한 승인입니다. 송금 {payout.id}의 파일을 다시 받아 보세요.",
             en=f"This approves another file. Fetch the file of payout {payout.id} again.",
         )
+
+
+def officer_key(officer: str, officers: Mapping[str, str]) -> PublicKey:
+    """Return an officer's public key.
+
+    Raises:
+        ApprovalRefusedError: Not an officer.
+    """
+    if officer not in officers:
+        raise ApprovalRefusedError(
+            ko=f"{officer}은(는) 승인권자가 아닙니다. DATABANK_CLEARING_OFFICERS를 보세요.",
+            en=f"{officer} is not an officer. See DATABANK_CLEARING_OFFICERS.",
+        )
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": officers[officer]}
+    return PublicKey(officer_key_id(officer), jwk)
 
 
 def _counted(payout: store.Payout, officers: Mapping[str, str]) -> dict[str, str]:
@@ -381,6 +413,7 @@ def one_payout(uow: UnitOfWork, payout_id: str) -> PayoutView:
 def view_of(uow: UnitOfWork, payout: store.Payout) -> PayoutView:
     """Return a payout with the state of each payment."""
     states = payment_states(uow, payout)
+    back = returns(uow, states)
     return PayoutView(
         payout_id=payout.id,
         status=_status(payout),
@@ -397,6 +430,9 @@ def view_of(uow: UnitOfWork, payout: store.Payout) -> PayoutView:
                 amount_won=each.amount,
                 account=each.account,
                 status=states[each.end_to_end_id],
+                came_back=return_view(uow, back[each.end_to_end_id])
+                if each.end_to_end_id in back
+                else None,
             )
             for each in payout.payments
         ),
@@ -424,7 +460,7 @@ def payment_states(
     returned = {id_: reversal_id(Book.CASH, Kind.PAYOUT, id_) for id_ in ids}
     known = find_digests(uow, [*paid.values(), *returned.values()])
     return {
-        id_: PaymentStatus.RETURNED
+        id_: (PaymentStatus.RETURNED if paid[id_] in known else PaymentStatus.REJECTED)
         if returned[id_] in known
         else PaymentStatus.PAID
         if paid[id_] in known

@@ -117,7 +117,7 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     """Return the cash balances of everybody that sold something."""
     table = table_of(AccountRow)
     own = (Code.EARNED, Code.VAT_OUT, Code.RECOVERABLE)
-    codes = (*own, Code.RECEIVABLE, Code.DISPUTE_HOLD)
+    codes = (*own, Code.RECEIVABLE, Code.DISPUTE_HOLD, Code.RETURN_FEE)
     query = select(table).where(table.c.book == Book.CASH, table.c.code.in_(codes))
     balance: dict[tuple[str, str], int] = {}
     for row in uow.session.execute(query.order_by(table.c.id)):
@@ -146,6 +146,7 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
             withheld=waiting.get(id_, 0),
             receivable=receivables.get(id_, 0),
             recoverable=-balance.get((owner, Code.RECOVERABLE), 0),
+            return_fee=-balance.get((owner, Code.RETURN_FEE), 0),
             contested=balance.get((owner, Code.DISPUTE_HOLD), 0),
         )
         for owner in sorted(sellers)
@@ -329,6 +330,15 @@ def _from_payment(row: PaymentRow) -> Payment:
         vat=row.vat,
         account=BankAccount.model_validate_json(row.account),
     )
+
+
+def last_payments(uow: UnitOfWork) -> dict[ParticipantId, Payment]:
+    """Return the last payment to each participant that was booked."""
+    event = table_of(PayoutEventRow)
+    released = select(event.c.payout_id).where(event.c.kind == "released")
+    query = select_rows(PaymentRow).where(col(PaymentRow.payout_id).in_(released))
+    rows = uow.session.exec(query.order_by(col(PaymentRow.end_to_end_id)))
+    return {ParticipantId(row.participant_id): _from_payment(row) for row in rows}
 
 
 def payout_with(uow: UnitOfWork, end_to_end_id: str) -> Payout | None:

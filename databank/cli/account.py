@@ -21,6 +21,7 @@ _KINDS = {
     "royalty": ("로열티", "royalty"),
     "reversal": ("취소", "reversal"),
     "payout": ("송금", "payout"),
+    "return_fee": ("반송 수수료", "return fee"),
     "dispute": ("분쟁 보류", "kept back for a dispute"),
     "refund": ("환불", "refund"),
     "set_off": ("상계", "set-off"),
