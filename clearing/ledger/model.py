@@ -89,6 +89,7 @@ class Kind(StrEnum):
     USAGE = "usage"
     STATEMENT = "statement"
     ROYALTY = "royalty"  # what a product owes an upstream, set off against what it earned
+    ROYALTY_REFUND = "royalty_refund"  # less is owed after a refund
     PAYOUT = "payout"  # two officers released it
     PAID = "paid"  # the bank has paid it
     RETURN_FEE = "return_fee"  # a bank kept it of a payment that came back, or somebody bears it
@@ -151,6 +152,7 @@ _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.USAGE: _EARNING | _HOLDING,
     Kind.STATEMENT: _EARNING,
     Kind.ROYALTY: _SHARING,
+    Kind.ROYALTY_REFUND: frozenset((credit, debit) for debit, credit in _SHARING),
     Kind.HOLD: _HOLDING,
     Kind.VOID: _HOLDING,
     Kind.EXPIRE: _HOLDING,

@@ -77,7 +77,7 @@ def test_a_month_of_a_million_events_is_verified(figures: Figures) -> None:
         began = time.perf_counter()
         found = [verify_bundle(content) for content in bundles]
         seconds.append(time.perf_counter() - began)
-    charged = sum(line.supply_won for each in found for line in each.statement.lines)
+    charged = sum(line.supply_won for each in found for line in each.statement.purchases)
     assert charged == EVENTS * 3
     size = sum(map(len, bundles)) / 2**20
     name = f"a month of {EVENTS:,} events in {BUYERS} bundles ({size:.0f} MiB) is verified"

@@ -99,11 +99,8 @@ def test_a_month_is_closed_and_paid_by_commands(
     shown = operator("payout", "show", "P000001")["payments"][0]["came_back"]
     assert (shown["fee_won"], shown["said"]) == ("500", {"kim": "operator"})
     assert "bearer" not in shown, "one officer is not enough"
-    key = str(tmp_path / "lee.json")
-    shown = operator(
-        "payout", "fee", payment, "operator", "--officer", "lee", "--key", key, "--yes",
-        is_text=True,
-    )  # fmt: skip
+    other = ("--officer", "lee", "--key", str(tmp_path / "lee.json"), "--yes")
+    shown = operator("payout", "fee", payment, "operator", *other, is_text=True)
     assert all(words in "".join(shown.split()) for words in ("AC04", "수수료₩500", "운영기관부담"))
     assert "송금할 금액이 없습니다" in operator("payout", "draft", code=1)
     assert operator("payout", "draft", "--again", steel.id)["total_won"] == "10450"

@@ -37,7 +37,7 @@ def went(reference: str, won: str, id_: str) -> Moved:
 
 def came(reference: str, won: str, id_: str, **more: str) -> Moved:
     """Return a credit with a payment's EndToEndId."""
-    return Moved(reference, won, is_credit=True, end_to_end_id=id_, **more)  # type: ignore[arg-type]
+    return Moved(reference, won, is_credit=True, end_to_end_id=id_, **more)
 
 
 @pytest.fixture
