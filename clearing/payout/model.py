@@ -50,8 +50,11 @@ class Payable:
 
     @property
     def parts(self) -> tuple[int, int]:
-        """How the amount is taken from earnings and VAT; the first gives what it has."""
-        earned = min(max(0, self.earned), self.amount)
+        """How the amount is taken from earnings and VAT.
+
+        The first gives what it has, but for a fee that its owner may have to bear of it.
+        """
+        earned = min(max(0, self.earned - self.return_fee), self.amount)
         return earned, self.amount - earned
 
 

@@ -14,6 +14,7 @@ from schemas.payout import FeeBearer, PayoutView, sign_fee_decision
 from schemas.signature import SigningKey
 from tests.contract.clearing.test_payouts import (
     STEEL_ACCOUNT,
+    approve,
     balanced,
     cash_of,
     closed,
@@ -88,6 +89,19 @@ def test_what_comes_back_less_a_fee_is_owed_again_and_the_fee_waits(
     other = draft(closed, steel)
     assert other.total_won == 10_450 - FEE
     assert [(each.reason, each.amount_won) for each in other.left_out] == [("return-fee", FEE)]
+    balanced(closed)
+
+
+def test_a_fee_that_is_decided_after_a_draft_leaves_the_payout_as_it_is(
+    closed: Bank, returned: PayoutView, steel: Company, database_url: str
+) -> None:
+    payout = draft(closed, steel)
+    assert approve(closed, payout, "kim").json()["status"] == "half_approved"
+    for officer in ("kim", "lee"):
+        assert decide(closed, returned, officer, "payee").status_code == 200
+    assert approve(closed, payout, "lee").json()["status"] == "released"
+    for code in (Code.EARNED, Code.VAT_OUT, Code.RETURN_FEE):
+        assert cash_of(database_url, code, steel.id) == 0
     balanced(closed)
 
 
