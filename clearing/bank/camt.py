@@ -183,7 +183,10 @@ def _movements(within: _Entry, counts: Counter[str]) -> Iterator[Movement]:
         if reference is None or own[reference] > 1:  # then it is not this movement's alone
             shared = reference or within.shared
             reference = f"{shared}/{place}" if shared and len(details) > 1 else shared
-        yield _movement(within, one, reference, amount, counts)
+        charges = _charges(one)
+        if charges is None and len(details) == 1:  # else they are of all movements together
+            charges = _charges(entry)
+        yield _movement(within, one, reference, amount, counts, charges=charges)
 
 
 def _amount(element: etree._Element) -> tuple[str, str] | None:
@@ -200,6 +203,8 @@ def _movement(
     reference: str | None,
     amount: tuple[str, str],
     counts: Counter[str],
+    *,
+    charges: int | None,
 ) -> Movement:
     entry = within.entry
     direction = text_of(one, "CdtDbtInd") or text_of(entry, "CdtDbtInd")
@@ -232,7 +237,7 @@ def _movement(
         debtor_name=debtor[2],
         is_return=bool(all_of(one, "RtrInf")),
         reason=_return_reason(one),
-        charges=_charges(one) if one is entry else _charges(one) or _charges(entry),
+        charges=charges,
     )
 
 

@@ -170,7 +170,7 @@ def _told(
     return BankMovement(
         reference=movement.reference,
         is_credit=movement.is_credit,
-        amount=f"{movement.amount} {movement.currency}",
+        amount=f"{movement.amount} {movement.currency}".strip(),
         end_to_end_id=movement.end_to_end_id,
         remittance=movement.remittance,
         outcome=outcome,
