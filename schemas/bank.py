@@ -190,6 +190,7 @@ class StatementLine(OwnWire):
     queries_count: int
     rows_count: int
     bytes_count: int
+    compute_ms: int | None = Field(default=None, ge=1)  # where the price is by it
     supply_won: Won  # 공급가액
     vat_won: Won  # 세액
     fee_won: Won
@@ -293,6 +294,7 @@ class Payment(OwnWire):
     queries_count: int
     rows_count: int
     bytes_count: int
+    compute_ms: int | None = None
     supply_micro: MicroWon
     vat_micro: MicroWon
     fee_micro: MicroWon

@@ -70,8 +70,9 @@ Units = Annotated[StrictInt, Field(ge=1, le=UNITS_MAX)]
 class PriceComponent(OwnWire):
     """One amount of a plan. What is left out does not apply.
 
-    ``free``, ``above`` and ``block`` are in queries, rows, megabytes or compute seconds. ``is_monthly``: they are
-    counted anew each calendar month in Seoul, and not over the whole agreement.
+    ``free``, ``above`` and ``block`` are in queries, rows, megabytes or compute seconds.
+    ``is_monthly``: they are counted anew each calendar month in Seoul, and not over the whole
+    agreement.
     """
 
     kind: PriceKind
@@ -196,6 +197,17 @@ class Run:
             rows=self.rows + other.rows,
             bytes=self.bytes + other.bytes,
             compute_ms=self.compute_ms + other.compute_ms,
+        )
+
+    def minus(self, other: Run) -> Run:
+        """Return what of these acts is not among the others."""
+        return replace(
+            self,
+            acts=self.acts - other.acts,
+            queries=self.queries - other.queries,
+            rows=self.rows - other.rows,
+            bytes=self.bytes - other.bytes,
+            compute_ms=self.compute_ms - other.compute_ms,
         )
 
 

@@ -5,8 +5,9 @@ A supplier's batch holds records of many agreements. Its header signs the root o
 audit path proves what the supplier signed about one agreement and tells nothing of the others.
 
 A slice's bytes are unique: a mark, the number of records, then column after column as in
-``ARROW_SCHEMA``, the last of them only under the second mark, where it is not all zeros; integers (times are microseconds since 1970) as eight bytes each, texts as
-their lengths of four bytes each and then their UTF-8; all little endian.
+``ARROW_SCHEMA``, the last only under the second mark, which is used where it is not all zeros;
+integers (times are microseconds since 1970) as eight bytes each, texts as their lengths of four
+bytes each and then their UTF-8; all little endian.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What plans cost, worked out by hand: a plan as it is typed, what was used, the won it costs.
 
 Usage is told by month: ``10:2q 30r 4mb`` are 2 acts with 2 queries, 30 rows and 4 megabytes in
-October; ``10:2a`` are two acts that delivered nothing that counts, ``10:2q 1500ms`` two queries that computed
-for 1.5 seconds. Months stand in the order given.
+October; ``10:2a`` are two acts that delivered nothing that counts, ``10:2q 1500ms`` two queries
+that computed for 1.5 seconds. Months stand in the order given.
 """
 
 from __future__ import annotations
@@ -155,10 +155,9 @@ def test_a_plan_costs_what_a_reader_works_out(plan: str, used: str, won: str) ->
          "a month (VAT not included)")),
         ("query=100/over:10:80", "질의 1건당 ₩100 (10건 초과분은 ₩80) (부가세 별도)",
          "₩100 per query (₩80 for those above 10 queries) (VAT not included)"),
-        ("compute=90/free:60/monthly",
-         "연산 1초당 ₩90 (처음 연산 60초 무료, 달마다 새로 셈) (부가세 별도)",
-         "₩90 per compute second (the first 60 compute seconds free, counted anew each month) "
-         "(VAT not included)"),
+        ("compute=90/free:60",
+         "연산 1초당 ₩90 (처음 연산 60초 무료) (부가세 별도)",
+         "₩90 per compute second (the first 60 compute seconds free) (VAT not included)"),
         ("mb=10/over:2:5/volume",
          "1MB당 ₩10 (2MB 초과 시 전체에 ₩5, 더 쓴 값보다 비싸지 않음) (부가세 별도)",
          ("₩10 per megabyte (₩5 for all above 2 MB, never more than a larger use would cost) "

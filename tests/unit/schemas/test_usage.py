@@ -240,7 +240,7 @@ def test_processor_time_out_of_range_is_refused(compute_ms: int | None) -> None:
     changed = [{**row, "compute_ms": 1} for row in rows()]
     changed[3]["compute_ms"] = compute_ms
     body = written(pa.Table.from_pylist(changed, ARROW_SCHEMA))
-    with pytest.raises(BadBatchError, match="compute_ms|missing"):
+    with pytest.raises(BadBatchError, match=r"compute_ms|missing"):
         decode_batch(body, header_of(body))
 
 
