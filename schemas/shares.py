@@ -159,6 +159,7 @@ class PlanView(OwnWire):
     curator_name: str
     edges: tuple[PlanEdge, ...]
     weights: tuple[PartyWeight, ...]
+    party_names: dict[ParticipantId, str] = Field(default_factory=dict)  # of the edges' parties
 
 
 class PlanList(OwnWire):
@@ -185,8 +186,9 @@ class RoyaltyDemand(OwnWire):
 class IncomeReport(OwnWire):
     """매출 집계: what a product took in in a month, as far as statements said it then.
 
-    It tells no buyer. Royalties are computed from it; the curator's own bundle proves it from the
-    signed records. ``received`` is what the product itself got as royalties.
+    Less what statements have credited of it: of everything, the part that the credited supply is of
+    the stated. It tells no buyer. Royalties are computed from it; the curator's own bundle proves
+    it from the signed records. ``received`` is what the product itself got as royalties.
     """
 
     income_id: str
@@ -215,9 +217,15 @@ class RoyaltyLine(OwnWire):
     It follows from the plan and the income report that it names. Of the view of who pays, both
     fees are zero. ``number`` counts the lines of one product, upstream dataset and role, over all
     statements: each carries what the ones before left of a won.
+
+    After refunds a month makes less due: then the amounts are negative, ``original_statement_id``
+    is the party's statement that said the first line of the key and month, and ``period`` tells the
+    month, where that is not the statement's own.
     """
 
     number: int = Field(ge=1)
+    period: str | None = Field(default=None, pattern=PERIOD)
+    original_statement_id: str | None = None
     plan_sha256: Sha256
     income_id: str
     product_id: DatasetId

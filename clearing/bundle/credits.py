@@ -145,6 +145,15 @@ class Credits:
         self._told.add(told)
         taken.append(span)
 
+    def credited(self, agreement_id: AgreementId, period: str) -> int:
+        """Return how much supply of an agreement's month was credited so far, in won."""
+        return sum(
+            len(span)
+            for (id_, month, _), taken in self._taken.items()
+            if (id_, month) == (agreement_id, period)
+            for span in taken
+        )
+
     def check_all_told(self, target: Statement, accounts: Mapping[AgreementId, Account]) -> None:
         """Compare what the ends refund with what the statements credit.
 

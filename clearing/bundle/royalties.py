@@ -7,7 +7,7 @@ alone, and so no buyer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clearing.bundle.replay import Account
@@ -20,13 +20,16 @@ from clearing.shares.model import (
     Recorded,
     Royalty,
     income_of,
-    key_of,
+    left_after,
+    lines_of,
     next_line,
     royalty,
 )
 from schemas.bank import Statement
-from schemas.ids import DatasetId, ParticipantId
+from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.shares import IncomeReport, RoyaltyLine
+
+CreditedWon = Callable[[AgreementId, str], int]
 
 
 class BadRoyaltyError(ValueError):
@@ -42,35 +45,28 @@ class Placed:
     report: IncomeReport | None = None
 
 
-def lines_of(statement: Statement) -> Iterator[tuple[Key, RoyaltyLine]]:
-    """Give each royalty line of a statement with its key; received ones first."""
-    whose = statement.participant_id
-    for line in statement.royalties_received or ():
-        yield key_of(line, whose, is_paid=False), line
-    for line in statement.royalties_paid or ():
-        yield key_of(line, whose, is_paid=True), line
-
-
-def products_paid(statement: Statement) -> set[DatasetId]:
-    """Return the participant's products that a statement says royalties of."""
-    return {line.product_id for line in statement.royalties_paid or ()}
+def months_paid(statement: Statement) -> set[tuple[DatasetId, str]]:
+    """Return the participant's products, with months, that a statement says royalties of."""
+    return {
+        (line.product_id, line.period or statement.period)
+        for line in statement.royalties_paid or ()
+    }
 
 
 def keys_needed(target: Statement, statements: Iterable[Statement]) -> set[Key]:
     """Return the keys whose lines a statement's royalties follow from.
 
-    Its own, and those that its products received royalties under in the same month.
+    Its own, and those that its products received royalties under in the same months.
     """
-    products = products_paid(target)
-    needed = {key for key, _ in lines_of(target)}
+    paid = months_paid(target)
+    needed = {key for key, _, _ in lines_of(target)}
     for statement in statements:
-        if statement.period == target.period:
-            needed |= {
-                key
-                for key, _ in lines_of(statement)
-                if key.upstream.owner_id == target.participant_id
-                and key.upstream.dataset_id in products
-            }
+        needed |= {
+            key
+            for key, month, _ in lines_of(statement)
+            if key.upstream.owner_id == target.participant_id
+            and (key.upstream.dataset_id, month) in paid
+        }
     return needed
 
 
@@ -83,6 +79,7 @@ class Royalties:
     plans: Mapping[str, Placed]
     incomes: Mapping[str, Placed]
     said: dict[tuple[Key, str], Recorded] = field(default_factory=dict)
+    first: dict[tuple[Key, str], str] = field(default_factory=dict)  # statement with the first line
     used: set[str] = field(default_factory=set)
 
     def check(self, statement: Statement, place: int) -> None:
@@ -91,15 +88,17 @@ class Royalties:
         Raises:
             BadRoyaltyError: A line is another, or what it follows from is missing.
         """
-        seen: set[Key] = set()
-        for key, line in lines_of(statement):
-            if key in seen:
+        seen: set[tuple[Key, str]] = set()
+        for key, month, line in lines_of(statement):
+            if (key, month) in seen:
                 raise BadRoyaltyError(f"royalty to {line.upstream_id} is told twice")
-            seen.add(key)
+            seen.add((key, month))
             if key in self.keys:
-                self._check_line(key, line, statement.period, place)
+                self._check_line(key, month, line, statement, place)
 
-    def _check_line(self, key: Key, line: RoyaltyLine, period: str, place: int) -> None:
+    def _check_line(
+        self, key: Key, period: str, line: RoyaltyLine, statement: Statement, place: int
+    ) -> None:
         plan = self._plan(line.plan_sha256, place)
         report = self._report(line.income_id, place)
         edges = plan.upstream.get(key, [])
@@ -114,7 +113,13 @@ class Royalties:
         new = next_line(owed, in_period=before, in_all=so_far)
         self.said[key, period] = before.plus(new)
         computed = Royalty(key, plan, report, so_far.lines_count + 1, new)
-        due = computed.line_for(self.participant_id, line.counterparty_name)
+        original = self.first.setdefault((key, period), statement.statement_id)
+        due = computed.line_for(
+            self.participant_id,
+            line.counterparty_name,
+            stated_in=statement.period,
+            original=original,
+        )
         if due != line:
             ours, theirs = due.to_json(), line.to_json()
             names = sorted(name for name in ours if ours[name] != theirs.get(name))
@@ -142,29 +147,46 @@ class Royalties:
         self.used.add(income_id)
         return found.report
 
-    def check_incomes(self, target: Statement, accounts: Iterable[Account]) -> None:
+    def check_incomes(
+        self, target: Statement, accounts: Iterable[Account], credited: CreditedWon
+    ) -> None:
         """Compute the income of each product that the target pays royalties of anew.
+
+        Args:
+            target: The last statement.
+            accounts: All agreements of the products.
+            credited: Returns how much supply of an agreement's month statements have credited.
 
         Raises:
             BadRoyaltyError: A report says something else than the records and royalties give.
         """
         held = list(accounts)
         for line in target.royalties_paid or ():
-            product = Product(self.participant_id, line.product_id)
-            income = Income()
-            for account in held:
-                record = account.agreement.record
-                if (record.provider_id, record.dataset_id) == product:
-                    counts = account.stated_counts.get(target.period, Run(target.period))
-                    micro = account.stated_micro.get(target.period, Amounts())
-                    income = income.sold(counts, micro)
-            for (key, period), said in self.said.items():
-                if key.upstream == product and period == target.period:
-                    income = income.got(said.micro)
+            product, month = Product(self.participant_id, line.product_id), line.period
+            income = self._income(product, month or target.period, held, credited)
             report = self.incomes[line.income_id].report
             assert report is not None
             if income_of(report) != income:
                 raise BadRoyaltyError(f"income of ‘{line.product_title}’: {report} ≠ {income}")
+
+    def _income(
+        self, product: Product, month: str, held: Iterable[Account], credited: CreditedWon
+    ) -> Income:
+        income = Income()
+        for account in held:
+            record = account.agreement.record
+            if (record.provider_id, record.dataset_id) == product:
+                counts, micro = left_after(
+                    account.stated_counts.get(month, Run(month)),
+                    account.stated_micro.get(month, Amounts()),
+                    credited_won=credited(record.agreement_id, month),
+                    stated_won=sum(won.supply for _, won in account.lines.get(month, ())),
+                )
+                income = income.sold(counts, micro)
+        for (key, period), said in self.said.items():
+            if key.upstream == product and period == month:
+                income = income.got(said.micro)
+        return income
 
     def check_all_used(self) -> None:
         """Raise if the bundle holds a plan or an income report that nothing follows from.

@@ -10,14 +10,14 @@ from typing import Final
 
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
-from clearing.bundle.royalties import keys_needed, lines_of, products_paid
+from clearing.bundle.royalties import keys_needed, months_paid
 from clearing.disputes.store import end_of
 from clearing.log.service import Log, path_reader
 from clearing.log.store import witnessed as witnessed_checkpoint
 from clearing.metering.store import StoredBatch, batches_of
 from clearing.settlement.service import document_of
 from clearing.settlement.store import Document, documents_of
-from clearing.shares.model import Key
+from clearing.shares.model import Key, lines_of
 from clearing.shares.store import StoredPlan, find_plans, find_reports
 from databank.kit.db import UnitOfWork
 from schemas.bank import Statement
@@ -184,7 +184,7 @@ def _scope_of(
         each
         for each in found
         if agreements & _agreements_in(each.statement)
-        or keys & {key for key, _ in lines_of(each.statement)}
+        or keys & {key for key, _, _ in lines_of(each.statement)}
     ]
     for each in chosen:
         log_index(each.document.seal)  # which it has, or nothing can be proven
@@ -205,16 +205,17 @@ def _agreements_in(statement: Statement) -> set[AgreementId]:
 def _agreements_of_products(
     uow: UnitOfWork, target: Statement, statements: Iterable[Statement]
 ) -> set[AgreementId]:
-    """Return what was sold in the month of the products that the statement pays royalties of."""
-    products = products_paid(target)
+    """Return what was sold of the products, in the months, that a statement pays royalties of."""
+    paid = months_paid(target)
+    months = {month for _, month in paid}
     sold = {
-        line.agreement_id
+        (line.agreement_id, statement.period)
         for statement in statements
-        if statement.period == target.period and products
+        if statement.period in months
         for line in statement.sales
     }
-    records = {id_: found.record for id_, found in find_agreements(uow, sold).items()}
-    return {id_ for id_, record in records.items() if record.dataset_id in products}
+    found = find_agreements(uow, {id_ for id_, _ in sold})
+    return {id_ for id_, month in sold if (found[id_].record.dataset_id, month) in paid}
 
 
 def _shares(
@@ -222,7 +223,10 @@ def _shares(
 ) -> tuple[tuple[ProvenPlan, ...], tuple[ProvenIncome, ...]]:
     """Return the split plans and income reports that the scope's royalties follow from."""
     lines = [
-        line for each in scope.said for key, line in lines_of(each.statement) if key in scope.keys
+        line
+        for each in scope.said
+        for key, _, line in lines_of(each.statement)
+        if key in scope.keys
     ]
     plans = find_plans(uow, (line.plan_sha256 for line in lines))
     reports = find_reports(uow, (line.income_id for line in lines))

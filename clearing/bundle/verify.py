@@ -32,7 +32,7 @@ from clearing.bundle.royalties import (
     Placed,
     Royalties,
     keys_needed,
-    products_paid,
+    months_paid,
 )
 from clearing.rating.rate import OutOfRangeError
 from clearing.shares.model import Plan
@@ -408,7 +408,7 @@ def _replay(
     if told != set(accounts) or any(waiting.values()):
         raise _broken("증빙 자료", "The bundle", "more than the statement follows from")
     try:
-        royalties.check_incomes(target, accounts.values())
+        royalties.check_incomes(target, accounts.values(), ends.credited)
         royalties.check_all_used()
     except BadRoyaltyError as error:
         raise _broken("로열티", "Royalties", error) from None
@@ -443,14 +443,13 @@ def _check_royalties(royalties: Royalties, statement: Statement, place: int) -> 
 
 
 def _shared(accounts: dict[AgreementId, Account], target: Statement) -> set[AgreementId]:
-    """Return the agreements that were stated in the month, of products that owe royalties."""
-    products = products_paid(target)
+    """Return the agreements that were stated in months of which their products owe royalties."""
+    paid = months_paid(target)
     return {
         id_
         for id_, account in accounts.items()
         if account.agreement.record.provider_id == target.participant_id
-        and account.agreement.record.dataset_id in products
-        and target.period in account.stated_counts
+        and any((account.agreement.record.dataset_id, m) in paid for m in account.stated_counts)
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Date, Text, exists, select
+from sqlalchemy import BigInteger, Column, Date, Text, exists, func, select
 from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
@@ -157,21 +157,37 @@ def add_credits(uow: UnitOfWork, made: Iterable[Credit]) -> None:
     uow.session.flush()
 
 
+_CREDITED: Final = select(
+    col(CreditRow.agreement_id), func.sum(col(CreditRow.supply_won)).label("won")
+).group_by(col(CreditRow.agreement_id))
+_TOLD: Final = exists().where(
+    col(CreditStatedRow.dispute_id) == col(CreditRow.dispute_id),
+    col(CreditStatedRow.period) == col(CreditRow.period),
+    col(CreditStatedRow.line) == col(CreditRow.line),
+)
+
+
 def unstated(uow: UnitOfWork, issue_period: str) -> list[Credit]:
     """Return the credits of a period that no statement says yet, in the order of disputes."""
     query = (
         select_rows(CreditRow)
-        .where(
-            col(CreditRow.issue_period) == issue_period,
-            ~exists().where(
-                col(CreditStatedRow.dispute_id) == col(CreditRow.dispute_id),
-                col(CreditStatedRow.period) == col(CreditRow.period),
-                col(CreditStatedRow.line) == col(CreditRow.line),
-            ),
-        )
+        .where(col(CreditRow.issue_period) == issue_period, ~_TOLD)
         .order_by(col(CreditRow.dispute_id), col(CreditRow.period), col(CreditRow.line))
     )
     return [_from_credit(row) for row in uow.session.exec(query)]
+
+
+def credited_in(uow: UnitOfWork, period: str, *, is_told: bool) -> dict[AgreementId, int]:
+    """Return how much supply of a month was credited, in won, by agreement.
+
+    Args:
+        uow: The transaction.
+        period: The month that the lines are of.
+        is_told: Only what statements say already.
+    """
+    query = _CREDITED.where(col(CreditRow.period) == period)
+    rows = uow.session.execute(query.where(_TOLD) if is_told else query)
+    return {AgreementId(row.agreement_id): int(row.won) for row in rows}
 
 
 def mark_stated(uow: UnitOfWork, said: Iterable[Credit]) -> None:

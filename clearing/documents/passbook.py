@@ -9,23 +9,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from clearing.documents.paper import Column, Paper, Sheet
-from schemas.bank import PassbookAccount, PassbookLine
+from schemas.bank import PassbookLine
 from schemas.money import MICRO_PER_WON, format_won
+from schemas.passbook_words import ACCOUNTS, kind_words
 
 SEOUL: Final = timezone(timedelta(hours=9), "KST")
-KINDS: Final = {
-    "deposit": ("입금", "deposit"),
-    "settle": ("미수금 정리", "arrears paid"),
-    "usage": ("이용료", "usage"),
-    "royalty": ("로열티", "royalty"),
-    "reversal": ("취소", "reversal"),
-    "payout": ("송금", "payout"),
-}
-INCOME_KINDS: Final = {"usage": ("매출", "sale")}
-ACCOUNTS: Final = {
-    PassbookAccount.DEPOSIT: ("잔액", "balance"),
-    PassbookAccount.EARNED: ("번 돈", "earned"),
-}
 COLUMNS: Final = (
     "기록 일시 recorded (KST)",
     "이용 일시 occurred (KST)",
@@ -56,7 +44,7 @@ def passbook_csv(lines: Iterable[PassbookLine]) -> bytes:
                 _time(line.recorded_at),
                 _time(line.occurred_at),
                 _both(ACCOUNTS[line.account]),
-                _both(_kind(line)),
+                _both(kind_words(line.account, line.kind)),
                 _text(line.counterparty),
                 _text(line.memo),
                 _won(line.amount_micro),
@@ -96,7 +84,7 @@ def passbook_pdf(lines: Iterable[PassbookLine], *, owner: str, now: datetime, is
                 (
                     _time(line.recorded_at),
                     _both(ACCOUNTS[line.account]),
-                    _both(_kind(line)),
+                    _both(kind_words(line.account, line.kind)),
                     line.counterparty,
                     line.memo,
                     format_won(line.amount_micro),
@@ -108,12 +96,6 @@ def passbook_pdf(lines: Iterable[PassbookLine], *, owner: str, now: datetime, is
         )
     )
     return paper.content()
-
-
-def _kind(line: PassbookLine) -> tuple[str, str]:
-    is_income = line.account is PassbookAccount.EARNED
-    kinds = KINDS | INCOME_KINDS if is_income else KINDS
-    return kinds.get(line.kind, (line.kind, line.kind))
 
 
 def _both(words: tuple[str, str]) -> str:

@@ -178,7 +178,7 @@ def _royalty_sheet(lines: Sequence[RoyaltyLine], amounts: Sequence[str]) -> Shee
         rows=[
             (
                 line.product_title,
-                line.upstream_title,
+                _source(line),
                 line.counterparty_name,
                 _ROLES[line.role],
                 *(f"{amount(line):,}" for _, _, amount in shown),
@@ -193,6 +193,13 @@ def _royalty_sheet(lines: Sequence[RoyaltyLine], amounts: Sequence[str]) -> Shee
             *(f"{sum(map(amount, lines)):,}" for _, _, amount in shown),
         ),
     )
+
+
+def _source(line: RoyaltyLine) -> str:
+    """Name the source; and the original statement, where a refund takes something back."""
+    if line.original_statement_id is None:
+        return line.upstream_title
+    return f"{line.upstream_title} (환불 refund: {line.original_statement_id})"
 
 
 def _summary(paper: Paper, document: Statement, link: ProofLink | None) -> None:

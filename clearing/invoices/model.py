@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from clearing.rating.rate import SEOUL
 from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.billing import BillingProfile
 from schemas.dispute import DisputeReason
@@ -66,7 +67,8 @@ def invoices_of(
 ) -> list[Invoice]:
     """Return the invoices that a seller's statement gives rise to; lines of zero won have none.
 
-    Credits give rise to amended ones, each of one original and one dispute.
+    Credits give rise to amended ones, each of one original and one dispute; so do royalties that
+    are taken back, each of one original.
 
     Args:
         statement: A statement; only its sales count, purchases stand in the sellers' statements.
@@ -75,11 +77,10 @@ def invoices_of(
         issuing: Who issues invoices for data.
         unpaid: Of which agreements the buyer has not paid in full what the statement says.
     """
+    sold = [line for line in statement.sold if _original_of(line) is None]
     by_buyer: dict[ParticipantId, list[StatementLine | RoyaltyLine]] = defaultdict(list)
-    for line in statement.sold:
-        if isinstance(line, RoyaltyLine) and line.role is EdgeRole.AGENT:
-            continue  # passes through: the seller supplies the agent's buyers, not the agent
-        if line.supply_won or line.vat_won:
+    for line in sold:
+        if (line.supply_won or line.vat_won) and not _passes_through(line):
             by_buyer[line.counterparty_id].append(line)
     seller = known[statement.participant_id]
     made = [
@@ -94,7 +95,7 @@ def invoices_of(
         )
         for buyer, lines in sorted(by_buyer.items())
     ]
-    fees = [each for each in statement.sold if each.fee_won or each.fee_vat_won]
+    fees = [each for each in sold if each.fee_won or each.fee_vat_won]
     if fees:
         lines = [_line(statement, each, each.fee_won, each.fee_vat_won, FEE_ITEM) for each in fees]
         made.append(
@@ -108,7 +109,21 @@ def invoices_of(
                 purpose=_purpose(fees, unpaid),
             )
         )
-    return [*made, *_amended(statement, known, operator, issuing)]
+    return [
+        *made,
+        *_amended(statement, known, operator, issuing),
+        *_amended_royalties(statement, known, operator, issuing),
+    ]
+
+
+def _original_of(line: StatementLine | RoyaltyLine) -> str | None:
+    """Return the statement whose invoice a line amends, if it takes something back."""
+    return line.original_statement_id if isinstance(line, RoyaltyLine) else None
+
+
+def _passes_through(line: StatementLine | RoyaltyLine) -> bool:
+    """Whether the seller supplies the agent's buyers, and not the agent."""
+    return isinstance(line, RoyaltyLine) and line.role is EdgeRole.AGENT
 
 
 def _purpose(lines: Iterable[StatementLine | RoyaltyLine], unpaid: Collection[AgreementId]) -> str:
@@ -132,12 +147,46 @@ def _amended(
         if each.supply_won or each.vat_won:
             line = _taken_back(each, each.supply_won, each.vat_won)
             buyer = known[each.counterparty_id]
-            yield _amendment(statement, seller, buyer, line, each, issuing=issuing, agent=agent)
+            yield _credit(statement, seller, buyer, line, each, issuing=issuing, agent=agent)
         if each.fee_won or each.fee_vat_won:
             line = _taken_back(each, each.fee_won, each.fee_vat_won, FEE_ITEM)
-            yield _amendment(
+            yield _credit(
                 statement, operator, seller, line, each, issuing=Issuing.PRINCIPAL, agent=None
             )
+
+
+def _amended_royalties(
+    statement: Statement,
+    known: Mapping[ParticipantId, Known],
+    operator: Known,
+    issuing: Issuing,
+) -> Iterable[Invoice]:
+    """Give the amended drafts of royalties that are taken back, and of the fees on them."""
+    seller = known[statement.participant_id]
+    agent = operator if issuing is Issuing.AGENT else None
+    supplies: dict[tuple[str, ParticipantId], list[InvoiceLine]] = defaultdict(list)
+    fees: dict[str, list[InvoiceLine]] = defaultdict(list)
+    for each in statement.royalties_received or ():
+        if (original := _original_of(each)) is None:
+            continue
+        if (each.supply_won or each.vat_won) and not _passes_through(each):
+            line = _line(statement, each, each.supply_won, each.vat_won)
+            supplies[original, each.counterparty_id].append(line)
+        if each.fee_won or each.fee_vat_won:
+            line = _line(statement, each, each.fee_won, each.fee_vat_won, FEE_ITEM)
+            fees[original].append(line)
+    cause, code = f"{statement.period}-{statement.number}", AMENDMENTS[DisputeReason.PRICE]
+    day = statement.issued_at.astimezone(SEOUL).date()
+    for (original, buyer), lines in sorted(supplies.items()):
+        draft = _invoice(
+            statement, seller, known[buyer], lines, issuing=issuing, agent=agent, purpose=PAID
+        )
+        yield _amending(draft, _id(original, seller, known[buyer]), cause, code, day)
+    for original, lines in sorted(fees.items()):
+        draft = _invoice(
+            statement, operator, seller, lines, issuing=Issuing.PRINCIPAL, agent=None, purpose=PAID
+        )
+        yield _amending(draft, _id(original, operator, seller), cause, code, day)
 
 
 def _taken_back(credit: CreditLine, supply: int, vat: int, item: str = "") -> InvoiceLine:
@@ -151,7 +200,7 @@ def _taken_back(credit: CreditLine, supply: int, vat: int, item: str = "") -> In
     )
 
 
-def _amendment(
+def _credit(
     statement: Statement,
     seller: Known,
     buyer: Known,
@@ -163,13 +212,19 @@ def _amendment(
 ) -> Invoice:
     draft = _invoice(statement, seller, buyer, [line], issuing=issuing, agent=agent, purpose=PAID)
     original = _id(credit.original_statement_id, seller, buyer)
+    code = AMENDMENTS[credit.reason]
+    return _amending(draft, original, credit.dispute_id, code, credit.decided_on)
+
+
+def _amending(draft: Invoice, original: str, cause: str, code: str, day: date) -> Invoice:
+    """Return a draft as one that amends another; ``cause`` tells it from others that do."""
     return draft.model_copy(
         update={
-            "invoice_id": f"{original}-{credit.dispute_id}",
-            "type_code": AMENDED_CODES[issuing],
-            "amendment_code": AMENDMENTS[credit.reason],
+            "invoice_id": f"{original}-{cause}",
+            "type_code": AMENDED_CODES[draft.issuing],
+            "amendment_code": code,
             "original_invoice_id": original,
-            "written_on": credit.decided_on,
+            "written_on": day,
         }
     )
 

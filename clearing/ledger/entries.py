@@ -255,12 +255,13 @@ def sale_entry(
     )
 
 
-def royalty_entry(sale: Sale, *, id_: EntryId, now: datetime) -> Entry | None:
+def royalty_entry(sale: Sale, kind: Kind, *, id_: EntryId, now: datetime) -> Entry | None:
     """로열티: what a product owes an upstream party, out of what the product earned.
 
     The curator is the sale's consumer. It pays from its earnings, and the VAT from the VAT that it
     collected; both may go below zero, where plans owe more than was sold: then it owes the rest,
-    and who it is owed to waits (`clearing.payout.model`). Returns None if nothing is due.
+    and who it is owed to waits (`clearing.payout.model`). Negative amounts give it back
+    (``ROYALTY_REFUND``): then who got it may fall below zero. Returns None if nothing is due.
     """
     payer, amounts = sale.consumer_id, sale.amounts
     legs = (
@@ -274,7 +275,7 @@ def royalty_entry(sale: Sale, *, id_: EntryId, now: datetime) -> Entry | None:
     return Entry(
         id=id_,
         book=sale.book,
-        kind=Kind.ROYALTY,
+        kind=kind,
         legs=kept,
         occurred_at=now,
         agreement_id=sale.agreement_id,

@@ -87,6 +87,7 @@ class Kind(StrEnum):
     USAGE = "usage"
     STATEMENT = "statement"
     ROYALTY = "royalty"  # what a product owes an upstream, set off against what it earned
+    ROYALTY_REFUND = "royalty_refund"  # less is owed after a refund
     PAYOUT = "payout"  # two officers released it
     PAID = "paid"  # the bank has paid it
     DISPUTE = "dispute"  # what is contested is kept back
@@ -148,6 +149,7 @@ _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.USAGE: _EARNING | _HOLDING,
     Kind.STATEMENT: _EARNING,
     Kind.ROYALTY: _SHARING,
+    Kind.ROYALTY_REFUND: frozenset((credit, debit) for debit, credit in _SHARING),
     Kind.HOLD: _HOLDING,
     Kind.VOID: _HOLDING,
     Kind.EXPIRE: _HOLDING,

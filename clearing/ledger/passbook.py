@@ -28,6 +28,7 @@ _CURSOR: Final = re.compile(r"^([0-9]{1,18})-([0-9]{1,18})$")
 _NAMES: Final = {BANK: "은행", OPERATOR: "산업데이터은행"}
 _INCOME_LEGS: Final = 2  # of one sale: earned and VAT
 _PAYING: Final = frozenset({Code.DEPOSIT, Code.RECEIVABLE})
+_ROYALTIES: Final = frozenset({Kind.ROYALTY, Kind.ROYALTY_REFUND})
 Span = tuple[datetime, datetime]  # from the first on, before the second
 
 
@@ -137,7 +138,7 @@ def _income_lines(
     for sale in sales[:count]:  # what follows may be cut in the middle
         balances |= {leg.account_id: leg.balance_after for leg in sale}
         moved = shares[sale[-1].entry_id]
-        is_paid = sale[-1].kind is Kind.ROYALTY and sale[-1].counterparty != participant_id
+        is_paid = sale[-1].kind in _ROYALTIES and sale[-1].counterparty != participant_id
         yield _Line(
             sale[-1],
             PassbookAccount.EARNED,

@@ -8,12 +8,15 @@ from fastapi import APIRouter, Query, Request
 
 from clearing.credit.service import full_balance_of
 from clearing.ledger import passbook, service
+from clearing.rating.rate import span_of
 from databank.kit.app import AdminDep, CallerDep, UowDep, get_context
 from schemas.bank import Balance, DepositRequest, DepositReversal, Passbook
+from schemas.close import PERIOD
 from schemas.ids import ParticipantId
 from schemas.problem import NotFoundError
 
 router: Final = APIRouter(tags=["accounts"])
+Month = Annotated[str | None, Query(pattern=PERIOD)]
 Limit = Annotated[int, Query(ge=1, le=passbook.LINES_MAX)]
 
 
@@ -25,9 +28,14 @@ def get_balance(request: Request, caller: CallerDep) -> Balance:
 
 
 @router.get("/passbook")
-def get_passbook(caller: CallerDep, cursor: str | None = None, limit: Limit = 100) -> Passbook:
-    """통장: movements of the caller's own deposit and income."""
-    return passbook.passbook_of(caller.uow, caller.participant.id, cursor=cursor, limit=limit)
+def get_passbook(
+    caller: CallerDep, cursor: str | None = None, limit: Limit = 100, period: Month = None
+) -> Passbook:
+    """통장: movements of the caller's own deposit and income, all or those of a month."""
+    within = None if period is None else span_of(period)
+    return passbook.passbook_of(
+        caller.uow, caller.participant.id, cursor=cursor, limit=limit, within=within
+    )
 
 
 @router.get("/admin/balance", dependencies=[AdminDep])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
@@ -139,6 +139,24 @@ def waiting_of(
             break
         waiting = found
     return waiting
+
+
+def less_given_back(moved: Iterable[Owed]) -> list[Owed]:
+    """Return royalties without what was given back of them, newest first.
+
+    Args:
+        moved: Royalties that were taken from one participant's earnings, newest first; negative
+            ones were given back, and leave as much out of the newest before them.
+    """
+    back: dict[ParticipantId, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    found = []
+    for each in moved:
+        owed, earned = back[each.provider_id]
+        owed, earned = owed + each.owed_won, earned + each.earned_won
+        back[each.provider_id] = min(owed, 0), min(earned, 0)
+        if owed > 0:
+            found.append(replace(each, owed_won=owed, earned_won=max(earned, 0)))
+    return found
 
 
 def is_covered(payments: Iterable[Payment], payables: Mapping[ParticipantId, Payable]) -> bool:

@@ -21,7 +21,14 @@ from clearing.ledger.store import (
     find_account,
     shares_of,
 )
-from clearing.payout.model import Owed, Payable, Payment, unpaid_of, waiting_of
+from clearing.payout.model import (
+    Owed,
+    Payable,
+    Payment,
+    less_given_back,
+    unpaid_of,
+    waiting_of,
+)
 from clearing.rating.rate import Amounts
 from databank.kit.db import UnitOfWork, UtcTime, table_of
 from schemas.billing import BankAccount
@@ -184,28 +191,32 @@ def owed_by(uow: UnitOfWork, buyer: ParticipantId) -> Sequence[Owed]:
 
 
 def _royalties(uow: UnitOfWork, payer: ParticipantId) -> Sequence[Owed]:
-    """Return what was taken from a participant's earnings as royalties, newest first."""
+    """Return what was taken from a participant's earnings as royalties, newest first.
+
+    What was given back after refunds is left out of the newest.
+    """
     posting, entry = table_of(PostingRow), table_of(EntryRow)
     accounts = [account_id(Book.CASH, code, payer) for code in (Code.EARNED, Code.VAT_OUT)]
     query = (
-        select(entry.c.id, entry.c.counterparty, func.sum(posting.c.amount).label("amount"))
-        .join(entry, entry.c.id == posting.c.entry_id)
-        .where(posting.c.account_id.in_(accounts), posting.c.side == Side.DEBIT)
-        .where(entry.c.kind == Kind.ROYALTY, entry.c.counterparty != payer)
+        select(entry.c.id, entry.c.counterparty)
+        .join(posting, entry.c.id == posting.c.entry_id)
+        .where(posting.c.account_id.in_(accounts), entry.c.counterparty != payer)
+        .where(entry.c.kind.in_((Kind.ROYALTY, Kind.ROYALTY_REFUND)))
         .group_by(entry.c.id, entry.c.counterparty)
         .order_by(func.max(posting.c.id).desc())
         .limit(OWED_MAX)
     )
     rows = uow.session.execute(query).all()
     shares = shares_of(uow, (EntryId(row.id) for row in rows))
-    return [
+    moved = [
         Owed(
             ParticipantId(row.counterparty),
-            int(row.amount),
+            -sum(s.credit for s in shares[EntryId(row.id)] if s.owner_id == payer),
             sum(s.credit for s in shares[EntryId(row.id)] if s.owner_id == row.counterparty),
         )
         for row in rows
     ]
+    return less_given_back(moved)
 
 
 def next_number(uow: UnitOfWork) -> int:

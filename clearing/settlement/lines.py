@@ -14,7 +14,8 @@ def line_won(*, stated_micro: Amounts, stated_won: Amounts, new_micro: Amounts) 
     """Return the next statement line of an agreement in whole won.
 
     The fee never exceeds the supply of its own line: a fee that becomes due a moment before
-    the supply it is taken from waits for the next line.
+    the supply it is taken from waits for the next line. Nor is more of it taken back than of the
+    supply, where that falls.
 
     Args:
         stated_micro: What earlier lines were about.
@@ -22,8 +23,13 @@ def line_won(*, stated_micro: Amounts, stated_won: Amounts, new_micro: Amounts) 
         new_micro: What this line is about.
     """
     due = _floor(stated_micro + new_micro) - stated_won
-    fee = min(due.fee, due.supply)
-    return Amounts(due.supply, due.vat, fee, min(due.fee_vat, due.supply - fee))
+    fee = _within(due.fee, due.supply)
+    return Amounts(due.supply, due.vat, fee, _within(due.fee_vat, due.supply - fee))
+
+
+def _within(amount: int, bound: int) -> int:
+    """Return the amount, on the same side of zero as the bound and no further from it."""
+    return max(bound, min(amount, 0)) if bound < 0 else min(amount, bound)
 
 
 def _floor(micro: Amounts) -> Amounts:

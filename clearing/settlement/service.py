@@ -9,7 +9,7 @@ from datetime import datetime
 
 from clearing.agreements.store import find_agreements
 from clearing.disputes.credits import credit_lines
-from clearing.disputes.store import mark_stated, unstated
+from clearing.disputes.store import Credit, mark_stated, unstated
 from clearing.ledger import store as ledger_store
 from clearing.ledger.entries import Sale, entry_id, sale_entry
 from clearing.ledger.model import Book, Kind
@@ -22,6 +22,7 @@ from clearing.rating.store import PeriodUsage, lock_meters, usage_in
 from clearing.settlement import store
 from clearing.settlement.lines import line_won
 from clearing.shares import booking
+from clearing.shares.lines import Told, royalty_lines
 from clearing.shares.model import Royalty
 from databank.kit.db import UnitOfWork
 from schemas.bank import (
@@ -84,19 +85,29 @@ def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
     lines, credited = _new_lines(uow, period), unstated(uow, period)
     if lines:
         store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
-    plans = booking.plans_in(uow, period)
-    if not lines and not plans and not credited:
+    plans = {each: booking.plans_in(uow, each) for each in _months(uow, period, credited)}
+    if not lines and not credited and not any(plans.values()):
         return Draft()
     sales = _sales(period, lines)
     accounts = {id_ for sale in sales for id_ in (*sale.wallet.accounts, *sale.credit_accounts)}
-    books = Books.open(uow, accounts | booking.accounts_of(plans), now=now)
+    accounts = accounts.union(*(booking.accounts_of(each) for each in plans.values()))
+    books = Books.open(uow, accounts, now=now)
     _book_cash(uow, books, period, sales, now)
-    settled = booking.settle(uow, books, period, plans, now=now)
     mark_stated(uow, credited)  # booked when their disputes ended
+    settled = booking.settle(uow, books, plans, now=now)
     documents = _documents(
         uow, period, lines, settled.royalties, credited=credit_lines(uow, credited), now=now
     )
     return Draft(documents, settled.reports, settled.waiting)
+
+
+def _months(uow: UnitOfWork, period: str, credited: Iterable[Credit]) -> list[str]:
+    """Return a month and those that its credits are of, later ones first; lock the others."""
+    others = {each.part.period for each in credited} - {period}
+    months = [period, *sorted(others, reverse=True)]  # the order of the locks everywhere
+    for each in months[1:]:
+        store.lock_period(uow, each)
+    return months
 
 
 def lock_usage(uow: UnitOfWork, period: str) -> None:
@@ -212,8 +223,7 @@ class _Said:
 
     purchases: list[Line] = field(default_factory=list)
     sales: list[Line] = field(default_factory=list)
-    paid: list[Royalty] = field(default_factory=list)
-    received: list[Royalty] = field(default_factory=list)
+    royalties: Told = field(default_factory=Told)
     credits: list[CreditLine] = field(default_factory=list)
 
 
@@ -231,9 +241,8 @@ def _documents(
     for line in lines.values():
         said[line.record.consumer_id].purchases.append(line)
         said[line.record.provider_id].sales.append(line)
-    for royalty in royalties:
-        said[royalty.key.product.owner_id].paid.append(royalty)
-        said[royalty.key.upstream.owner_id].received.append(royalty)
+    for id_, told in royalty_lines(uow, royalties, stated_in=period).items():
+        said[id_].royalties = told
     for id_, taken_back in credited.items():
         said[id_].credits += taken_back
     parties = find_parties(uow, said)
@@ -273,15 +282,8 @@ def _statement(
         purchases=tuple(_bought(line, parties) for line in said.purchases),
         sales=tuple(_sold(line, parties) for line in said.sales),
         credits=tuple(said.credits) or None,
-        royalties_paid=tuple(
-            each.line_for(party.id, parties[each.key.upstream.owner_id].name) for each in said.paid
-        )
-        or None,
-        royalties_received=tuple(
-            each.line_for(party.id, parties[each.key.product.owner_id].name)
-            for each in said.received
-        )
-        or None,
+        royalties_paid=tuple(said.royalties.paid) or None,
+        royalties_received=tuple(said.royalties.received) or None,
         purchases_total_won=0,
         sales_total_won=0,
         vat_paid_won=0,

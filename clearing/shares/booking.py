@@ -1,7 +1,8 @@
 """Royalties at the close: what statements say of sales makes due, booked in both books.
 
 They follow from what statements have said of a product's agreements, line by line of those, so a
-royalty is never ahead of the sale that it is of. The period's lock and the accounts' are held.
+royalty is never ahead of the sale that it is of, nor what is taken back of it ahead of the credit.
+The locks of periods and accounts are held.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from datetime import datetime
 from hashlib import sha256
 
 from clearing.agreements.store import find_agreements
+from clearing.disputes.store import credited_in
 from clearing.ledger.entries import Sale, entry_id, royalty_entry
 from clearing.ledger.model import AccountId, Book, Code, Entry, EntryId, Kind, account_id
 from clearing.ledger.service import AmountTooLargeError, Books
 from clearing.log.service import Log
 from clearing.rating.rate import Amounts, Run
 from clearing.rating.store import usage_in
-from clearing.settlement.store import stated
+from clearing.settlement.store import Stated, stated
 from clearing.shares import store
 from clearing.shares.model import (
     DEBT_MICRO_MAX,
@@ -32,6 +34,7 @@ from clearing.shares.model import (
     Royalty,
     flow,
     in_force,
+    left_after,
     next_line,
 )
 from databank.kit.db import UnitOfWork
@@ -42,8 +45,8 @@ from schemas.shares import IncomeReport
 Plans = Mapping[Product, Plan]
 
 
-class _TooLargeError(Exception):
-    """What a curator's plans owe is more than the books can hold."""
+class _WaitError(Exception):
+    """What a curator's plans owe cannot be said now, and waits."""
 
     def __init__(self, curator_id: ParticipantId) -> None:
         super().__init__(curator_id)
@@ -86,36 +89,40 @@ def accounts_of(plans: Plans) -> set[AccountId]:
     return found
 
 
-def settle(uow: UnitOfWork, books: Books, period: str, plans: Plans, *, now: datetime) -> Settled:
+def settle(uow: UnitOfWork, books: Books, plans: Mapping[str, Plans], *, now: datetime) -> Settled:
     """Book what statements have said of sales and no royalty line has said; return the lines.
 
     What a curator's plans owe beyond what the books can hold waits; nobody else does for it.
 
     Args:
-        uow: The transaction; lines of sales are stored already.
+        uow: The transaction; lines of sales are stored already, and credits marked as told.
         books: Holds `accounts_of` the plans.
-        period: The month.
-        plans: The plans in force in it.
+        plans: The month that is stated and the plans in force in it, then the months that credits
+            are of: of those only what refunds take back is said.
         now: The time.
     """
-    due = _due(uow, period, plans)
-    if due is None:
-        return Settled()
-    booked, waiting = _book_all(uow, books, due, now=now)
-    books.save()
-    for each, (accrual, cash) in booked:
-        line = store.NewLine(each.key, each.plan.sha256, each.income_id, each.said, accrual, cash)
-        store.add_line(uow, period, line)
-    uow.session.flush()
-    royalties = tuple(each for each, _ in booked)
-    reports = {each.key.product: each.income for each in royalties}
-    return Settled(royalties, tuple(reports[each] for each in sorted(reports)), waiting)
+    royalties: list[Royalty] = []
+    waiting: frozenset[ParticipantId] = frozenset()
+    for place, (period, in_force_then) in enumerate(plans.items()):
+        due = _due(uow, period, in_force_then, is_own=place == 0)
+        if due is None:
+            continue
+        booked, held_up = _book_all(uow, books, due, now=now)
+        books.save()
+        for each, (accrual, cash) in booked:
+            line = each.key, each.plan.sha256, each.income_id, each.said, accrual, cash
+            store.add_line(uow, period, store.NewLine(*line))
+        uow.session.flush()
+        royalties += [royalty for royalty, _ in booked]
+        waiting |= held_up
+    reports = {each.income_id: each.income for each in royalties}
+    return Settled(tuple(royalties), tuple(reports[id_] for id_ in sorted(reports)), waiting)
 
 
 def outstanding(uow: UnitOfWork, period: str, *, now: datetime) -> Settled:
     """Return the royalties that `settle` would book now, and who would wait; book nothing."""
     plans = plans_in(uow, period)
-    due = _due(uow, period, plans)
+    due = _due(uow, period, plans, is_own=True)
     if due is None or not due.lines(frozenset())[1]:
         return Settled()
     books = Books.glance(uow, accounts_of(plans), now=now)
@@ -128,6 +135,7 @@ class _Due:
     """What a month's royalties follow from, and what of them lines have said."""
 
     period: str
+    is_own: bool  # of the month that is stated; of others only what is taken back is said
     plans: Plans
     direct: Mapping[Product, Income]
     in_period: Mapping[Key, Recorded]
@@ -159,14 +167,15 @@ class _Due:
         return found, {key: line for key, line in lines.items() if line.micro != Amounts()}
 
 
-def _due(uow: UnitOfWork, period: str, plans: Plans) -> _Due | None:
+def _due(uow: UnitOfWork, period: str, plans: Plans, *, is_own: bool) -> _Due | None:
     if not any(plan.edges for plan in plans.values()):
         return None
     usage = usage_in(uow, period)
     said = stated(uow, (each.agreement_id for each in usage), period=period)
-    sold = {id_: (each.counts, each.micro) for id_, each in said.items() if each.counts.acts}
+    told = {id_: (each.counts, each.micro) for id_, each in said.items() if each.counts.acts}
+    sold = less_credits(told, said, credited_in(uow, period, is_told=True))
     in_period, in_all = store.recorded(uow, period=period), store.recorded(uow)
-    return _Due(period, plans, incomes(uow, sold), in_period, in_all)
+    return _Due(period, is_own, plans, incomes(uow, sold), in_period, in_all)
 
 
 Booked = list[tuple[Royalty, tuple[EntryId | None, EntryId | None]]]
@@ -175,7 +184,7 @@ Booked = list[tuple[Royalty, tuple[EntryId | None, EntryId | None]]]
 def _book_all(
     uow: UnitOfWork, books: Books, due: _Due, *, now: datetime
 ) -> tuple[Booked, frozenset[ParticipantId]]:
-    """Post all royalties but of curators of whom the books cannot hold them; return both."""
+    """Post all royalties but of curators whose must wait; return both."""
     numbers = store.reports_by_product(uow, due.period)
     waiting: frozenset[ParticipantId] = frozenset()
     while True:
@@ -183,10 +192,8 @@ def _book_all(
         royalties = _royalties(due, found, lines, numbers)
         try:
             with books.all_or_nothing():
-                return [
-                    (each, _book(books, due.period, each, found, now)) for each in royalties
-                ], waiting
-        except _TooLargeError as error:
+                return [(r, _book(books, due, r, now)) for r in royalties], waiting
+        except _WaitError as error:
             waiting |= {error.curator_id}
 
 
@@ -209,6 +216,24 @@ def _royalties(
     ]
 
 
+def less_credits(
+    used: Mapping[AgreementId, tuple[Run, Amounts]],
+    said: Mapping[AgreementId, Stated],
+    credited: Mapping[AgreementId, int],
+) -> dict[AgreementId, tuple[Run, Amounts]]:
+    """Return what stands of a month after refunds.
+
+    Args:
+        used: What each agreement used and cost in it.
+        said: What statements of it have said.
+        credited: How much of that supply was credited, in won.
+    """
+    return {
+        id_: left_after(*each, credited_won=credited.get(id_, 0), stated_won=said[id_].won.supply)
+        for id_, each in used.items()
+    }
+
+
 def incomes(
     uow: UnitOfWork, sold: Mapping[AgreementId, tuple[Run, Amounts]]
 ) -> dict[Product, Income]:
@@ -221,16 +246,19 @@ def incomes(
 
 
 def _book(
-    books: Books, period: str, royalty: Royalty, found: Flow, now: datetime
+    books: Books, due: _Due, royalty: Royalty, now: datetime
 ) -> tuple[EntryId | None, EntryId | None]:
     """Post a royalty in micro-won and in won; return the entries' ids.
 
     Raises:
-        _TooLargeError: An account cannot hold it, or its curator would owe too much.
+        _WaitError: An account cannot hold it, its curator would owe too much, or it is for the
+            month's own statements to say.
     """
+    if not due.is_own and not royalty.is_taken_back:
+        raise _WaitError(royalty.key.product.owner_id)
     key = royalty.key
-    so_far = found.royalties[key].supply  # names the entries: it grows with every line
-    cause = (period, *key.product, *key.upstream, key.role, so_far)
+    kind = Kind.ROYALTY_REFUND if royalty.is_taken_back else Kind.ROYALTY
+    cause = ("line", *key.product, *key.upstream, key.role, royalty.number)
     ids = []
     for book, amounts in ((Book.ACCRUAL, royalty.said.micro), (Book.CASH, royalty.said.won)):
         entry = royalty_entry(
@@ -239,10 +267,11 @@ def _book(
                 agreement_id=royalty.plan.upstream[key][0].agreement_id,
                 consumer_id=key.product.owner_id,
                 provider_id=key.upstream.owner_id,
-                memo=f"{period} {royalty.plan.sealed.product_title} → {royalty.upstream_title}",
+                memo=f"{due.period} {royalty.plan.sealed.product_title} → {royalty.upstream_title}",
                 amounts=amounts,
             ),
-            id_=entry_id(book, Kind.ROYALTY, *cause),
+            kind,
+            id_=entry_id(book, kind, *cause),
             now=now,
         )
         if entry is not None:
@@ -255,10 +284,10 @@ def _post(books: Books, entry: Entry, curator_id: ParticipantId) -> None:
     try:
         books.post(entry)
     except AmountTooLargeError:
-        raise _TooLargeError(curator_id) from None
+        raise _WaitError(curator_id) from None
     payer = books.account(account_id(Book.ACCRUAL, Code.EARNED, curator_id))
     if payer.credit_balance < -DEBT_MICRO_MAX:
-        raise _TooLargeError(curator_id)
+        raise _WaitError(curator_id)
 
 
 def _report(product: Product, income: Income, period: str, number: int) -> IncomeReport:

@@ -1,20 +1,23 @@
 """Royalties as pure functions: what a month's income of a product makes due, along all edges.
 
-What an edge makes due is a function of the month's whole income of its product that never falls, so
-neither grouping nor order of sales, nor how often a period is closed, changes it. What a product
-receives as royalties is income of it, so shares run on along the graph, and meet in diamonds.
+What an edge makes due is a function of the month's whole income of its product, less refunds, and
+grows with it: neither grouping nor order of sales, nor how often a period is closed, changes it.
+What a product receives as royalties is income of it, so shares run on along the graph, and meet in
+diamonds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from typing import Final, NamedTuple
 
+from clearing.disputes.refund import share
 from clearing.rating.rate import BASIS_POINTS, Amounts, Run
 from clearing.settlement.lines import line_won
+from schemas.bank import Statement
 from schemas.ids import DatasetId, ParticipantId
 from schemas.money import vat_on
 from schemas.price import BYTES_PER_MEGABYTE
@@ -72,6 +75,26 @@ class Plan:
             key = Key(self.product, Product(edge.party_id, edge.upstream_id), edge.role)
             found.setdefault(key, []).append(edge)
         return found
+
+
+def left_after(
+    counts: Run, amounts: Amounts, *, credited_won: int, stated_won: int
+) -> tuple[Run, Amounts]:
+    """Return what stands of an agreement's month after refunds.
+
+    Of everything that was used and charged it leaves out the part that the credited supply is of
+    the stated; nothing is left when all of it is credited.
+    """
+
+    def left(amount: int) -> int:
+        return amount - share(amount, credited_won, stated_won)
+
+    if not credited_won:
+        return counts, amounts
+    acts, queries = left(counts.acts), left(counts.queries)
+    rest = Run(counts.month, acts, queries, left(counts.rows), left(counts.bytes))
+    parts = (amounts.supply, amounts.vat, amounts.fee, amounts.fee_vat)
+    return rest, Amounts(*map(left, parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +326,8 @@ class Recorded:
 def next_line(royalty_: Amounts, *, in_period: Recorded, in_all: Recorded) -> Recorded:
     """Return the next statement line of a key: what of a month's royalty no line has said.
 
-    As of every line, what is stated of a key is the floor of what it was about so far.
+    It is negative where refunds make less due than was said. As of every line, what is stated of a
+    key is the floor of what it was about so far.
 
     Args:
         royalty_: What the month makes due so far, in micro-won.
@@ -326,6 +350,16 @@ class Royalty:
     said: Recorded
 
     @property
+    def period(self) -> str:
+        """The month that it is of."""
+        return self.income.period
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Whether the month makes less due than lines have said."""
+        return self.said.micro.supply < 0
+
+    @property
     def income_id(self) -> str:
         """The income report that it follows from."""
         return self.income.income_id
@@ -335,14 +369,30 @@ class Royalty:
         """What the upstream's dataset is called."""
         return self.plan.upstream[self.key][0].upstream_title
 
-    def line_for(self, participant_id: ParticipantId, counterparty_name: str) -> RoyaltyLine:
-        """Return the line of the statement of who pays it, or of who gets it."""
+    def line_for(
+        self,
+        participant_id: ParticipantId,
+        counterparty_name: str,
+        *,
+        stated_in: str,
+        original: str | None = None,
+    ) -> RoyaltyLine:
+        """Return the line of the statement of who pays it, or of who gets it.
+
+        Args:
+            participant_id: Whose statement it is.
+            counterparty_name: What the other is called.
+            stated_in: The statement's month.
+            original: The participant's statement with the first line of the key and month.
+        """
         payer, payee = self.key.product.owner_id, self.key.upstream.owner_id
         is_payer = participant_id == payer
         won = self.said.won
         seen = Amounts(won.supply, won.vat) if is_payer else won
         return RoyaltyLine(
             number=self.number,
+            period=None if self.period == stated_in else self.period,
+            original_statement_id=original if self.is_taken_back else None,
             plan_sha256=self.plan.sha256,
             income_id=self.income_id,
             product_id=self.key.product.dataset_id,
@@ -366,6 +416,15 @@ def key_of(line: RoyaltyLine, participant_id: ParticipantId, *, is_paid: bool) -
     if not is_paid:
         payer, payee = payee, payer
     return Key(Product(payer, line.product_id), Product(payee, line.upstream_id), line.role)
+
+
+def lines_of(statement: Statement) -> Iterator[tuple[Key, str, RoyaltyLine]]:
+    """Give each royalty line of a statement with its key and month; received ones first."""
+    whose = statement.participant_id
+    for line in statement.royalties_received or ():
+        yield key_of(line, whose, is_paid=False), line.period or statement.period, line
+    for line in statement.royalties_paid or ():
+        yield key_of(line, whose, is_paid=True), line.period or statement.period, line
 
 
 def is_less_than_demanded(

@@ -15,12 +15,14 @@ import rfc8785
 from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
 from clearing.agreements.store import find_agreements
+from clearing.disputes.store import credited_in
 from clearing.log.service import Log
 from clearing.parties.store import find_parties, remember
 from clearing.rating.rate import Amounts, month_of
 from clearing.rating.store import usage_in
+from clearing.settlement.store import stated
 from clearing.shares import store
-from clearing.shares.booking import incomes, plans_in
+from clearing.shares.booking import incomes, less_credits, plans_in
 from clearing.shares.model import (
     Key,
     Plan,
@@ -295,21 +297,25 @@ def _views(
     uow: UnitOfWork, plans: Iterable[StoredPlan], party_id: ParticipantId | None
 ) -> tuple[PlanView, ...]:
     found = list(plans)
-    parties = find_parties(uow, (each.document.sealed.curator_id for each in found))
-    return tuple(
-        _view(each, party_id, parties[each.document.sealed.curator_id].name) for each in found
-    )
+    ids = {each.document.sealed.curator_id for each in found}
+    ids |= {edge.party_id for each in found for edge in each.document.edges}
+    names = {id_: party.name for id_, party in find_parties(uow, ids).items()}
+    return tuple(_view(each, party_id, names) for each in found)
 
 
-def _view(stored: StoredPlan, party_id: ParticipantId | None, curator_name: str) -> PlanView:
+def _view(
+    stored: StoredPlan, party_id: ParticipantId | None, names: Mapping[ParticipantId, str]
+) -> PlanView:
     sealed, edges = stored.document.sealed, stored.document.edges
     is_whole = party_id in (None, sealed.curator_id)
+    edges = tuple(edge for edge in edges if is_whole or edge.party_id == party_id)
     return PlanView(
         plan_sha256=sealed.sha256,
         plan=sealed,
         seal=stored.seal,
-        curator_name=curator_name,
-        edges=tuple(edge for edge in edges if is_whole or edge.party_id == party_id),
+        curator_name=names[sealed.curator_id],
+        edges=edges,
+        party_names={edge.party_id: names[edge.party_id] for edge in edges},
         weights=tuple(
             each
             for each in stored.document.weights.weights
@@ -364,7 +370,10 @@ def royalties_in(
         party_id: Only what this participant gets or owes.
     """
     plans = plans_in(uow, period)
-    sold = {each.agreement_id: (each.counts, each.amounts) for each in usage_in(uow, period)}
+    usage = usage_in(uow, period)
+    used = {each.agreement_id: (each.counts, each.amounts) for each in usage}
+    credited = credited_in(uow, period, is_told=False)
+    sold = less_credits(used, stated(uow, used, period=period), credited)
     found = flow(plans, incomes(uow, sold)) if plans else None
     keys = [
         key

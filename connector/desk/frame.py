@@ -23,6 +23,7 @@ from databank.kit.db import DataError
 from databank.kit.pages import Pages, address
 from schemas.approval import approval_text
 from schemas.ids import ParticipantId
+from schemas.money import format_won
 from schemas.price import price_sentence
 from schemas.problem import ForbiddenError, InvalidRequestError, ProblemError
 from schemas.shown import clean_text
@@ -44,6 +45,7 @@ PAGES: Final = Pages(
     view=view,
     price_sentence=price_sentence,
     approval_text=approval_text,
+    format_won=format_won,
 )
 
 

@@ -35,6 +35,7 @@ from connector.desk.frame import (
     session_secret,
 )
 from connector.desk.negotiations import router as negotiations_router
+from connector.desk.passbook import router as passbook_router
 from connector.desk.session import SESSION_SECONDS, Sessions, TooManyAttemptsError
 from connector.desk.view import DESK
 from databank.kit.app import get_context, is_same_secret
@@ -113,6 +114,7 @@ def add_desk(app: FastAPI, clock: Clock) -> None:
         negotiations_router,
         agreements_router,
         datasets_router,
+        passbook_router,
     ):
         app.include_router(each)
     app.mount(f"{DESK}/static", PAGES.static_files(), name="desk-static")

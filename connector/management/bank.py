@@ -53,6 +53,35 @@ def ask_clearing_for_bytes(runtime: Runtime, path: str, params: dict[str, str]) 
     return answer.content
 
 
+def passbook_page(
+    runtime: Runtime, *, cursor: str | None, limit: int, period: str | None
+) -> dict[str, Any]:
+    """Return a page of our passbook, all of it or one month (`schemas.bank.Passbook`).
+
+    Raises:
+        InvalidRequestError: No month, or the cursor is not one of clearing's.
+        NotJoinedError: Clearing does not know us, since we have not joined.
+    """
+    params = {"limit": str(limit), "cursor": cursor, "period": period}
+    if period is not None:
+        check_period(period)
+    given = {name: value for name, value in params.items() if value}
+    return ask_clearing(runtime, "/passbook", given)
+
+
+def passbook_bytes(runtime: Runtime, form: str, period: str | None) -> bytes:
+    """Return our passbook as a file, all of it or one month.
+
+    Raises:
+        InvalidRequestError: No month.
+        NotJoinedError: Clearing does not know us, since we have not joined.
+    """
+    if period is not None:
+        check_period(period)
+    params = {} if period is None else {"period": period}
+    return ask_clearing_for_bytes(runtime, f"/passbook/{form}", params)
+
+
 def tell_clearing(runtime: Runtime, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Tell clearing something of ours, and return what it answers.
 

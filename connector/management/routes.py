@@ -15,6 +15,8 @@ from connector.management.bank import (
     ask_clearing,
     ask_clearing_for_bytes,
     check_period,
+    passbook_bytes,
+    passbook_page,
     tell_clearing,
 )
 from connector.runtime import Runtime, get_runtime
@@ -231,10 +233,10 @@ def passbook(
     runtime: RuntimeDep,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    period: str | None = None,
 ) -> Shown:
-    """Return our passbook at clearing (`schemas.bank.Passbook`)."""
-    params = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
-    return ask_clearing(runtime, "/passbook", params)
+    """Return our passbook at clearing, all of it or one month (`schemas.bank.Passbook`)."""
+    return passbook_page(runtime, cursor=cursor, limit=limit, period=period)
 
 
 @router.get("/statements/{period}")
@@ -272,10 +274,7 @@ def statement_pdf(
 @router.get("/passbook/{form}")
 def passbook_file(form: PassbookForm, runtime: RuntimeDep, period: str | None = None) -> Response:
     """Return our passbook as a file, all of it or one month."""
-    if period is not None:
-        check_period(period)
-    params = {} if period is None else {"period": period}
-    content = ask_clearing_for_bytes(runtime, f"/passbook/{form}", params)
+    content = passbook_bytes(runtime, form, period)
     return Response(content, media_type=PASSBOOK_TYPES[form])
 
 

@@ -10,22 +10,11 @@ import typer
 
 from databank.cli.surface import Surface, surface_of
 from schemas.money import in_won
+from schemas.passbook_words import ACCOUNTS, kind_words
 
 if TYPE_CHECKING:
     from schemas.bank import Balance, PassbookLine, Statement
-
-_KINDS = {
-    "deposit": ("입금", "deposit"),
-    "settle": ("미수금 정리", "arrears paid"),
-    "usage": ("이용료", "usage"),
-    "royalty": ("로열티", "royalty"),
-    "reversal": ("취소", "reversal"),
-    "payout": ("송금", "payout"),
-    "dispute": ("분쟁 보류", "kept back for a dispute"),
-    "refund": ("환불", "refund"),
-    "set_off": ("상계", "set-off"),
-}
-_INCOME_KINDS = {"usage": ("매출", "sale")}
+    from schemas.shares import RoyaltyLine
 
 
 def register(app: typer.Typer, say: Callable[[str, str], str]) -> None:
@@ -81,9 +70,7 @@ def passbook(  # noqa: PLR0917 - options, all by name
     pdf: Annotated[
         Path | None, typer.Option(help="PDF로 쓸 파일 (write all as PDF)", dir_okay=False)
     ] = None,
-    period: Annotated[
-        str | None, typer.Option(help="파일에 이 달만: 2026-11 (files: only this month)")
-    ] = None,
+    period: Annotated[str | None, typer.Option(help="이 달만: 2026-11 (only this month)")] = None,
 ) -> None:
     """Print the movements of our deposit and our income, oldest first; or write them as files."""
     from schemas.money import format_won
@@ -98,7 +85,7 @@ def passbook(  # noqa: PLR0917 - options, all by name
         write_files(files, surface)
         return
     with surface.session() as session:
-        book = session.passbook(cursor=cursor, limit=limit)
+        book = session.passbook(cursor=cursor, limit=limit, period=period)
     surface.table(
         book.to_json(),
         (
@@ -146,10 +133,8 @@ def write_files(files: Mapping[Path, bytes], surface: Surface) -> None:
 
 
 def _account_and_kind(line: PassbookLine, surface: Surface) -> tuple[str, str]:
-    is_income = line.account.value == "earned"
-    kinds = _KINDS | _INCOME_KINDS if is_income else _KINDS
-    account = surface.say("번 돈", "earned") if is_income else surface.say("잔액", "balance")
-    return account, surface.say(*kinds.get(line.kind, (line.kind, line.kind)))
+    account, kind = ACCOUNTS[line.account], kind_words(line.account, line.kind)
+    return surface.say(*account), surface.say(*kind)
 
 
 def statement(
@@ -254,7 +239,7 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
             say("낸 로열티", "royalty paid")
             if line in (document.royalties_paid or ())
             else say("받은 로열티", "royalty received"),
-            f"{line.product_title} ← {line.upstream_title}",
+            f"{line.product_title} ← {line.upstream_title}{_taken_back(line)}",
             line.counterparty_name,
             "",
             "",
@@ -282,6 +267,11 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
         for each in document.credits or ()
     ]
     return rows
+
+
+def _taken_back(line: RoyaltyLine) -> str:
+    """Name what a refund takes back of, as credits do."""
+    return f" ({line.original_statement_id})" if line.original_statement_id else ""
 
 
 def _statement_name(document: Statement, surface: Surface) -> str:

@@ -196,7 +196,7 @@ def _show_plan(view: PlanView, surface: Surface) -> None:
         [
             (
                 edge.upstream_title,
-                edge.party_id,
+                view.party_names.get(edge.party_id, edge.party_id),
                 _share_said(edge, surface),
                 _won(edge.floor_micro),
                 _won(edge.cap_micro),

@@ -277,9 +277,13 @@ class Session:
         """Return our 잔액."""
         return Balance.model_validate(self.management.get("/management/balance"))
 
-    def passbook(self, *, cursor: str | None = None, limit: int = 50) -> Passbook:
-        """Return our 통장, oldest first."""
-        answer = self.management.get("/management/passbook", cursor=cursor, limit=limit)
+    def passbook(
+        self, *, cursor: str | None = None, limit: int = 50, period: str | None = None
+    ) -> Passbook:
+        """Return our 통장, oldest first: all of it or one month."""
+        answer = self.management.get(
+            "/management/passbook", cursor=cursor, limit=limit, period=period
+        )
         return Passbook.model_validate(answer)
 
     def statement(self, period: str, *, number: int | None = None) -> Statement:

@@ -7,8 +7,11 @@ from typing import Any
 
 import httpx
 
+from clearing.payout.store import payables
+from databank.kit.db import Database
 from schemas.bank import AgreementRecord, Statement
 from schemas.close import CloseReport
+from schemas.dispute import DisputeView
 from schemas.shares import PlanView, RoyaltyList
 from tests.support.bank import NOON, Bank, Company, Meter, agreement, company, plan
 
@@ -79,6 +82,31 @@ class Chain:
         query = {"participant_id": who.id}
         found = self.bank.admin("GET", f"/admin/statements/{period}", params=query).json()
         return [Statement.model_validate(each) for each in found["statements"]]
+
+    def payable(self, database_url: str) -> dict[str, int]:
+        """Return what a payout would pay now, by name."""
+        database = Database(database_url)
+        with database.unit_of_work() as uow:
+            found = {id_: each.amount for id_, each in payables(uow).items() if each.amount}
+        database.close()
+        names = {each.id: each.participant.name for each in (self.a, self.b, self.c)}
+        return {names[id_]: amount for id_, amount in found.items()}
+
+    def refund(self, won: int | None = None) -> None:
+        """Let Y contest the month, and the operator give back supply of it, or all."""
+        body = {"agreement_id": self.sale.agreement_id, "period": PERIOD, "reason": "quality",
+                "text": "값이 비어 있습니다"}  # fmt: skip
+        opened = self.bank.call(self.y, "POST", "/disputes", json=body)
+        assert opened.status_code == 200, opened.text
+        view = DisputeView.model_validate(opened.json())
+        self.bank.clock.advance(days=11)  # the time for evidence is over, and it is December
+        amount = view.claimed_won if won is None else won
+        decided = self.bank.admin(
+            "POST",
+            f"/admin/disputes/{view.dispute_id}/decision",
+            json={"amount_won": str(amount), "text": "그만큼 쓸 수 없었다"},
+        )
+        assert decided.status_code == 200, decided.text
 
     def royalties(self, who: Company, period: str = PERIOD) -> dict[tuple[str, str], int]:
         answer = self.bank.call(who, "GET", "/shares/royalties", params={"period": period})

@@ -440,10 +440,10 @@ def differences(killed: Ledger, calm: Ledger) -> list[str]:
     return found
 
 
-def count(ledger: Ledger, table: str) -> int:
-    """Return how many rows a table has."""
+def count(ledger: Ledger, table: str, where: str = "1 = 1") -> int:
+    """Return how many rows a table has, or how many of them there are of a kind."""
     with ledger.database.unit_of_work() as uow:
-        return int(uow.run(text(f"SELECT count(*) FROM {table}")).scalar_one())
+        return int(uow.run(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one())
 
 
 def unproven(ledger: Ledger, world: World) -> tuple[int, list[str]]:
@@ -478,6 +478,7 @@ def main(plan_file: str) -> None:
         killed, calm = open_books(world, *places[0]), undisturbed(world, places[1], kills=kills)
         result["differences"] = differences(killed, calm)
         result["rows"] = {table: count(killed, table) for table in COMPARED}
+        result["taken_back"] = count(killed, "clearing_royalty_line", "supply_micro < 0")
         result["statements"], result["unproven"] = unproven(killed, world)
         for ledger in (killed, calm):
             ledger.database.close()

@@ -6,14 +6,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from clearing.agreements.service import confirm
+from clearing.agreements.store import find_agreements
 from clearing.attestation import service as attestation
+from clearing.attestation.service import compared
 from clearing.bundle.service import make
 from clearing.closing.service import state
+from clearing.disputes import service as disputes
+from clearing.disputes import store as dispute_store
+from clearing.disputes.model import Terms as DisputeTerms
+from clearing.disputes.refund import remaining_of
 from clearing.ledger.service import take_deposit
 from clearing.log.service import Log
 from clearing.metering.service import read, take
@@ -22,6 +28,7 @@ from clearing.shares.service import Terms, register
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, DepositRequest, StatementList
+from schemas.dispute import DisputeReason, MoveKind
 from schemas.shares import PlanView, SplitPlanRequest
 from schemas.signature import generate_key
 from tests.support.bank import NOON, Company
@@ -76,6 +83,35 @@ class Ledger:
         with self.database.unit_of_work() as uow:
             state(uow, period, self.log, now=now)
             return all_of(uow, period)
+
+    def refund(
+        self, told: AgreementRecord, period: str, won: int | None = None, *, now: datetime = NOON
+    ) -> int:
+        """Refund supply of an agreement's month, all that is left or at most ``won``; return it.
+
+        Also what was contested before and left standing, which nobody may contest twice.
+        """
+        reading = self.database.unit_of_work
+        with reading() as uow:
+            lines = [e.line for e in dispute_store.lines_of(uow, told.agreement_id, period)]
+            left = remaining_of(lines, dispute_store.credited(uow, told.agreement_id))
+            agreement = find_agreements(uow, [told.agreement_id])[told.agreement_id]
+            number = 1 + len(dispute_store.disputes_about(uow, told.agreement_id, period))
+        won = left if won is None else min(won, left)
+        if not won:
+            return 0
+        counts = compared(reading, agreement, period, silence=timedelta(hours=72), now=now)
+        opening = disputes.Said(MoveKind.OPENED, "operator", "환불", won)
+        dispute = disputes._new(
+            disputes.Found(agreement, period, counts), DisputeReason.CANCELLED, won, opening,
+            DisputeTerms(evidence=timedelta(0)), number=number, now=now,
+        )  # fmt: skip
+        decided = disputes.Said(MoveKind.DECIDED, "operator", "모두", won)
+        with reading() as uow:
+            disputes.hold(uow, [dispute], self.log, now=now)
+        with reading() as uow:
+            disputes.move(uow, dispute.id, decided, self.log, now=now)
+        return won
 
     def bundle(self, who: Company, period: str, number: int | None = None) -> bytes:
         """Return a statement with all that it follows from."""

@@ -49,4 +49,5 @@ def test_a_service_that_is_killed_anywhere_goes_on_to_the_same_books(
     assert result["statements"] > 3
     for table in ("clearing_royalty_line", "clearing_credit_stated", "clearing_payment"):
         assert result["rows"][table] > 0, table
+    assert result["taken_back"] > 0, "no royalty of a refunded sale"
     sys.stdout.write(f"{backend}: {json.dumps(result['points'])}\n")

@@ -87,6 +87,7 @@ def test_each_party_sees_what_concerns_it_and_no_more(chain: Chain) -> None:
     assert [each.participant_id for each in seen.weights] == [chain.a.id]
     assert seen.plan == upper.plan
     assert seen.edges[0].sha256 in upper.plan.edges_sha256
+    assert seen.party_names == {chain.a.id: "광양제철"}
     assert chain.b.id not in seen.model_dump_json()
     assert plans(chain.y) == {}
     path = f"/shares/plans/{upper.plan_sha256}"
@@ -243,22 +244,10 @@ def test_only_what_was_collected_is_paid_on(chain: Chain, database_url: str) -> 
     chain.register_example()
     chain.sell(1)  # Y has paid nothing
     chain.close()
-    assert _payable(chain, database_url) == {}
+    assert chain.payable(database_url) == {}
     chain.bank.deposit(chain.y, 1_000, deposit_id="some")
     # ₩100 are missing: C waits, and as it keeps more than that, the sources need not
-    assert _payable(chain, database_url) == {"광양제철": 333, "탄소": 189, "큐레이터": 423}
-
-
-def _payable(chain: Chain, database_url: str) -> dict[str, int]:
-    """Return what a payout would pay now, by name."""
-    from clearing.payout.store import payables  # noqa: PLC0415 - read as the payout reads it
-
-    database = Database(database_url)
-    with database.unit_of_work() as uow:
-        found = {id_: each.amount for id_, each in payables(uow).items() if each.amount}
-    database.close()
-    names = {each.id: each.participant.name for each in (chain.a, chain.b, chain.c)}
-    return {names[id_]: amount for id_, amount in found.items()}
+    assert chain.payable(database_url) == {"광양제철": 333, "탄소": 189, "큐레이터": 423}
 
 
 def test_a_royalty_is_a_supply_with_an_invoice_unless_it_passes_through(chain: Chain) -> None:

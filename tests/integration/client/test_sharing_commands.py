@@ -57,5 +57,7 @@ def test_a_curator_registers_a_plan_that_gives_what_its_agreement_asks_for(
     plans = json.loads(databank("--json", "shares", "plans"))["plans"]
     assert [each["plan"]["number"] for each in plans] == [1]
     assert [each["floor_micro"] for each in plans[0]["edges"]] == ["1000000000"]
-    assert "10 % of gross" in databank("shares", "plans", who=supplier, language="en")
+    shown = databank("shares", "plans", who=supplier, language="en")
+    assert "10 % of gross" in shown
+    assert " supplier " in shown, "its name, not its did"
     assert "로열티" in databank("shares", "royalties", "2100-01")

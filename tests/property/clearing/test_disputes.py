@@ -14,9 +14,8 @@ from sqlalchemy import text
 from clearing.agreements.store import find_agreements
 from clearing.attestation.service import compared
 from clearing.bundle.verify import BadBundleError, verify_bundle
-from clearing.disputes import service, store
+from clearing.disputes import service
 from clearing.disputes.model import Terms
-from clearing.disputes.refund import remaining_of
 from clearing.disputes.service import Found, NothingToDisputeError, Said
 from clearing.ledger.model import Code
 from schemas.dispute import DisputeReason, DisputeView, MoveKind, OpenRequest
@@ -131,33 +130,13 @@ class Contested(Month):
         """Refund all that is left of every line."""
         for view in self.running():
             self._decide(view)
-        for deal in range(len(DEALS)):
-            told = DEALS[deal]
-            with self.ledger.database.unit_of_work() as uow:
-                lines = store.lines_of(uow, told.agreement_id, PERIOD)
-                credited = store.credited(uow, told.agreement_id)
-                left = remaining_of([each.line for each in lines], credited)
-                agreement = find_agreements(uow, [told.agreement_id])[told.agreement_id]
-            if left:
-                reading = self.ledger.database.unit_of_work
-                counts = compared(reading, agreement, PERIOD, silence=SILENCE, now=NOON)
-                self._refund_rest(Found(agreement, PERIOD, counts), left)
+        for told in DEALS:
+            self.ledger.refund(told, PERIOD)
 
     def _decide(self, view: DisputeView) -> None:
         said = Said(MoveKind.DECIDED, "operator", "모두", view.claimed_won)
         with self.ledger.database.unit_of_work() as uow:
             service.move(uow, view.dispute_id, said, self.ledger.log, now=view.evidence_until)
-
-    def _refund_rest(self, found: Found, left: int) -> None:
-        """Contest and refund what remains, also what was contested before and left standing."""
-        with self.ledger.database.unit_of_work() as uow:
-            number = len(store.disputes_about(uow, found.agreement.record.agreement_id, PERIOD))
-            opening = Said(MoveKind.OPENED, "operator", "나머지", left)
-            dispute = service._new(  # nobody may contest twice what was decided
-                found, DisputeReason.CANCELLED, left, opening, Terms(), number=number + 1, now=NOON
-            )
-            service.hold(uow, [dispute], self.ledger.log, now=NOON)
-        self._decide(self.running()[0])
 
 
 @settings(max_examples=8, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clearing.payout.model import Payable, Payment, is_covered
+from clearing.payout.model import Owed, Payable, Payment, is_covered, less_given_back
 from schemas.billing import BankAccount
 from schemas.ids import ParticipantId
 
@@ -30,3 +30,15 @@ def test_a_payment_is_covered_by_the_balances_that_it_was_drafted_from(
 def test_a_payment_is_not_covered_by_less(earned: int, vat: int) -> None:
     drafted = Payable(CURATOR, 360, -49)
     assert not is_covered([_payment(drafted)], {CURATOR: Payable(CURATOR, earned, vat)})
+
+
+def test_what_was_given_back_of_royalties_waits_no_more() -> None:
+    other = ParticipantId("did:web:other.example")
+    moved = [  # the newest first
+        Owed(CURATOR, -30, -25),
+        Owed(other, 7, 7),
+        Owed(CURATOR, 20, 18),
+        Owed(CURATOR, 50, 45),
+        Owed(CURATOR, 5, 5),
+    ]
+    assert less_given_back(moved) == [Owed(other, 7, 7), Owed(CURATOR, 40, 38), Owed(CURATOR, 5, 5)]
