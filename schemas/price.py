@@ -324,6 +324,13 @@ def _volume(first_micro: int, tiers: tuple[Step, ...], paid: int, size: int) -> 
     return min([amount * paid, *later])
 
 
+def compute_sentence(compute_ms: int) -> Text:
+    """Say an amount of processor time, in seconds; digits are never rounded."""
+    whole, ms = divmod(compute_ms, MS_PER_SECOND)
+    seconds = f"{whole:,}" + (f".{ms:03d}".rstrip("0") if ms else "")
+    return Text(ko=f"연산 {seconds}초", en=f"{seconds} compute seconds")
+
+
 class _Unit(NamedTuple):
     """How units of one kind are said."""
 
