@@ -92,6 +92,26 @@ def test_what_the_worker_computes_is_metered_attested_charged_and_stated(
         assert (line.compute_ms, line.supply_won) == (metered, price // WON)
 
 
+def test_what_is_said_beyond_the_wait_is_not_signed(
+    supplier: Running, buyer: Running, clearing: str
+) -> None:
+    deposit(clearing, buyer, 1_000_000)
+    made = agree(buyer, supplier, "compute=1000")
+    quote = made.quote(LONG.replace("60", "400")).json()
+    buyer.runtime.waited._waits.clear()  # as a restart would
+    told = made.query(LONG.replace("60", "400"))  # at once: it has run
+    said_ms = int(told.headers["databank-compute-ms"])
+    assert said_ms == quote["compute_ms"]
+
+    wait_until(lambda: compared(made, buyer)["acts"]["different"] == 1, "both sides have signed")
+    found = compared(made, supplier)
+    (act,) = found["not_agreed"]
+    assert act["supplier"]["compute_ms"] == said_ms
+    believed_ms = act["buyer"].get("compute_ms", 0)
+    assert believed_ms < said_ms
+    assert int(found["difference_micro"]) == (said_ms - believed_ms) * WON
+
+
 def test_a_query_is_stopped_where_its_price_reaches_the_maximum(
     supplier: Running, buyer: Running, clearing: str
 ) -> None:
