@@ -16,6 +16,7 @@ import pytest
 from connector.dataplane.brake import OverComputeError
 from connector.dataplane.pool import Limits, QueryPool, Result
 from connector.publish.arrow_file import write_partial
+from tests.support.use import wait_until
 
 LIMITS: Final = Limits(
     seconds=20, rows=50_000, bytes=2**24, memory_bytes=1_250_000_000, workers=1, waiting=1
@@ -72,11 +73,11 @@ def test_time_in_which_the_worker_does_not_run_is_not_counted(pool: QueryPool, a
     usual = ask(pool, asset, LONG).compute_ms
     worker = worker_of(pool)
     with ThreadPoolExecutor(1) as threads:
-        started = time.monotonic()
+        started, before = time.monotonic(), spent_ms(worker)
         asked = threads.submit(ask, pool, asset, LONG)
-        time.sleep(usual / 4000)
+        wait_until(lambda: spent_ms(worker) > before, "the worker begins")
         worker.suspend()
-        time.sleep(usual / 250)
+        wait_until(lambda: time.monotonic() > started + usual / 200, "time goes by")
         worker.resume()
         found = asked.result()
     passed_ms = (time.monotonic() - started) * 1000
