@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,10 @@ import httpx
 import pytest
 
 from clearing.bundle.verify import verify_bundle
+from databank.cli.program import run
+from databank.client.cost import BudgetExceededError
+from databank.client.profile import Profile
+from databank.client.session import Session
 from databank.kit.clock import new_urn, system_clock
 from schemas.price_form import parse_plan
 from tests.support.connectors import Running
@@ -90,6 +95,31 @@ def test_what_the_worker_computes_is_metered_attested_charged_and_stated(
         content = who.manage("GET", f"/statements/{found['period']}/bundle").content
         (line,) = getattr(verify_bundle(content).statement, side)
         assert (line.compute_ms, line.supply_won) == (metered, price // WON)
+
+
+def test_sdk_and_command_line_say_what_was_computed_and_keep_the_budget(
+    supplier: Running, buyer: Running, clearing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deposit(clearing, buyer, 1_000_000)
+    made = agree(buyer, supplier, "compute=1000")
+    ref, token = f"supplier.{made.name}", buyer.app.state.context.admin_token
+    sql = LONG.replace("$data", ref)
+    with Session(Profile(url=buyer.url, token=token)) as session:
+        answer = session.sql(sql, budget_won=100_000)
+        (line,) = answer.cost.lines
+        assert line.compute_ms is not None
+        assert answer.cost.total_micro == line.compute_ms * WON * 11 // 10
+        with pytest.raises(BudgetExceededError):
+            session.sql(sql, budget_won=1)
+    environment = {"DATABANK_URL": buyer.url, "DATABANK_TOKEN": token, "LANG": "ko_KR.UTF-8"}
+    capsys.readouterr()
+    assert run(("quote", ref, sql), environment) == 0
+    said = capsys.readouterr()
+    assert f"{ref}: 연산 0." in said.out + said.err
+    assert "최대 ₩33,000 (부가세 포함)" in said.out + said.err
+    assert run(("quote", ref, sql, "--json"), environment) == 0
+    (told,) = json.loads(capsys.readouterr().out)["lines"]
+    assert (told["compute_ms"] > 0, told["total_most_micro"]) == (True, str(33_000 * WON))
 
 
 def test_what_is_said_beyond_the_wait_is_not_signed(
