@@ -79,7 +79,7 @@ class _Layout:
     def cut(self, start: int, end: int) -> bytes:
         """Return the bytes of the slice of rows ``start`` to ``end - 1``."""
         compute = self._columns[COMPUTE][0][start * 8 : end * 8]
-        is_plain = compute == bytes(len(compute))
+        is_plain = bytes(compute) == bytes(len(compute))  # views are compared item by item
         columns = self._columns[:COMPUTE] if is_plain else self._columns
         mark = MARK if is_plain else COMPUTE_MARK
         parts: list[bytes | memoryview] = [mark, _COUNT.pack(end - start)]
