@@ -15,6 +15,7 @@ from fastapi import Request
 from connector.identity.verifier import Verifier
 from connector.negotiation import decide as negotiating
 from connector.outbox.model import QueuedMessage
+from connector.receiving.waited import Waited
 from connector.settings import ConnectorSettings
 from connector.transfer import decide as transferring
 from databank.kit.clock import Clock, IdMaker
@@ -150,7 +151,7 @@ class Runtime:
     ``outbox`` reaches the dispatcher, ``usage`` the shipper of usage records, ``processes``
     those who wait for a negotiation or transfer process, ``standing`` the keeper of our
     credential, ``credentials`` those who wait for one, ``deadlines`` who ends what is due,
-    ``copies`` who makes engine copies of published files.
+    ``copies`` who makes engine copies of published files. ``waited`` counts our waits for answers.
     ``before_queries`` are called when a consumer has got an address where it may ask with SQL.
     """
 
@@ -167,6 +168,7 @@ class Runtime:
     outbox: Outlet = field(default_factory=Outlet)
     usage: Signal = field(default_factory=Signal)
     received: Signal = field(default_factory=Signal)
+    waited: Waited = field(default_factory=Waited)
     processes: Processes = field(default_factory=Processes)
     standing: Signal = field(default_factory=Signal)
     credentials: Signal = field(default_factory=Signal)

@@ -28,6 +28,7 @@ class Counts(OwnWire):
     queries_count: int
     rows_count: int
     bytes_count: int
+    compute_ms: int | None = None  # the supplier's word, which a buyer bounds by its own clock
 
 
 class ComparedAct(OwnWire):

@@ -14,9 +14,9 @@ from pydantic import Field
 from schemas.dispute import DisputeReason
 from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.money import MicroWon, Won
-from schemas.price import PricePlan
+from schemas.price import PricePlan, compute_sentence
 from schemas.shares import RoyaltyLine
-from schemas.wire import OwnWire, Sha256, Time
+from schemas.wire import OwnWire, Sha256, Text, Time
 
 GRANT_MICRO_MAX: Final = 10**18  # a million million won
 
@@ -190,11 +190,21 @@ class StatementLine(OwnWire):
     queries_count: int
     rows_count: int
     bytes_count: int
+    compute_ms: int | None = Field(default=None, ge=1)  # where the price is by it
     supply_won: Won  # 공급가액
     vat_won: Won  # 세액
     fee_won: Won
     fee_vat_won: Won
     net_won: Won
+
+    @property
+    def title(self) -> Text:
+        """The dataset's title, with the processor time if that is paid for."""
+        if self.compute_ms is None:
+            return Text(ko=self.dataset_title, en=self.dataset_title)
+        said = compute_sentence(self.compute_ms)
+        title = self.dataset_title
+        return Text(ko=f"{title} · {said.ko}", en=f"{title} · {said.en}")
 
 
 class CreditLine(OwnWire):
@@ -293,6 +303,7 @@ class Payment(OwnWire):
     queries_count: int
     rows_count: int
     bytes_count: int
+    compute_ms: int | None = None
     supply_micro: MicroWon
     vat_micro: MicroWon
     fee_micro: MicroWon

@@ -383,6 +383,10 @@ class Quote(OwnWire):
 
     ``rows_count`` and ``bytes_count`` are exact for queries: they were counted at the
     supplier without delivering a row.
+
+    Where the price is by processor time, ``compute_ms`` is what the query has just taken; if it
+    is sent within a minute it need not run again and costs just what is quoted. Later it runs
+    again, and costs at most ``total_most_micro``, with VAT: there the supplier stops any query.
     """
 
     agreement_id: AgreementId
@@ -390,6 +394,8 @@ class Quote(OwnWire):
     bytes_count: int
     charge_micro: MicroWon
     vat_micro: MicroWon
+    compute_ms: int | None = None
+    total_most_micro: MicroWon | None = None
 
 
 class DecisionView(OwnWire):

@@ -31,7 +31,8 @@ from schemas.wire import OwnWire, Text
 
 BYTES_PER_MEGABYTE: Final = 1_000_000  # SI, as an invoice reader expects
 AMOUNT_MICRO_MAX: Final = 10**15  # one thousand million won a unit
-UNITS_MAX: Final = 10**12  # queries, rows or megabytes that a plan may name
+MS_PER_SECOND: Final = 1_000  # computing is counted in whole milliseconds
+UNITS_MAX: Final = 10**12  # queries, rows, megabytes or seconds that a plan may name
 STEPS_MAX: Final = 16
 
 
@@ -43,9 +44,10 @@ class PriceKind(StrEnum):
     PER_QUERY = "per_query"
     PER_ROW = "per_row"
     PER_MEGABYTE = "per_megabyte"
+    PER_COMPUTE_SECOND = "per_compute_second"
 
 
-METERED: Final = frozenset({PriceKind.PER_QUERY, PriceKind.PER_ROW, PriceKind.PER_MEGABYTE})
+METERED: Final = frozenset(PriceKind) - {PriceKind.ONE_OFF, PriceKind.MONTHLY}
 
 
 class Steps(StrEnum):
@@ -68,8 +70,9 @@ Units = Annotated[StrictInt, Field(ge=1, le=UNITS_MAX)]
 class PriceComponent(OwnWire):
     """One amount of a plan. What is left out does not apply.
 
-    ``free``, ``above`` and ``block`` are in queries, rows or megabytes. ``is_monthly``: they are
-    counted anew each calendar month in Seoul, and not over the whole agreement.
+    ``free``, ``above`` and ``block`` are in queries, rows, megabytes or compute seconds.
+    ``is_monthly``: they are counted anew each calendar month in Seoul, and not over the whole
+    agreement.
     """
 
     kind: PriceKind
@@ -137,6 +140,11 @@ class PricePlan(OwnWire):
         return not self.components
 
     @property
+    def has_compute(self) -> bool:
+        """Whether the supplier's processor time is paid for."""
+        return any(c.kind is PriceKind.PER_COMPUTE_SECOND for c in self.components)
+
+    @property
     def has_monthly_limit(self) -> bool:
         """Whether a month has a minimum or a cap."""
         return self.monthly_minimum_micro is not None or self.monthly_cap_micro is not None
@@ -168,13 +176,17 @@ class PricePlan(OwnWire):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Acts of one agreement within one calendar month in Seoul (``YYYY-MM``)."""
+    """Acts of one agreement within one calendar month in Seoul (``YYYY-MM``).
+
+    ``compute_ms`` is processor time at the supplier, in milliseconds.
+    """
 
     month: str
     acts: int = 0
     queries: int = 0
     rows: int = 0
     bytes: int = 0
+    compute_ms: int = 0
 
     def plus(self, other: Run) -> Run:
         """Return both together."""
@@ -184,16 +196,18 @@ class Run:
             queries=self.queries + other.queries,
             rows=self.rows + other.rows,
             bytes=self.bytes + other.bytes,
+            compute_ms=self.compute_ms + other.compute_ms,
         )
 
     def minus(self, other: Run) -> Run:
-        """Return this without ``other``."""
+        """Return what of these acts is not among the others."""
         return replace(
             self,
             acts=self.acts - other.acts,
             queries=self.queries - other.queries,
             rows=self.rows - other.rows,
             bytes=self.bytes - other.bytes,
+            compute_ms=self.compute_ms - other.compute_ms,
         )
 
 
@@ -211,6 +225,7 @@ class Usage:
     bytes: int = 0
     months: int = 0
     by_month: tuple[Run, ...] = ()
+    compute_ms: int = 0
 
     def plus(self, run: Run, *, is_new_month: bool) -> Usage:
         """Return the usage after further acts."""
@@ -223,6 +238,7 @@ class Usage:
             bytes=self.bytes + run.bytes,
             months=self.months + is_new_month,
             by_month=tuple(found[month] for month in sorted(found)),
+            compute_ms=self.compute_ms + run.compute_ms,
         )
 
     def has_month(self, month: str) -> bool:
@@ -268,6 +284,8 @@ def _cost(component: PriceComponent, counts: Usage | Run) -> int:
             return _of_units(component, counts.rows, 1)
         case PriceKind.PER_MEGABYTE:
             return _of_units(component, counts.bytes, BYTES_PER_MEGABYTE)
+        case PriceKind.PER_COMPUTE_SECOND:
+            return _of_units(component, counts.compute_ms, MS_PER_SECOND)
 
 
 def _of_units(component: PriceComponent, count: int, size: int) -> int:
@@ -306,6 +324,13 @@ def _volume(first_micro: int, tiers: tuple[Step, ...], paid: int, size: int) -> 
     return min([amount * paid, *later])
 
 
+def compute_sentence(compute_ms: int) -> Text:
+    """Say an amount of processor time, in seconds; digits are never rounded."""
+    whole, ms = divmod(compute_ms, MS_PER_SECOND)
+    seconds = f"{whole:,}" + (f".{ms:03d}".rstrip("0") if ms else "")
+    return Text(ko=f"연산 {seconds}초", en=f"{seconds} compute seconds")
+
+
 class _Unit(NamedTuple):
     """How units of one kind are said."""
 
@@ -319,6 +344,9 @@ _UNITS: Final = {
     PriceKind.PER_QUERY: _Unit("질의 1건", "{:,}건", "query", "{:,} queries"),
     PriceKind.PER_ROW: _Unit("1행", "{:,}행", "row", "{:,} rows"),
     PriceKind.PER_MEGABYTE: _Unit("1MB", "{:,}MB", "megabyte", "{:,} MB"),
+    PriceKind.PER_COMPUTE_SECOND: _Unit(
+        "연산 1초", "연산 {:,}초", "compute second", "{:,} compute seconds"
+    ),
 }
 _SENTENCES: Final = {
     PriceKind.ONE_OFF: ("일시불 {}", "{} once, at the first use"),

@@ -25,16 +25,19 @@ PRICE_WORDS: Final = {
     "query": PriceKind.PER_QUERY,
     "row": PriceKind.PER_ROW,
     "mb": PriceKind.PER_MEGABYTE,
+    "compute": PriceKind.PER_COMPUTE_SECOND,
 }
 LIMIT_WORDS: Final = {"minimum": "monthly_minimum_micro", "cap": "monthly_cap_micro"}
 _WORDS: Final = {kind: word for word, kind in PRICE_WORDS.items()}
 _COUNT: Final = re.compile(r"[0-9][0-9,]{0,18}")
 _USAGE: Final = Text(
-    ko="once=원, month=원, query=원, row=원, mb=원 뒤에 /free:개수, /over:개수:원, /volume, "
-    "/block:개수, /monthly를 붙이고, 달의 한도는 minimum=원, cap=원으로 적으세요. "
+    ko="once=원, month=원, query=원, row=원, mb=원, compute=원(연산 1초) 뒤에 /free:개수, "
+    "/over:개수:원, /volume, /block:개수, /monthly를 붙이고, 달의 한도는 minimum=원, cap=원으로 "
+    "적으세요. "
     "예: row=0.5/free:1000/over:10000:0.3/monthly cap=100000. 무료는 free.",
-    en="Write once=WON, month=WON, query=WON, row=WON, mb=WON, each with /free:N, /over:N:WON, "
-    "/volume, /block:N, /monthly where wanted; minimum=WON and cap=WON bound a month. "
+    en="Write once=WON, month=WON, query=WON, row=WON, mb=WON, compute=WON (a second), each with "
+    "/free:N, /over:N:WON, /volume, /block:N, /monthly where wanted; minimum=WON and cap=WON bound "
+    "a month. "
     "For example row=0.5/free:1000/over:10000:0.3/monthly cap=100000. No charge: free.",
 )
 _ROYALTY: Final = Text(

@@ -6,14 +6,51 @@ field by field, in the words of ``schemas.policy.sentences``.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from schemas.price import PricePlan, price_sentence
-from schemas.terms import UNLIMITED, Terms, field_sentences, from_policy, title_of, to_policy
+from pydantic import model_validator
+
+from schemas.price import PriceKind, PricePlan, price_sentence
+from schemas.terms import (
+    UNLIMITED,
+    Mode,
+    Terms,
+    UnknownTermError,
+    field_sentences,
+    from_policy,
+    title_of,
+    to_policy,
+)
 from schemas.wire import OwnWire, Text
 
 PRICE_FIELD: Final = "plan"
+_OF_QUERIES: Final = frozenset({PriceKind.PER_QUERY, PriceKind.PER_COMPUTE_SECOND})
 _PRICE_TITLE: Final = Text(ko="요금", en="price")
+
+
+def plan_fault(terms: Terms, plan: PricePlan) -> Text | None:
+    """Say why a price does not fit the ways of use, if it does not.
+
+    Reading a file computes nothing: a price by compute seconds is for queries, and must not be all
+    that is asked where the file can be read as well.
+    """
+    if not plan.has_compute:
+        return None
+    if Mode.QUERY not in terms.modes:
+        return Text(
+            ko="연산 초당 요금은 질의에만 있습니다. 내려받기만 허용한다면 once=, month=, row=, "
+            "mb=로 정하세요.",
+            en="A price per compute second is for queries. Where only reading the file is allowed, "
+            "use once=, month=, row= or mb=.",
+        )
+    if Mode.READ in terms.modes and all(c.kind in _OF_QUERIES for c in plan.components):
+        return Text(
+            ko="파일을 내려받으면 연산이 없어 무료가 됩니다. 내려받기를 빼거나 once=, month=, "
+            "row=, mb= 요금을 더하세요.",
+            en="Reading the file computes nothing, so it would be free of charge. Allow queries "
+            "only, or add once=, month=, row= or mb=.",
+        )
+    return None
 
 
 class Proposal(OwnWire):
@@ -21,6 +58,12 @@ class Proposal(OwnWire):
 
     terms: Terms
     plan: PricePlan
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if fault := plan_fault(self.terms, self.plan):
+            raise ValueError(f"{fault.ko} ({fault.en})")
+        return self
 
     def policy(self) -> dict[str, Any]:
         """Return the rules of an ODRL offer."""
@@ -43,6 +86,8 @@ def read_proposal(policy: dict[str, Any]) -> Proposal:
         UnknownTermError: Anything in it is outside the profile.
     """
     terms, plan = from_policy(policy)
+    if fault := plan_fault(terms, plan):
+        raise UnknownTermError(fault.en)
     return Proposal(terms=terms, plan=plan)
 
 

@@ -5,8 +5,9 @@ A supplier's batch holds records of many agreements. Its header signs the root o
 audit path proves what the supplier signed about one agreement and tells nothing of the others.
 
 A slice's bytes are unique: a mark, the number of records, then column after column as in
-``ARROW_SCHEMA``; integers (times are microseconds since 1970) as eight bytes each, texts as
-their lengths of four bytes each and then their UTF-8; all little endian.
+``ARROW_SCHEMA``, the last only under the second mark, which is used where it is not all zeros;
+integers (times are microseconds since 1970) as eight bytes each, texts as their lengths of four
+bytes each and then their UTF-8; all little endian.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from schemas.merkle import leaf_hash, nodes_over, prove_inclusion, root_of
 from schemas.signature import SigningKey
 from schemas.usage import (
     ARROW_SCHEMA,
+    COMPUTE,
+    PLAIN_SCHEMA,
     Act,
     BadBatchError,
     BatchHeader,
@@ -38,6 +41,7 @@ from schemas.usage import (
 
 assert sys.byteorder == "little", "slices are the bytes of Arrow's columns"
 MARK: Final = b"databank usage slice v1\n"
+COMPUTE_MARK: Final = b"databank usage slice v2\n"  # with the column ``compute_ms``
 _COUNT: Final = struct.Struct("<I")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXTS: Final = frozenset(f.name for f in ARROW_SCHEMA if f.type == pa.string())
@@ -74,8 +78,12 @@ class _Layout:
 
     def cut(self, start: int, end: int) -> bytes:
         """Return the bytes of the slice of rows ``start`` to ``end - 1``."""
-        parts: list[bytes | memoryview] = [MARK, _COUNT.pack(end - start)]
-        for fixed, offsets, data in self._columns:
+        compute = self._columns[COMPUTE][0][start * 8 : end * 8]
+        is_plain = bytes(compute) == bytes(len(compute))  # views are compared item by item
+        columns = self._columns[:COMPUTE] if is_plain else self._columns
+        mark = MARK if is_plain else COMPUTE_MARK
+        parts: list[bytes | memoryview] = [mark, _COUNT.pack(end - start)]
+        for fixed, offsets, data in columns:
             if offsets is None:
                 parts.append(fixed[start * 8 : end * 8])
             else:
@@ -181,12 +189,13 @@ def records_in(content: bytes) -> list[UsageRecord]:
 
 
 def _read(content: bytes) -> list[UsageRecord]:
-    if not content.startswith(MARK):
+    is_plain = content.startswith(MARK)
+    if not is_plain and not content.startswith(COMPUTE_MARK):
         raise BadBatchError("not a slice: another mark")
     (count,) = _COUNT.unpack_from(content, len(MARK))
     place = len(MARK) + _COUNT.size
     columns: dict[str, list[Any]] = {}
-    for field in ARROW_SCHEMA:
+    for field in PLAIN_SCHEMA if is_plain else ARROW_SCHEMA:
         is_text = field.name in _TEXTS
         values = struct.unpack_from(f"<{count}{'I' if is_text else 'q'}", content, place)
         place += count * (4 if is_text else 8)
@@ -200,6 +209,8 @@ def _read(content: bytes) -> list[UsageRecord]:
         columns[field.name] = texts
     if place != len(content):
         raise BadBatchError("not a slice: another length")
+    if not is_plain and not any(columns["compute_ms"]):
+        raise BadBatchError("not a slice: compute_ms stands where nothing computes")
     columns["act"] = [Act(act) for act in columns["act"]]
     columns["occurred_at"] = [_EPOCH + timedelta(microseconds=at) for at in columns["occurred_at"]]
     return [UsageRecord(*row) for row in zip(*columns.values(), strict=True)]

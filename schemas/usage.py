@@ -47,6 +47,8 @@ class UsageRecord:
 
     ``act_id`` names the query or the read range that caused it; ``rows_count`` and
     ``bytes_count`` are what was delivered, bytes being uncompressed Arrow IPC bodies.
+    ``compute_ms`` is the processor time that it took the supplier, in whole milliseconds cut off
+    below one; zero where the agreement's price is not by it.
     """
 
     seq: int
@@ -61,6 +63,7 @@ class UsageRecord:
     queries_count: int
     result_sha256: str
     occurred_at: datetime
+    compute_ms: int = 0
 
 
 ARROW_SCHEMA: Final = pa.schema(
@@ -77,8 +80,11 @@ ARROW_SCHEMA: Final = pa.schema(
         pa.field("queries_count", pa.int64(), nullable=False),
         pa.field("result_sha256", pa.string(), nullable=False),
         pa.field("occurred_at", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("compute_ms", pa.int64(), nullable=False),
     ]
 )
+COMPUTE: Final = ARROW_SCHEMA.get_field_index("compute_ms")
+PLAIN_SCHEMA: Final = ARROW_SCHEMA.remove(COMPUTE)  # of batches in which nothing computes
 
 
 _MOMENT_MIN: Final = -62_135_596_800 * 10**6  # year 1 in microseconds since 1970
@@ -164,6 +170,7 @@ class RecordView(OwnWire):
     queries_count: int
     result_sha256: str
     occurred_at: Time
+    compute_ms: int | None = None  # none where the price is not by it
 
 
 class RecordList(OwnWire):
@@ -185,11 +192,21 @@ def encode_batch(records: list[UsageRecord]) -> bytes:
 
 
 def encode_table(table: pa.Table) -> bytes:
-    """Return a table of records as one Arrow IPC stream."""
+    """Return a table of records as one Arrow IPC stream.
+
+    Without processor time it has the columns of before there was any: one form for each batch.
+    """
+    if not has_compute(table):
+        table = table.select(PLAIN_SCHEMA.names)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, ARROW_SCHEMA) as writer:
+    with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
+
+
+def has_compute(table: pa.Table | pa.RecordBatch) -> bool:
+    """Whether any record of a table took processor time that is paid for."""
+    return bool(pc.max(table.column(COMPUTE)).as_py())
 
 
 def records_of(table: pa.Table) -> list[UsageRecord]:
@@ -233,13 +250,18 @@ def _read_table(body: bytes) -> pa.Table:
         if _is_compressed(message.metadata.to_pybytes()):
             raise BadBatchError("compressed bodies are not read: they hide their size")
     with pa.ipc.open_stream(body) as reader:
-        if reader.schema != ARROW_SCHEMA:
+        if reader.schema not in (ARROW_SCHEMA, PLAIN_SCHEMA):
             raise BadBatchError("not the schema of usage records")
         table = reader.read_all()
     table.validate(full=True)
     if any(column.null_count for column in table.columns):
         raise BadBatchError("a field is missing")
-    return table
+    if table.num_columns == len(_COLUMNS):
+        if table.num_rows and not has_compute(table):
+            raise BadBatchError("compute_ms stands where nothing computes")
+        return table
+    nothing = pa.repeat(pa.scalar(0, pa.int64()), table.num_rows)
+    return table.append_column(ARROW_SCHEMA.field(COMPUTE), nothing)
 
 
 _RECORD_BATCH: Final = 3  # MessageHeader.RecordBatch of Arrow's Message.fbs
@@ -274,7 +296,7 @@ def _check_columns(table: pa.Table, first_seq: int) -> None:
     if not seqs.equals(due):
         wrong = pc.index(pc.not_equal(seqs, due), True).as_py()
         raise BadBatchError(f"seq {seqs[wrong].as_py()} where {first_seq + wrong} is due")
-    for name in ("rows_count", "bytes_count", "queries_count"):
+    for name in ("rows_count", "bytes_count", "queries_count", "compute_ms"):
         span = pc.min_max(table.column(name)).as_py()
         if not 0 <= span["min"] <= span["max"] <= QUANTITY_MAX:
             raise BadBatchError(f"{name} out of range: {span['min']} to {span['max']}")

@@ -37,6 +37,7 @@ PRICES: Final[dict[str, Text]] = {
     PriceKind.PER_QUERY: _text("질의당", "Per query"),
     PriceKind.PER_ROW: _text("행당", "Per row"),
     PriceKind.PER_MEGABYTE: _text("용량당", "Per megabyte"),
+    PriceKind.PER_COMPUTE_SECOND: _text("연산 초당", "Per compute second"),
 }
 MEASURED: Final = "no"
 GENERATED: Final = "yes"

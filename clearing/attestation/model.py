@@ -80,13 +80,14 @@ class Pair:
             rows_count=min(self.supplier.rows_count, self.buyer.rows_count),
             bytes_count=min(self.supplier.bytes_count, self.buyer.bytes_count),
             queries_count=min(self.supplier.queries_count, self.buyer.queries_count),
+            compute_ms=min(self.supplier.compute_ms, self.buyer.compute_ms),
         )
 
 
 def _content(record: UsageRecord) -> tuple[object, ...]:
     return (
         record.act, record.rows_count, record.bytes_count, record.queries_count,
-        record.result_sha256,
+        record.result_sha256, record.compute_ms,
     )  # fmt: skip
 
 
@@ -203,6 +204,7 @@ def _sum(records: Iterable[UsageRecord | None]) -> Counts:
         queries_count=sum(record.queries_count for record in found),
         rows_count=sum(record.rows_count for record in found),
         bytes_count=sum(record.bytes_count for record in found),
+        compute_ms=sum(record.compute_ms for record in found) or None,
     )
 
 

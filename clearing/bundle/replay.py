@@ -42,7 +42,7 @@ class Account:
         for month, amounts in rated.by_month.items():
             self.charged[month] = self.charged.get(month, Amounts()) + amounts
             counts = rated.counts_by_month[month]
-            self.counts[month] = _plus(self.counts.get(month, Run(month)), counts, 1)
+            self.counts[month] = self.counts.get(month, Run(month)).plus(counts)
 
     def state(self, period: str, statement_id: str) -> tuple[Run, Amounts]:
         """State what no statement has said yet of a month; return its counts and won.
@@ -54,22 +54,12 @@ class Account:
         micro = sum(self.stated_micro.values(), Amounts())
         won = line_won(stated_micro=micro, stated_won=self.stated_won, new_micro=new)
         all_counts = self.counts.get(period, Run(period))
-        counts = _plus(all_counts, self.stated_counts.get(period, Run(period)), -1)
+        counts = all_counts.minus(self.stated_counts.get(period, Run(period)))
         self.stated_counts[period] = all_counts
         self.stated_micro[period] = before + new
         self.stated_won = self.stated_won + won
         self.lines.setdefault(period, []).append((statement_id, won))
         return counts, won
-
-
-def _plus(left: Run, right: Run, sign: int) -> Run:
-    return Run(
-        left.month,
-        left.acts + sign * right.acts,
-        left.queries + sign * right.queries,
-        left.rows + sign * right.rows,
-        left.bytes + sign * right.bytes,
-    )
 
 
 def line_of(
@@ -95,6 +85,7 @@ def line_of(
         queries_count=counts.queries,
         rows_count=counts.rows,
         bytes_count=counts.bytes,
+        compute_ms=counts.compute_ms or None,
         supply_won=seen.supply,
         vat_won=seen.vat,
         fee_won=seen.fee,

@@ -125,7 +125,7 @@ def _sheet(lines: Sequence[StatementLine], amounts: Sequence[str]) -> Sheet:
         columns=(*_NAMES, *(Column(ko, en, 16, "R") for ko, en, _ in shown)),
         rows=[
             (
-                line.dataset_title,
+                line.title.ko,
                 line.counterparty_name,
                 f"{line.queries_count:,}",
                 f"{line.rows_count:,}",

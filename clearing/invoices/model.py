@@ -28,6 +28,7 @@ from schemas.invoice import (
     Issuing,
     MissingField,
 )
+from schemas.price import compute_sentence
 from schemas.shares import EdgeRole, RoyaltyLine
 
 TYPE_CODES: Final = {Issuing.PRINCIPAL: "0101", Issuing.AGENT: "0103"}
@@ -259,9 +260,12 @@ def _line(
 ) -> InvoiceLine:
     if isinstance(line, StatementLine):
         title, quantity = line.dataset_title, line.queries_count
+        used = "" if line.compute_ms is None or item else compute_sentence(line.compute_ms).ko
     else:
-        title, quantity = f"{ROYALTY_ITEM}: {line.upstream_title}", 1
+        title, quantity, used = f"{ROYALTY_ITEM}: {line.upstream_title}", 1, ""
     name = f"{item}: {title}" if item else title
+    if used:
+        name = f"{name[: ITEM_MAX - len(used) - 3]} ({used})"
     return InvoiceLine(
         purchased_on=on or last_day(statement.period),
         name=name[:ITEM_MAX],

@@ -18,7 +18,7 @@ from schemas.wire import format_time
 
 _SUM_MAX: Final = 2**63 - 1
 _KEYS: Final = ["agreement_id", "consumer_id", "dataset_id"]
-_QUANTITIES: Final = ("queries_count", "rows_count", "bytes_count")
+_QUANTITIES: Final = ("queries_count", "rows_count", "bytes_count", "compute_ms")
 _SUMMARY: Final = [
     *((name, "sum") for name in _QUANTITIES),
     *((name, "max") for name in _QUANTITIES),

@@ -112,7 +112,7 @@ def records_of(
         RecordView(
             provider_id=batch.provider_id,
             epoch=batch.epoch,
-            **asdict(record),
+            **{**asdict(record), "compute_ms": record.compute_ms or None},
         )
         for _, batch in found
         for record in decode_batch(batch.body, batch.header())

@@ -123,7 +123,8 @@ def charge(plan: PricePlan, before: Meter, runs: Iterable[Run], *, fee_bps: int)
         counts[run.month] = counts.get(run.month, Run(run.month)).plus(run)
         counted = after
     usage = meter.usage
-    if max(usage.queries, usage.rows, usage.bytes) > COUNT_MAX or counted.supply > CHARGE_MICRO_MAX:
+    most = max(usage.queries, usage.rows, usage.bytes, usage.compute_ms)
+    if most > COUNT_MAX or counted.supply > CHARGE_MICRO_MAX:
         raise OutOfRangeError(f"supply {counted.supply}, usage {usage}")
     return Rated(meter, by_month, counts)
 
@@ -131,19 +132,20 @@ def charge(plan: PricePlan, before: Meter, runs: Iterable[Run], *, fee_bps: int)
 def runs_of(records: Iterable[UsageRecord]) -> list[Run]:
     """Group the records of one agreement, in their order, into runs."""
     runs: list[Run] = []
-    month, acts, queries, rows, bytes_ = "", 0, 0, 0, 0
+    month, acts, queries, rows, bytes_, compute = "", 0, 0, 0, 0, 0
     for record in records:
         its_month = month_of(record.occurred_at)
         if its_month != month:
             if acts:
-                runs.append(Run(month, acts, queries, rows, bytes_))
-            month, acts, queries, rows, bytes_ = its_month, 0, 0, 0, 0
+                runs.append(Run(month, acts, queries, rows, bytes_, compute))
+            month, acts, queries, rows, bytes_, compute = its_month, 0, 0, 0, 0, 0
         acts += 1
         queries += record.queries_count
         rows += record.rows_count
         bytes_ += record.bytes_count
+        compute += record.compute_ms
     if acts:
-        runs.append(Run(month, acts, queries, rows, bytes_))
+        runs.append(Run(month, acts, queries, rows, bytes_, compute))
     return runs
 
 

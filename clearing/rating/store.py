@@ -26,6 +26,7 @@ class MeterRow(SQLModel, table=True):
     queries: int = Field(sa_column=Column(BigInteger, nullable=False))
     rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
     months: str
 
 
@@ -39,6 +40,7 @@ class PeriodUsageRow(SQLModel, table=True):
     queries: int = Field(sa_column=Column(BigInteger, nullable=False))
     rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
     supply: int = Field(sa_column=Column(BigInteger, nullable=False))
     vat: int = Field(sa_column=Column(BigInteger, nullable=False))
     fee: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -54,7 +56,8 @@ class PeriodUsage:
     amounts: Amounts
 
 
-_COUNTED = ("acts", "queries", "rows", "bytes", "supply", "vat", "fee", "fee_vat")
+_COUNTS: Final = ("acts", "queries", "rows", "bytes", "compute_ms")
+_COUNTED: Final = (*_COUNTS, "supply", "vat", "fee", "fee_vat")
 
 
 _METER: Final = table_of(MeterRow)
@@ -90,7 +93,7 @@ def lock_meters(
         by_month: Those of them whose plan counts by the month: their usage tells each month.
     """
     wanted = sorted(set(ids))
-    empty = {"acts": 0, "queries": 0, "rows": 0, "bytes": 0, "months": ""}
+    empty = {**dict.fromkeys(_COUNTS, 0), "months": ""}
     known = set(uow.run(_KNOWN, ids=wanted).scalars())
     missing = [{"agreement_id": id_, **empty} for id_ in wanted if id_ not in known]
     _NEW_METERS.run_each(uow, missing)
@@ -104,8 +107,7 @@ def _with_months(
     """Return meters with what was used in each month; their locks hold these rows still."""
     runs: dict[AgreementId, list[Run]] = {id_: [] for id_ in ids}
     for row in uow.run(_MONTHS, ids=ids) if ids else ():
-        run = Run(row.period, row.acts, row.queries, row.rows, row.bytes)
-        runs[AgreementId(row.agreement_id)].append(run)
+        runs[AgreementId(row.agreement_id)].append(_run_of(row))
     return {
         id_: replace(meters[id_], usage=replace(meters[id_].usage, by_month=tuple(of_it)))
         for id_, of_it in runs.items()
@@ -130,26 +132,28 @@ def usage_in(uow: UnitOfWork, period: str) -> list[PeriodUsage]:
     return [
         PeriodUsage(
             AgreementId(row.agreement_id),
-            Run(row.period, row.acts, row.queries, row.rows, row.bytes),
+            _run_of(row),
             Amounts(row.supply, row.vat, row.fee, row.fee_vat),
         )
         for row in uow.run(_IN_PERIOD, period=period)
     ]
 
 
+def _run_of(row: Any) -> Run:  # noqa: ANN401 - a row of PeriodUsageRow's table
+    return Run(row.period, row.acts, row.queries, row.rows, row.bytes, row.compute_ms)
+
+
 def _from_meter(row: Any) -> Meter:  # noqa: ANN401 - a row of MeterRow's table
     months = frozenset(row.months.split())
-    return Meter(Usage(row.acts, row.queries, row.rows, row.bytes, len(months)), months)
+    counts = {name: getattr(row, name) for name in _COUNTS}
+    return Meter(Usage(**counts, months=len(months)), months)
 
 
 def _to_meter(agreement_id: AgreementId, meter: Meter) -> dict[str, Any]:
     usage = meter.usage
     return {
         "key": agreement_id,
-        "acts": usage.acts,
-        "queries": usage.queries,
-        "rows": usage.rows,
-        "bytes": usage.bytes,
+        **{name: getattr(usage, name) for name in _COUNTS},
         "months": " ".join(sorted(meter.months)),
     }
 
@@ -158,10 +162,7 @@ def _to_period(agreement_id: AgreementId, counts: Run, amounts: Amounts) -> dict
     return {
         "agreement_id": agreement_id,
         "period": counts.month,
-        "acts": counts.acts,
-        "queries": counts.queries,
-        "rows": counts.rows,
-        "bytes": counts.bytes,
+        **{name: getattr(counts, name) for name in _COUNTS},
         "supply": amounts.supply,
         "vat": amounts.vat,
         "fee": amounts.fee,

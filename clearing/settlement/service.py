@@ -17,7 +17,7 @@ from clearing.ledger.service import Books
 from clearing.log.service import Log
 from clearing.metering.store import count_records
 from clearing.parties.store import Party, find_parties
-from clearing.rating.rate import Amounts, Run
+from clearing.rating.rate import Amounts
 from clearing.rating.store import PeriodUsage, lock_meters, usage_in
 from clearing.settlement import store
 from clearing.settlement.lines import line_won
@@ -193,19 +193,9 @@ def _new_lines(uow: UnitOfWork, period: str) -> dict[AgreementId, Line]:
             continue
         micro = usage.amounts - in_period[id_].micro
         won = line_won(stated_micro=in_all[id_].micro, stated_won=in_all[id_].won, new_micro=micro)
-        counts = _less(usage.counts, in_period[id_].counts)
+        counts = usage.counts.minus(in_period[id_].counts)
         lines[id_] = Line(agreements[id_].record, store.Stated(counts, micro, won))
     return lines
-
-
-def _less(left: Run, right: Run) -> Run:
-    return Run(
-        left.month,
-        left.acts - right.acts,
-        left.queries - right.queries,
-        left.rows - right.rows,
-        left.bytes - right.bytes,
-    )
 
 
 def _sales(period: str, lines: dict[AgreementId, Line]) -> list[Sale]:
@@ -339,6 +329,7 @@ def _line(line: Line, counterparty: Party, won: Amounts) -> StatementLine:
         queries_count=counts.queries,
         rows_count=counts.rows,
         bytes_count=counts.bytes,
+        compute_ms=counts.compute_ms or None,
         supply_won=won.supply,
         vat_won=won.vat,
         fee_won=won.fee,
@@ -385,6 +376,7 @@ def _payment(
         queries_count=sum(each.counts.queries for each in group),
         rows_count=sum(each.counts.rows for each in group),
         bytes_count=sum(each.counts.bytes for each in group),
+        compute_ms=sum(each.counts.compute_ms for each in group) or None,
         supply_micro=micro.supply,
         vat_micro=micro.vat,
         fee_micro=micro.fee,

@@ -63,6 +63,7 @@ class StatementLineRow(SQLModel, table=True):
     queries: int = Field(sa_column=Column(BigInteger, nullable=False))
     rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
     supply_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
     vat_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
     fee_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -95,7 +96,7 @@ class Stated:
 
 
 _SUMMED: Final = (
-    "acts", "queries", "rows", "bytes",
+    "acts", "queries", "rows", "bytes", "compute_ms",
     "supply_micro", "vat_micro", "fee_micro", "fee_vat_micro",
     "supply_won", "vat_won", "fee_won", "fee_vat_won",
 )  # fmt: skip
@@ -132,7 +133,7 @@ def stated(
     for row in rows:
         sums = [int(getattr(row, name)) for name in _SUMMED]
         found[AgreementId(row.agreement_id)] = Stated(
-            Run(period or "", *sums[:4]), Amounts(*sums[4:8]), Amounts(*sums[8:])
+            Run(period or "", *sums[:5]), Amounts(*sums[5:9]), Amounts(*sums[9:])
         )
     return found
 
@@ -143,6 +144,7 @@ def add_lines(uow: UnitOfWork, period: str, lines: dict[AgreementId, Stated]) ->
     for agreement_id, line in lines.items():
         sums = (
             *(line.counts.acts, line.counts.queries, line.counts.rows, line.counts.bytes),
+            line.counts.compute_ms,
             *(line.micro.supply, line.micro.vat, line.micro.fee, line.micro.fee_vat),
             *(line.won.supply, line.won.vat, line.won.fee, line.won.fee_vat),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
@@ -29,10 +29,13 @@ from databank.kit.http import expect_json
 from schemas.arrow_count import ArrowCount, Received
 from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId, ParticipantId, ProcessId
+from schemas.management import QueryRequest
 from schemas.problem import ConflictError, NotFoundError, ProblemError, RemoteUnavailableError
 from schemas.wire import OwnWire, Text
 
 ERROR_BYTES_MAX: Final = 64 * 1024
+COMPUTE_HEADER: Final = "databank-compute-ms"
+COMPUTE_DIGITS_MAX: Final = 12
 PIECE_BYTES: Final = 2**18  # each passes through a thread on its way
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=OwnWire)
@@ -295,7 +298,7 @@ def stream(
     *,
     body: Any = None,  # noqa: ANN401 - any JSON value
     headers: dict[str, str] | None = None,
-    query_id: str | None = None,
+    query: QueryRequest | None = None,
 ) -> Streamed:
     """Open a stream at the supplier; its head is there, its body follows piece by piece.
 
@@ -313,30 +316,47 @@ def stream(
             )
             return response, stack.pop_all()
 
-    response, opened = _shown_again(runtime, address, opening)
+    with runtime.waited.waiting(agreement_id, query.sql) if query else nullcontext():
+        response, opened = _shown_again(runtime, address, opening)
 
     def pieces() -> Iterator[bytes]:
         count = ArrowCount()
         with opened:
             for piece in response.iter_raw(PIECE_BYTES):
-                if query_id is not None:
+                if query is not None:
                     count.feed(piece)
                 yield piece
-        if query_id is not None and count.received is not None:
-            _acknowledge(runtime, agreement_id, address, query_id, count.received)
+        if query is not None and count.received is not None:
+            said_ms = _compute_ms(response)
+            _acknowledge(runtime, agreement_id, address, query, count.received, said_ms=said_ms)
 
     return response, pieces()
 
 
+def _compute_ms(response: httpx.Response) -> int:
+    """Return the processor time that the supplier says an answer took it, in milliseconds."""
+    said = response.headers.get(COMPUTE_HEADER, "0")
+    is_number = len(said) <= COMPUTE_DIGITS_MAX and said.isascii() and said.isdigit()
+    return int(said) if is_number else 0
+
+
 def _acknowledge(
-    runtime: Runtime, agreement_id: AgreementId, address: Address, query_id: str, what: Received
+    runtime: Runtime,
+    agreement_id: AgreementId,
+    address: Address,
+    query: QueryRequest,
+    what: Received,
+    *,
+    said_ms: int,
 ) -> None:
     """Note what came; whoever asked has it already, whatever becomes of the note."""
     process_id = ProcessId(address.endpoint.rsplit("/", 1)[-1])
     try:
-        receiving.note_query(runtime, agreement_id, process_id, query_id, what)
+        receiving.note_query(
+            runtime, agreement_id, process_id, query.query_id, what, sql=query.sql, said_ms=said_ms
+        )
     except Exception as error:  # noqa: BLE001 - the answer is not taken back
-        log.warning("answer_not_acknowledged", error=type(error).__name__, query_id=query_id)
+        log.warning("answer_not_acknowledged", error=type(error).__name__, query_id=query.query_id)
 
 
 def _read_error(response: httpx.Response) -> None:

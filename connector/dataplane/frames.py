@@ -17,7 +17,7 @@ class Kind(Enum):
     READY = b"Y"
     SCHEMA = b"S"  # an Arrow IPC message
     BATCH = b"B"  # an Arrow IPC message
-    END = b"Z"  # the number of an engine copy that was passed over, or nothing
+    END = b"Z"  # processor milliseconds, then the number of an engine copy passed over or 0
     REFUSED = b"R"  # the construct that the gate does not allow
     COPY_FAILED = b"C"  # the number of the engine copy that could not be read
     FAILED = b"F"  # a code of a closed list, never the engine's words

@@ -30,6 +30,7 @@ PASSED_ON: Final = (
     "etag",
     "databank-rows",
     "databank-bytes",
+    "databank-compute-ms",
     "databank-charge-micro",
     "databank-vat-micro",
     "databank-result-sha256",
@@ -56,8 +57,7 @@ def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep)
 
     def send(most: int | None) -> client.Streamed:
         body = request.model_copy(update={"total_max_micro": most}).to_json()
-        query_id = request.query_id
-        return client.stream(runtime, agreement_id, "POST", "/query", body=body, query_id=query_id)
+        return client.stream(runtime, agreement_id, "POST", "/query", body=body, query=request)
 
     wanted = request.total_max_micro
     return _passed_on(client.spend(runtime, agreement_id, request.query_id, wanted, send))
@@ -66,7 +66,8 @@ def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep)
 @router.post("/agreements/{agreement_id}/quote")
 def quote(agreement_id: AgreementId, request: QuoteRequest, runtime: RuntimeDep) -> Quote:
     """Ask the supplier what a query or the whole file would cost."""
-    answer = client.ask(runtime, agreement_id, "POST", "/quote", request.to_json())
+    with runtime.waited.waiting(agreement_id, request.sql or ""):
+        answer = client.ask(runtime, agreement_id, "POST", "/quote", request.to_json())
     return client.understood(Quote, answer)
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 import pyarrow as pa
 import structlog
 
+from connector.dataplane.brake import COMPUTE_LIMIT, OverComputeError
 from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.kept import KEPT_SECONDS, KeptResults
 from connector.dataplane.watchdog import Watchdog
@@ -89,12 +90,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A complete answer: an Arrow IPC stream in pieces, and what is metered of it."""
+    """A complete answer: an Arrow IPC stream in pieces, and what is metered of it.
+
+    ``compute_ms`` is the worker's processor time, in whole milliseconds.
+    """
 
     pieces: tuple[bytes, ...]
     rows_count: int
     bytes_count: int
     sha256: str
+    compute_ms: int = 0
 
 
 def result_of(table: pa.Table) -> Result:
@@ -230,6 +235,7 @@ class QueryPool:
         sql: str,
         statistics: dict[str, Any] | None = None,
         is_quote: bool = False,
+        compute_ms_max: int | None = None,
     ) -> Result:
         """Return the complete answer to ``sql`` over one Arrow IPC file.
 
@@ -238,6 +244,7 @@ class QueryPool:
         The answer to a quote is kept for a moment, for the query that is likely to follow.
 
         Raises:
+            OverComputeError: It takes more processor time than ``compute_ms_max``.
             QueryRefusedError: The gate does not let it pass.
             QueryFailedError: The engine cannot run it.
             QueryTimeoutError: It takes too long.
@@ -246,6 +253,7 @@ class QueryPool:
         """
         job: dict[str, object] = {"file": str(path), "process_id": process_id}
         job |= {"dataset": dataset, "sql": sql, "statistics": statistics}
+        job["compute_ms_max"] = compute_ms_max
         key = (str(path), dataset, sql, json.dumps(statistics))
         kept = self._kept.take(process_id, key)
         if kept is None:
@@ -261,7 +269,7 @@ class QueryPool:
             worker.process_id = process_id
             try:
                 result = self._answer(worker, job, path)
-            except (QueryRefusedError, QueryFailedError):
+            except (QueryRefusedError, QueryFailedError, OverComputeError):
                 self._give_back(worker)
                 raise
             except BaseException:
@@ -413,7 +421,9 @@ class QueryPool:
             raise _DeadWorkerError from None
         pieces.append(END_OF_STREAM)
         digest.update(END_OF_STREAM)
-        return Result(tuple(pieces), rows, bytes_, digest.hexdigest()), _number(payload or b"0")
+        compute, _, bad = payload.partition(b" ")
+        result = Result(tuple(pieces), rows, bytes_, digest.hexdigest(), _number(compute))
+        return result, _number(bad)
 
     def _raise_for(self, kind: Kind, payload: bytes) -> None:
         if kind is Kind.REFUSED:
@@ -429,6 +439,8 @@ class QueryPool:
             raise _CopyFailedError(_number(payload))
         if kind is Kind.FAILED:
             code = payload.decode(errors="replace")
+            if code == COMPUTE_LIMIT:
+                raise OverComputeError
             raise _timeout(self._limits.seconds) if code == "timeout" else _failed(code)
 
 

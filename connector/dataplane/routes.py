@@ -140,6 +140,7 @@ def charge_headers(stored: Stored) -> dict[str, str]:
         "Databank-Bytes": str(stored.record.bytes_count),
         "Databank-Charge-Micro": str(stored.charge_micro),
         "Databank-Vat-Micro": str(stored.vat_micro),
+        **({"Databank-Compute-Ms": str(ms)} if (ms := stored.record.compute_ms) else {}),
     }
 
 

@@ -9,12 +9,13 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from fastapi.concurrency import run_in_threadpool
 
-from connector.dataplane import statistics
+from connector.dataplane import compute, statistics
 from connector.dataplane.access import (
     Access,
     PolicyDeniedError,
@@ -83,6 +84,7 @@ def query(
     """
     asked = _Asked(query_id, hashlib.sha256(sql.encode()).hexdigest(), total_max_micro)
     admitted = _admit(runtime, visit, query_id, asked.sql_sha256)
+    bound = compute.Bound(runtime, admitted.access, total_max_micro, is_new=admitted.is_new)
     answers: list[Answer] = []
 
     def attempt() -> Stored | NeedsGrant:
@@ -97,7 +99,8 @@ def query(
         raise denied(done)
 
     try:
-        raw = _run(runtime, pool, admitted.access, sql)
+        raw = bound.run(partial(_run, runtime, pool, admitted.access, sql))
+        asked = replace(asked, compute_ms=raw.compute_ms)
         look = statistics.prepare(admitted.access, raw)
         metering.with_grant(runtime, admitted.access.agreement, attempt)
     except Exception:
@@ -109,11 +112,12 @@ def query(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked for under one query id, and what it may cost at most."""
+    """What is asked for under one query id, what it may cost at most, and what it took."""
 
     query_id: str
     sql_sha256: str
     total_max_micro: int | None
+    compute_ms: int = 0
 
 
 def _deliver(
@@ -155,6 +159,7 @@ class _Admitted:
     visit: Visit
     access: Access
     taken: decisions.Taken
+    is_new: bool  # not to be delivered once more
 
     def enter(self, uow: UnitOfWork) -> None:
         """Use the token up and store the decision, unless a transaction of this visit did."""
@@ -175,11 +180,18 @@ def _query_use(access: Access, asked: _Asked, result: Result) -> Use:
         result_sha256=result.sha256,
         sql_sha256=asked.sql_sha256,
         total_max_micro=asked.total_max_micro,
+        compute_ms=compute.paid_ms(access, asked.compute_ms),
     )
 
 
 def _run(
-    runtime: Runtime, pool: QueryPool, access: Access, sql: str, *, is_quote: bool = False
+    runtime: Runtime,
+    pool: QueryPool,
+    access: Access,
+    sql: str,
+    ms_max: int | None,
+    *,
+    is_quote: bool = False,
 ) -> Result:
     path, name = path_of(runtime, access), access.licensed.dataset.name
     scope = statistics.scope_of(access)
@@ -190,6 +202,7 @@ def _run(
         sql=sql,
         statistics=scope.to_json() if scope else None,
         is_quote=is_quote,
+        compute_ms_max=ms_max,
     )
 
 
@@ -212,7 +225,7 @@ def _admit(runtime: Runtime, visit: Visit, query_id: str, sql_sha256: str) -> _A
                 queries=int(is_new),
             )
             if taken.decision.is_allowed:
-                return _Admitted(visit, access, taken)
+                return _Admitted(visit, access, taken, is_new)
             decisions.put(uow, taken)
         visit.enter(uow)
     if taken is not None:
@@ -253,10 +266,12 @@ def quote(
     act_id = runtime.make_id()
     is_query = sql is not None
     mode = Mode.QUERY if is_query else Mode.READ
-    queries, epsilon = int(is_query), None
+    queries, epsilon, ms = int(is_query), None, 0
     _require(runtime, access, mode, act_id, rows=None, bytes_=None, queries=queries)
     if sql is not None:
-        raw = _run(runtime, pool, access, sql, is_quote=True)
+        run = partial(_run, runtime, pool, access, sql, is_quote=True)
+        raw = compute.run_quote(runtime, access, run)
+        ms = compute.paid_ms(access, raw.compute_ms)
         look = statistics.prepare(access, raw, is_quote=True)
         with runtime.database.unit_of_work() as uow:
             told = look(uow)
@@ -277,6 +292,7 @@ def quote(
         rows_count=rows,
         bytes_count=bytes_,
         result_sha256="",
+        compute_ms=ms,
     )
     with runtime.database.unit_of_work() as uow:
         by_month = access.entitlement.plan.counts_by_month
@@ -288,6 +304,7 @@ def quote(
         bytes_count=bytes_,
         charge_micro=cost.charge_micro if is_query or rows or bytes_ else 0,
         vat_micro=cost.vat_micro if is_query or rows or bytes_ else 0,
+        **compute.quoted(runtime, access, use, total),
     )
 
 

@@ -23,6 +23,7 @@ from typing import IO, Any, Final
 import duckdb
 import pyarrow as pa
 
+from connector.dataplane.brake import COMPUTE_LIMIT, Brake, OverComputeError
 from connector.dataplane.copy import attach, number_of, show
 from connector.dataplane.frames import Kind, read_frame, write_frame
 from connector.dataplane.gate import SQL_BYTES_MAX, GateError, check
@@ -53,6 +54,7 @@ _CODES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (duckdb.InterruptException, "timeout"),
     (duckdb.OutOfMemoryException, "out_of_memory"),
     (MemoryError, "out_of_memory"),
+    (OverComputeError, COMPUTE_LIMIT),
 )
 
 
@@ -78,7 +80,9 @@ def main() -> None:
         except EOFError:
             return
         try:
-            _run(json.loads(payload), databases, sink)
+            job = json.loads(payload)
+            with Brake(job.get("compute_ms_max"), databases.interrupt) as brake:
+                _run(job, databases, sink, brake)
         except GateError as error:
             write_frame(sink, Kind.REFUSED, error.construct.encode())
         except _CopyError as error:
@@ -210,6 +214,12 @@ class _Databases:
         self._prepared[asked] = query
         return query
 
+    def interrupt(self) -> None:
+        """Stop what runs; called from another thread."""
+        for database in (self._used, self._copied):
+            if database is not None:
+                database.interrupt()
+
     def drop(self) -> None:
         """Close the database of the transfer process served last."""
         self._prepared.clear()
@@ -227,7 +237,7 @@ def _table(file: str) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(file)).read_all()
 
 
-def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
+def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes], brake: Brake) -> None:
     key = tuple(str(job[name]) for name in ("process_id", "dataset", "file"))
     asked = (str(job["sql"]), json.dumps(job.get("statistics")))
     query = databases.prepared(key, asked)
@@ -241,8 +251,9 @@ def _run(job: dict[str, Any], databases: _Databases, sink: IO[bytes]) -> None:
         write_frame(sink, Kind.SCHEMA, schema.serialize(), is_last=False)
         for batch in reader:
             write_frame(sink, Kind.BATCH, batch.serialize(), is_last=False)
+    brake.check()
     bad, databases.bad_copy = databases.bad_copy, NO_COPY
-    write_frame(sink, Kind.END, str(bad).encode() if bad else b"")
+    write_frame(sink, Kind.END, f"{brake.ms} {bad}".encode())
 
 
 @contextmanager

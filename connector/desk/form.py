@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from schemas.money import format_won, parse_won
 from schemas.price import AMOUNT_MICRO_MAX, PriceComponent, PriceKind, PricePlan
 from schemas.price_form import LIMIT_WORDS, parse_component, write_component
-from schemas.proposal import Proposal
+from schemas.proposal import Proposal, plan_fault
 from schemas.shown import SEOUL, clean_text, in_seoul
 from schemas.terms import Terms
 from schemas.wire import Text
@@ -110,6 +110,8 @@ def read(sent: Sent, shown: Proposal) -> tuple[Proposal | None, CounterForm]:
     terms, form = _read_terms(form, blank, shown.terms)
     if plan is None or terms is None:
         return None, form
+    if fault := plan_fault(terms, plan):
+        return None, replace(form, error=fault)
     return Proposal(terms=terms, plan=plan), form
 
 

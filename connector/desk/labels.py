@@ -32,6 +32,7 @@ PRICES: Final[dict[str, Text]] = {
     PriceKind.PER_QUERY: _text("질의 1건당", "Per query"),
     PriceKind.PER_ROW: _text("1행당", "Per row"),
     PriceKind.PER_MEGABYTE: _text("1MB당", "Per megabyte"),
+    PriceKind.PER_COMPUTE_SECOND: _text("연산 1초당", "Per compute second"),
     "monthly_minimum_micro": _text("이용한 달 최소", "At least, in a month with use"),
     "monthly_cap_micro": _text("한 달 최대", "At most a month"),
 }

@@ -26,8 +26,19 @@ def spend(uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: 
     return store.spend_grant(uow, agreement_id, charge, expires_after=runtime.clock() + MARGIN)
 
 
-def ask(runtime: Runtime, agreement_id: AgreementId, charge: int) -> None:
+def left(runtime: Runtime, agreement_id: AgreementId) -> int:
+    """Return what an agreement's grant still covers, in micro-won without VAT."""
+    with runtime.database.unit_of_work() as uow:
+        held = store.grant(uow, agreement_id)
+    if held is None or held.expires_at is None or runtime.clock() >= held.expires_at - MARGIN:
+        return 0
+    return held.remaining_micro
+
+
+def ask(runtime: Runtime, agreement_id: AgreementId, charge: int, *, wanted: int = 0) -> None:
     """Get a grant for at least ``charge``, unless another act just did.
+
+    ``wanted``: as much as that would be welcome.
 
     Raises:
         InsufficientBalanceError: The deposit does not cover it.
@@ -35,17 +46,18 @@ def ask(runtime: Runtime, agreement_id: AgreementId, charge: int) -> None:
     """
     with _ASKING:
         with runtime.database.unit_of_work() as uow:
-            held = store.grant(uow, agreement_id)
+            held, before = store.grant(uow, agreement_id), None
             if held is not None and held.expires_at is not None:
-                is_fresh = runtime.clock() < held.expires_at - MARGIN
-                if is_fresh and held.remaining_micro >= charge:
-                    return
+                if runtime.clock() < held.expires_at - MARGIN:
+                    if held.remaining_micro >= charge:
+                        return
+                    before = held
                 held = None
             if held is None:
-                wanted = max(charge, runtime.settings.grant_slice_micro)
+                wanted = max(charge, wanted, runtime.settings.grant_slice_micro)
                 held = HeldGrant(runtime.make_id(), charge, wanted, 0, None)
                 store.put_grant(uow, agreement_id, held)
-        grant = _call(runtime, agreement_id, held)
+        grant = _call(runtime, agreement_id, held, before)
         with runtime.database.unit_of_work() as uow:
             answered = replace(
                 held, remaining_micro=grant.amount_micro, expires_at=grant.expires_at
@@ -53,7 +65,10 @@ def ask(runtime: Runtime, agreement_id: AgreementId, charge: int) -> None:
             store.put_grant(uow, agreement_id, answered)
 
 
-def _call(runtime: Runtime, agreement_id: AgreementId, held: HeldGrant) -> Grant:
+def _call(
+    runtime: Runtime, agreement_id: AgreementId, held: HeldGrant, before: HeldGrant | None
+) -> Grant:
+    """Ask for ``held``; if it is refused, ``before`` still pays for what costs less."""
     clearing = runtime.settings.clearing_url.rstrip("/")
     wish = GrantRequest(
         grant_id=held.grant_id,
@@ -68,7 +83,10 @@ def _call(runtime: Runtime, agreement_id: AgreementId, held: HeldGrant) -> Grant
         return Grant.model_validate(answer)
     except RemoteRefusedError as error:
         with runtime.database.unit_of_work() as uow:
-            store.drop_grant(uow, agreement_id)  # a refused wish left nothing at clearing
+            if before is None:
+                store.drop_grant(uow, agreement_id)  # a refused wish left nothing at clearing
+            else:
+                store.put_grant(uow, agreement_id, before)
         if error.remote_status == PAYMENT_REQUIRED:
             raise InsufficientBalanceError(
                 ko=f"수요기업의 잔액으로 대가를 낼 수 없습니다. {error.detail.ko}",

@@ -47,6 +47,7 @@ class Use:
     sql_sha256: str | None = None
     batches: list[int] = field(default_factory=list)
     total_max_micro: int | None = None  # the most that its consumer pays for it, with VAT
+    compute_ms: int = 0  # processor time that it took, where the price is by it
 
     @property
     def queries_count(self) -> int:
@@ -75,7 +76,7 @@ def price(entitlement: Entitlement, use: Use, total: Total, now: datetime) -> Pr
     """Return what an act costs after ``total``."""
     day = now.astimezone(SEOUL)
     month = f"{day.year:04}-{day.month:02}"
-    run = Run(month, 1, use.queries_count, use.rows_count, use.bytes_count)
+    run = Run(month, 1, use.queries_count, use.rows_count, use.bytes_count, use.compute_ms)
     is_new_month = run.month > total.last_month
     if entitlement.plan.counts_by_month:
         is_new_month = not total.usage.has_month(run.month)
@@ -102,7 +103,7 @@ def record(
     by_month = entitlement.plan.counts_by_month
     total = store.total(uow, use.agreement.id, by_month=by_month)
     cost = price(entitlement, use, total, now)
-    _check_maximum(use, cost)
+    check_maximum(use, cost)
     is_covered = cost.charge_micro == 0 or grants.spend(
         uow, runtime, use.agreement.id, cost.charge_micro
     )
@@ -122,6 +123,7 @@ def record(
             queries_count=use.queries_count,
             result_sha256=use.result_sha256,
             occurred_at=now,
+            compute_ms=use.compute_ms,
         ),
         use.sql_sha256,
         cost.charge_micro,
@@ -137,7 +139,12 @@ def record(
     return stored
 
 
-def _check_maximum(use: Use, cost: Price) -> None:
+def check_maximum(use: Use, cost: Price) -> None:
+    """Refuse what would cost more than its consumer pays for it.
+
+    Raises:
+        ChargeAboveMaximumError: It would.
+    """
     total, most = cost.charge_micro + cost.vat_micro, use.total_max_micro
     if most is None or total <= most:
         return

@@ -50,6 +50,7 @@ class UsageRow(SQLModel, table=True):
     sql_sha256: str | None
     charge_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
     vat_micro: int = Field(sa_column=Column(BigInteger, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class StreamRow(SQLModel, table=True):
@@ -73,6 +74,7 @@ class TotalRow(SQLModel, table=True):
     queries: int = Field(sa_column=Column(BigInteger, nullable=False))
     rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
     months: int
     last_month: str
 
@@ -87,6 +89,7 @@ class MonthRow(SQLModel, table=True):
     queries: int = Field(sa_column=Column(BigInteger, nullable=False))
     rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class CoveredRow(SQLModel, table=True):
@@ -226,6 +229,7 @@ def append(uow: UnitOfWork, stored: Stored) -> None:
         sql_sha256=stored.sql_sha256,
         charge_micro=stored.charge_micro,
         vat_micro=stored.vat_micro,
+        compute_ms=record.compute_ms,
     )
 
 
@@ -243,6 +247,7 @@ def _from_row(row: Mapping[str, Any]) -> Stored:
         queries_count=row["queries_count"],
         result_sha256=row["result_sha256"],
         occurred_at=row["occurred_at"],
+        compute_ms=row["compute_ms"],
     )
     return Stored(record, row["sql_sha256"], row["charge_micro"], row["vat_micro"])
 
@@ -307,8 +312,10 @@ def total(uow: UnitOfWork, agreement_id: AgreementId, *, by_month: bool = False)
         bytes=row["bytes"],
         months=row["months"],
         by_month=tuple(
-            Run(m["month"], m["acts"], m["queries"], m["rows"], m["bytes"]) for m in months
+            Run(m["month"], m["acts"], m["queries"], m["rows"], m["bytes"], m["compute_ms"])
+            for m in months
         ),
+        compute_ms=row["compute_ms"],
     )
     found = Total(usage, row["last_month"])
     uow.kept[key] = found
@@ -325,6 +332,7 @@ def put_total(uow: UnitOfWork, agreement_id: AgreementId, total: Total) -> None:
         "queries": usage.queries,
         "rows": usage.rows,
         "bytes": usage.bytes,
+        "compute_ms": usage.compute_ms,
         "months": usage.months,
         "last_month": total.last_month,
     }

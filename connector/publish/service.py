@@ -33,6 +33,7 @@ from connector.publish.licensing import (
     offered,
     whole_of,
 )
+from connector.relation.model import check_plan
 from connector.relation.store import Licensed
 from connector.runtime import Runtime
 from databank.kit.db import IntegrityError, UnitOfWork
@@ -185,6 +186,7 @@ def publish(runtime: Runtime, request: PublishRequest) -> Publication:
         TermsDoNotFitError: The terms do not fit the file.
     """
     _check_name(request.name)
+    check_plan(request.terms, request.plan)
     with runtime.database.unit_of_work() as uow:
         _check_free(uow, request.name)
     upload = get_upload(runtime, request.upload_id)
@@ -415,6 +417,7 @@ def revise(runtime: Runtime, dataset_id: DatasetId, request: ReviseRequest) -> P
         old = _known(uow, dataset_id)
         terms = old.terms if request.terms is None else request.terms
         plan = old.plan if request.plan is None else request.plan
+        check_plan(terms, plan)
         is_same_offer = (terms, plan) == (old.terms, old.plan)
         new = replace(
             old,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
+
 from connector.agreement import store as agreements
 from connector.receiving import store
 from connector.runtime import Runtime
 from schemas.arrow_count import Received
 from schemas.ids import AgreementId, ProcessId
 from schemas.usage import Act, UsageRecord
+
+log = structlog.get_logger()
 
 
 def note_query(
@@ -16,8 +20,14 @@ def note_query(
     process_id: ProcessId,
     query_id: str,
     received: Received,
+    *,
+    sql: str = "",
+    said_ms: int = 0,
 ) -> None:
-    """Append a query's answer, as we counted it, to our stream; the same query again is nothing."""
+    """Append a query's answer, as we counted it, to our stream; the same query again is nothing.
+
+    ``said_ms``: the processor time that the supplier says it took (`connector.receiving.waited`).
+    """
     with runtime.database.unit_of_work() as uow:
         position = store.stream(uow)
         agreement = agreements.get(uow, agreement_id)
@@ -36,6 +46,20 @@ def note_query(
             queries_count=1,
             result_sha256=received.sha256,
             occurred_at=runtime.clock(),
+            compute_ms=_believed(runtime, agreement_id, query_id, sql, said_ms),
         )
         store.append(uow, record)
         uow.after_commit(runtime.received.give)
+
+
+def _believed(
+    runtime: Runtime, agreement_id: AgreementId, query_id: str, sql: str, said_ms: int
+) -> int:
+    if not said_ms:
+        return 0
+    believed = runtime.waited.believed(agreement_id, sql, said_ms)
+    if believed < said_ms:
+        log.warning(
+            "compute_time_not_believed", query_id=query_id, said_ms=said_ms, waited_ms=believed
+        )
+    return believed

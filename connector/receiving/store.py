@@ -34,6 +34,7 @@ class ReceivedRow(SQLModel, table=True):
     queries_count: int
     result_sha256: str
     occurred_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
+    compute_ms: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class ReceivedStreamRow(SQLModel, table=True):
@@ -128,6 +129,7 @@ def records(uow: UnitOfWork, first_seq: int, last_seq: int) -> list[UsageRecord]
             queries_count=row["queries_count"],
             result_sha256=row["result_sha256"],
             occurred_at=row["occurred_at"],
+            compute_ms=row["compute_ms"],
         )
         for row in uow.run(_RECORDS, first=first_seq, last=last_seq).mappings()
     ]

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from schemas.canonical import digest
 from schemas.dataset import Column, ColumnType, DatasetSchema
+from schemas.price import PricePlan
 from schemas.problem import ProblemError
+from schemas.proposal import plan_fault
 from schemas.terms import Bound, Mask, MaskMethod, Operator, RowCondition, Terms
 from schemas.wire import Text, parse_time
 
@@ -24,6 +26,16 @@ class TermsDoNotFitError(ProblemError):
     slug = "terms-do-not-fit"
     title = Text(ko="이용 조건이 데이터에 맞지 않습니다", en="The terms do not fit the data")
     status = 422
+
+
+def check_plan(terms: Terms, plan: PricePlan) -> None:
+    """Require a price that fits the ways of use.
+
+    Raises:
+        TermsDoNotFitError: It is by compute seconds, and they permit what computes nothing.
+    """
+    if fault := plan_fault(terms, plan):
+        raise TermsDoNotFitError(ko=fault.ko, en=fault.en)
 
 
 _NUMBERS: Final = frozenset({ColumnType.INTEGER, ColumnType.NUMBER, ColumnType.DECIMAL})

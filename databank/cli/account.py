@@ -223,7 +223,7 @@ def _statement_rows(document: Statement, surface: Surface) -> list[tuple[str, ..
     rows: list[tuple[str, ...]] = [
         (
             say("매입", "bought") if line in document.purchases else say("매출", "sold"),
-            line.dataset_title,
+            surface.text(line.title),
             line.counterparty_name,
             f"{line.queries_count:,}",
             f"{line.rows_count:,}",

@@ -275,7 +275,6 @@ def _end_text(view: AgreementView, surface: Surface) -> str:
 
 
 def _show_cost(cost: Cost, surface: Surface) -> None:
-    from databank.client.cost import PAID_BEFORE
     from schemas.money import format_won
 
     say = surface.say
@@ -294,8 +293,8 @@ def _show_cost(cost: Cost, surface: Surface) -> None:
         numbers=(2, 3, 4, 5),
         title=f"{kind} {format_won(cost.total_micro)} ({say('부가세 포함', 'with VAT')})",
     )
-    if any(line.is_paid_before for line in cost.lines):
-        surface.note(surface.text(PAID_BEFORE))
+    for text in cost.notes():
+        surface.note(surface.text(text))
 
 
 def _cost_json(cost: Cost) -> dict[str, Any]:
@@ -310,6 +309,12 @@ def _cost_json(cost: Cost) -> dict[str, Any]:
                 "charge_micro": str(line.charge_micro),
                 "vat_micro": str(line.vat_micro),
                 "is_paid_before": line.is_paid_before,
+                **({} if line.compute_ms is None else {"compute_ms": line.compute_ms}),
+                **(
+                    {}
+                    if line.total_most_micro is None
+                    else {"total_most_micro": str(line.total_most_micro)}
+                ),
             }
             for line in cost.lines
         ],

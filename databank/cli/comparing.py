@@ -104,4 +104,10 @@ def _counts(counts: Counts | None, surface: Surface) -> str:
     if counts is None:
         return "-"
     rows, bytes_ = f"{counts.rows_count:,}", f"{counts.bytes_count:,}"
-    return surface.say(f"{rows}행 {bytes_}바이트", f"{rows} rows, {bytes_} bytes")
+    ko, en = f"{rows}행 {bytes_}바이트", f"{rows} rows, {bytes_} bytes"
+    if counts.compute_ms is not None:
+        from schemas.price import compute_sentence
+
+        said = compute_sentence(counts.compute_ms)
+        ko, en = f"{ko} {said.ko}", f"{en}, {said.en}"
+    return surface.say(ko, en)

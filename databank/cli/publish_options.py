@@ -48,9 +48,10 @@ ApprovalKind = Annotated[
 Prices = Annotated[
     list[str] | None,
     typer.Option(
-        help="요금: free, once=원, month=원, query=원, row=원, mb=원. 무료 제공량 /free:1000, 구간 "
-        "/over:10000:0.3 (대량 할인은 /volume도), 묶음 /block:100, 달마다 세기 /monthly; 달의 한도 "
-        "minimum=원 cap=원. 예: row=0.5/free:1000/monthly cap=100000 (price in won, repeatable)"
+        help="요금: free, once=원, month=원, query=원, row=원, mb=원, compute=원(질의의 연산 1초). "
+        "무료 제공량 /free:1000, 구간 /over:10000:0.3 (대량 할인은 /volume도), 묶음 /block:100, "
+        "달마다 세기 /monthly; 달의 한도 minimum=원 cap=원. 예: row=0.5/free:1000/monthly "
+        "cap=100000 (price in won, repeatable)"
     ),
 ]
 Types = Annotated[

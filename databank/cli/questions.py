@@ -231,7 +231,7 @@ def ask(
         for key, template in desk.templates.items():
             typer.echo(f"  {key}: {surface.text(Text.model_validate(template['title']))}")
     first = next(iter(desk.templates))
-    prices = "free, once=, month=, query=, row=, mb="
+    prices = "free, once=, month=, query=, row=, mb=, compute="
     description = given.description or title
     return PublishRequest(
         upload_id=report.upload_id,

@@ -10,6 +10,7 @@ from typing import Final
 from databank.client.ref import Ref
 from schemas.management import Quote
 from schemas.money import format_won, in_won
+from schemas.price import compute_sentence
 from schemas.problem import ProblemError
 from schemas.wire import Text
 
@@ -17,6 +18,7 @@ ROWS_HEADER: Final = "Databank-Rows"
 BYTES_HEADER: Final = "Databank-Bytes"
 CHARGE_HEADER: Final = "Databank-Charge-Micro"
 VAT_HEADER: Final = "Databank-Vat-Micro"
+COMPUTE_HEADER: Final = "Databank-Compute-Ms"  # where the price is by processor time
 
 PAID_BEFORE: Final = Text(
     ko="이미 낸 몫입니다: 다시 받아도 청구되지 않습니다",
@@ -36,7 +38,9 @@ class BudgetExceededError(ProblemError):
 class CostLine:
     """One act at one supplier; amounts in micro-won.
 
-    ``is_paid_before``: it would deliver nothing that is not paid for already.
+    ``is_paid_before``: it would deliver nothing that is not paid for already. Where the price is
+    by processor time, ``compute_ms`` is what it took, and of a quote ``total_most_micro`` is the
+    most that it may cost if it runs again, with VAT.
     """
 
     ref: Ref
@@ -46,11 +50,26 @@ class CostLine:
     charge_micro: int
     vat_micro: int
     is_paid_before: bool = False
+    compute_ms: int | None = None
+    total_most_micro: int | None = None
 
     @property
     def total_micro(self) -> int:
         """Charge and VAT."""
         return self.charge_micro + self.vat_micro
+
+    @property
+    def compute(self) -> Text | None:
+        """What is to be said of processor time, where the price is by it."""
+        if self.compute_ms is None:
+            return None
+        took = compute_sentence(self.compute_ms)
+        ko, en = f"{self.ref}: {took.ko}", f"{self.ref}: {took.en}"
+        if self.total_most_micro is not None:
+            most = format_won(self.total_most_micro)
+            ko += f"; 1분 안에 보내면 견적 그대로, 나중에는 다시 실행되어 최대 {most} (부가세 포함)"
+            en += f"; as quoted within a minute, later it runs again: at most {most} (with VAT)"
+        return Text(ko=ko, en=en)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,13 @@ class Cost:
             for line in self.lines
         ]
 
+    def notes(self) -> tuple[Text, ...]:
+        """Return what has to be said beside the table of lines."""
+        found = [said for line in self.lines if (said := line.compute) is not None]
+        if any(line.is_paid_before for line in self.lines):
+            found.append(PAID_BEFORE)
+        return tuple(found)
+
     def said(self) -> tuple[Text, ...]:
         """Return the lines and the total in words."""
         lines = [
@@ -103,8 +129,7 @@ class Cost:
             )
             for ref, who, rows, bytes_, charge, vat in self.rows()
         ]
-        if any(line.is_paid_before for line in self.lines):
-            lines.append(PAID_BEFORE)
+        lines += self.notes()
         total = format_won(self.total_micro)
         kind = ("청구", "charged") if self.is_charged else ("견적", "quoted")
         return (
@@ -132,6 +157,8 @@ def quoted(ref: Ref, supplier: str, quote: Quote, *, is_paid_before: bool = Fals
         quote.charge_micro,
         quote.vat_micro,
         is_paid_before,
+        quote.compute_ms,
+        quote.total_most_micro,
     )
 
 
@@ -143,7 +170,9 @@ def charged(ref: Ref, supplier: str, headers: Mapping[str, str]) -> CostLine:
     """
     names = (ROWS_HEADER, BYTES_HEADER, CHARGE_HEADER, VAT_HEADER)
     rows, bytes_, charge, vat = (int(headers.get(name, "missing")) for name in names)
-    return CostLine(ref, supplier, rows, bytes_, charge, vat)
+    compute = headers.get(COMPUTE_HEADER)
+    compute_ms = None if compute is None else int(compute)
+    return CostLine(ref, supplier, rows, bytes_, charge, vat, compute_ms=compute_ms)
 
 
 def html_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, caption: str) -> str:

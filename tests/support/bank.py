@@ -126,7 +126,13 @@ class Meter:
     previous: str = FIRST_PREVIOUS_SHA256
 
     def record(
-        self, told: AgreementRecord, *, rows: int = 0, bytes_: int = 0, at: datetime = NOON
+        self,
+        told: AgreementRecord,
+        *,
+        rows: int = 0,
+        bytes_: int = 0,
+        compute_ms: int = 0,
+        at: datetime = NOON,
     ) -> UsageRecord:
         """Meter one query."""
         seq = self.next_seq
@@ -144,6 +150,7 @@ class Meter:
             queries_count=1,
             result_sha256="0" * 64,
             occurred_at=at,
+            compute_ms=compute_ms,
         )
 
     def batch(self, records: list[UsageRecord]) -> tuple[str, bytes]:

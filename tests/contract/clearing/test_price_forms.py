@@ -21,6 +21,9 @@ PRICES = (
     "month=300 row=1/free:500/monthly",
     "row=0.37/over:100:0.21/over:900:0.01/volume/monthly mb=3",
     "query=7 row=0.3/block:50/monthly minimum=200 cap=450.5",
+    "compute=33.3/free:5/over:12:20/over:90:7/monthly query=1",
+    "compute=90/over:20:40/volume",
+    "row=0.1 compute=250/block:30/monthly minimum=200 cap=450.5",
 )
 
 
@@ -30,7 +33,7 @@ def used(records: list[UsageRecord]) -> Usage:
     for record in records:
         run = Run(
             months[record.occurred_at], 1, record.queries_count, record.rows_count,
-            record.bytes_count,
+            record.bytes_count, record.compute_ms,
         )  # fmt: skip
         usage = usage.plus(run, is_new_month=not usage.has_month(run.month))
     return usage
@@ -53,6 +56,7 @@ def test_months_cost_what_the_plan_says_however_their_records_come(
                 told,
                 rows=random.randrange(400),
                 bytes_=random.randrange(10**7),
+                compute_ms=random.choice([0, random.randrange(30_000)]),
                 at=random.choice(list(MONTHS.values())),
             )
             for _ in range(random.randrange(1, 6))

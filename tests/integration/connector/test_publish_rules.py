@@ -14,6 +14,9 @@ from connector.offering import store as offerings
 from connector.publish import service
 from schemas.management import ReviseRequest
 from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.price_form import parse_plan
+from schemas.proposal import Proposal, read_proposal
+from schemas.terms import Terms, UnknownTermError, to_policy
 from schemas.wire import Text
 from tests.integration.connector.test_publish import request, table_of, upload
 from tests.support.connectors import Registry, Running, connector
@@ -198,6 +201,32 @@ def test_a_revision_makes_a_new_offer_and_leaves_agreements_as_they_are(
         for agreement in supplier.manage("GET", "/agreements").json()["agreements"]
     ]
     assert sorted(prices) == ["100000000", "200000000"]
+
+
+@pytest.mark.parametrize(
+    ("modes", "price", "said"),
+    [
+        (["read"], "compute=100 once=5", "질의에만"),
+        (["query", "read"], "compute=100 query=5", "무료가 됩니다"),
+        (["query", "read"], "compute=100 row=5", None),
+        (["query"], "compute=100", None),
+    ],
+)
+def test_compute_seconds_are_a_price_of_queries(
+    supplier: Running, modes: list[str], price: str, said: str | None
+) -> None:
+    old = put_listing(supplier.runtime, "energy")
+    change = {"terms": {"modes": modes}, "plan": parse_plan(price).to_json()}
+    answer = supplier.manage("PATCH", f"/publications/{old.dataset.id}", json=change)
+    if said is None:
+        assert answer.status_code == 200, answer.text
+        return
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:idb:problem:terms-do-not-fit")
+    assert said in answer.json()["detail"]
+    with pytest.raises(ValueError, match=said):
+        Proposal.model_validate({"terms": {"modes": modes}, "plan": parse_plan(price).to_json()})
+    with pytest.raises(UnknownTermError):
+        read_proposal(to_policy(Terms.model_validate({"modes": modes}), parse_plan(price)))
 
 
 def test_a_revision_of_nothing_known_is_refused(company: Running) -> None:

@@ -19,7 +19,8 @@ MONTHS = tuple(datetime(2026, month, 10, tzinfo=UTC) for month in (10, 11, 12))
 NOW = datetime(2026, 12, 11, tzinfo=UTC)
 SILENCE = timedelta(hours=72)
 PLANS = plans(st.integers(1, 10**9), st.integers(1, 30))
-COUNTS = st.tuples(st.integers(0, 60), st.integers(0, 10**7))
+COUNTS = st.tuples(st.integers(0, 60), st.integers(0, 10**7), st.integers(0, 10**4))
+Counted = tuple[int, int, int]  # rows, bytes, milliseconds of processor time
 # of each act: the month, what the supplier counted, and what the buyer did; none: not at all
 ACTS = st.lists(
     st.tuples(st.sampled_from(MONTHS), st.none() | COUNTS, st.none() | COUNTS), max_size=12
@@ -32,7 +33,7 @@ AGAIN = st.lists(
 )  # fmt: skip
 
 
-def record(seq: int, at: datetime, counts: tuple[int, int]) -> UsageRecord:
+def record(seq: int, at: datetime, counts: Counted) -> UsageRecord:
     return UsageRecord(
         seq=seq,
         act_id=f"act-{seq}",
@@ -46,6 +47,7 @@ def record(seq: int, at: datetime, counts: tuple[int, int]) -> UsageRecord:
         queries_count=1,
         result_sha256="0" * 64,
         occurred_at=at,
+        compute_ms=counts[2],
     )
 
 
@@ -60,7 +62,7 @@ def paired(metered: list[UsageRecord], said: list[UsageRecord]) -> list[Pair]:
 @given(PLANS, ACTS)
 def test_the_smaller_counts_never_cost_more_than_the_suppliers(
     plan: PricePlan,
-    acts: list[tuple[datetime, tuple[int, int] | None, tuple[int, int] | None]],
+    acts: list[tuple[datetime, Counted | None, Counted | None]],
 ) -> None:
     supplier = [record(n, at, it) for n, (at, it, _) in enumerate(acts) if it]
     buyer = [record(n, at, it) for n, (at, _, it) in enumerate(acts) if it]
@@ -83,7 +85,7 @@ def test_the_smaller_counts_never_cost_more_than_the_suppliers(
 
 
 def test_a_result_that_differs_is_told_though_the_counts_agree() -> None:
-    mine = record(1, MONTHS[0], (5, 40))
+    mine = record(1, MONTHS[0], (5, 40, 0))
     theirs = replace(mine, result_sha256="1" * 64)
     found = compare(
         AgreementId("a"), PricePlan(), paired([mine], [theirs]), period="2026-10", now=NOW
@@ -95,8 +97,8 @@ def test_a_result_that_differs_is_told_though_the_counts_agree() -> None:
 @given(PLANS, ACTS, AGAIN)
 def test_what_is_said_again_changes_nothing_that_was_undisputed(
     plan: PricePlan,
-    acts: list[tuple[datetime, tuple[int, int] | None, tuple[int, int] | None]],
-    again: list[tuple[str, int, tuple[int, int], int]],
+    acts: list[tuple[datetime, Counted | None, Counted | None]],
+    again: list[tuple[str, int, Counted, int]],
 ) -> None:
     supplier = [signed(record(n, at, it)) for n, (at, it, _) in enumerate(acts) if it]
     buyer = [signed(record(n, at, it)) for n, (at, _, it) in enumerate(acts) if it]

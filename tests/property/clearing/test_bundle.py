@@ -37,8 +37,12 @@ plans = plans_of(
     st.integers(1, 500),
     components_max=3,
 )
-acts = st.tuples(  # which agreement, which month, rows, bytes
-    st.integers(0, 3), st.sampled_from(sorted(MONTHS)), st.integers(0, 999), st.integers(0, 10**7)
+acts = st.tuples(  # which agreement, which month, rows, bytes, milliseconds of processor time
+    st.integers(0, 3),
+    st.sampled_from(sorted(MONTHS)),
+    st.integers(0, 999),
+    st.integers(0, 10**7),
+    st.just(0) | st.integers(0, 10**4),
 )
 steps = st.one_of(
     st.lists(acts, min_size=1, max_size=5), st.sampled_from([*sorted(MONTHS), "deposit"])
@@ -70,8 +74,14 @@ def play(ledger: Ledger, tariffs: list[PricePlan], history: list[Any]) -> None:
             for supplier in (STEEL, CARBON):
                 meter = meters[supplier.id]
                 records = [
-                    meter.record(deals[deal][1], rows=rows, bytes_=bytes_, at=MONTHS[month])
-                    for deal, month, rows, bytes_ in step
+                    meter.record(
+                        deals[deal][1],
+                        rows=rows,
+                        bytes_=bytes_,
+                        compute_ms=compute,
+                        at=MONTHS[month],
+                    )
+                    for deal, month, rows, bytes_, compute in step
                     if deals[deal][0] is supplier
                 ]
                 if records:
@@ -111,9 +121,9 @@ def small() -> Iterator[tuple[bytes, str, Ledger]]:
     """A supplier's bundle of two agreements, three batches and two statements."""
     with open_ledger() as ledger:
         tariffs = [plan(per_row=0.37), plan(per_query=0.7), plan(), plan()]
-        first = [(0, "2026-11", 1_001, 0), (1, "2026-11", 5, 0)]
-        second = [(0, "2026-11", 77, 0)]
-        play(ledger, tariffs, [first, "2026-11", second, [(1, "2026-11", 1, 0)], "2026-11"])
+        first = [(0, "2026-11", 1_001, 0, 0), (1, "2026-11", 5, 0, 1_500)]
+        second = [(0, "2026-11", 77, 0, 0)]
+        play(ledger, tariffs, [first, "2026-11", second, [(1, "2026-11", 1, 0, 0)], "2026-11"])
         content = ledger.bundle(STEEL, "2026-11")
         verify_bundle(content)
         yield content, str(ledger.log.key), ledger
@@ -123,7 +133,7 @@ def small() -> Iterator[tuple[bytes, str, Ledger]]:
 def tiny() -> bytes:
     """A buyer's bundle of one query."""
     with open_ledger() as ledger:
-        play(ledger, [plan(per_row=0.37)] * 4, [[(0, "2026-11", 1_001, 0)], "2026-11"])
+        play(ledger, [plan(per_row=0.37)] * 4, [[(0, "2026-11", 1_001, 0, 0)], "2026-11"])
         content = ledger.bundle(BUYER, "2026-11")
         verify_bundle(content)
         return content
@@ -223,7 +233,7 @@ def test_a_statement_that_says_a_won_more_is_refused_though_clearing_signed_it(
 ) -> None:
     _, key, _ = small
     with open_ledger() as ledger:
-        play(ledger, [plan(per_row=2)] * 4, [[(0, "2026-11", 10, 0)]])
+        play(ledger, [plan(per_row=2)] * 4, [[(0, "2026-11", 10, 0, 0)]])
         with ledger.database.unit_of_work() as uow:
             # the books themselves are off by a won: more was charged than the records cost
             from sqlalchemy import text  # noqa: PLC0415 - this test alone reaches below

@@ -25,13 +25,18 @@ plans = plans_of(
     st.integers(1, 50) | st.integers(1, 10**10), st.integers(1, 20) | st.integers(1, 10**6)
 )
 acts = st.tuples(
-    st.sampled_from(MONTHS), st.integers(0, 1), st.integers(0, 10**6), st.integers(0, 10**9)
+    st.sampled_from(MONTHS),
+    st.integers(0, 1),
+    st.integers(0, 10**6),
+    st.integers(0, 10**9),
+    st.integers(0, 10**5),  # milliseconds of processor time
 )
+Told = tuple[datetime, int, int, int, int]
 histories = st.lists(acts, min_size=1, max_size=30)
 fees = st.integers(0, 5000)
 
 
-def records_of(history: list[tuple[datetime, int, int, int]]) -> list[UsageRecord]:
+def records_of(history: list[Told]) -> list[UsageRecord]:
     return [
         UsageRecord(
             seq=seq,
@@ -46,8 +51,9 @@ def records_of(history: list[tuple[datetime, int, int, int]]) -> list[UsageRecor
             queries_count=queries,
             result_sha256="",
             occurred_at=at,
+            compute_ms=compute,
         )
-        for seq, (at, queries, rows, bytes_) in enumerate(history, 1)
+        for seq, (at, queries, rows, bytes_, compute) in enumerate(history, 1)
     ]
 
 
@@ -74,7 +80,7 @@ def book_in_batches(
 
 @given(plans, histories, st.lists(st.integers(0, 100), max_size=10), fees)
 def test_any_grouping_of_the_records_books_the_same_in_every_month(
-    plan: PricePlan, history: list[tuple[datetime, int, int, int]], cuts: list[int], fee_bps: int
+    plan: PricePlan, history: list[Told], cuts: list[int], fee_bps: int
 ) -> None:
     records = records_of(history)
     at_once = book_in_batches(plan, records, [], fee_bps)
@@ -84,7 +90,7 @@ def test_any_grouping_of_the_records_books_the_same_in_every_month(
 
 @given(plans, histories, fees)
 def test_the_charges_add_up_to_what_all_usage_costs(
-    plan: PricePlan, history: list[tuple[datetime, int, int, int]], fee_bps: int
+    plan: PricePlan, history: list[Told], fee_bps: int
 ) -> None:
     booked = book_in_batches(plan, records_of(history), list(range(len(history))), fee_bps)
     total = sum(booked.by_month.values(), Amounts())

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from connector.desk import form
 from connector.desk.form import CounterForm, FormField, Kind
 from schemas.price import PriceComponent, PriceKind, PricePlan
-from schemas.proposal import Proposal
+from schemas.proposal import Proposal, plan_fault
 from schemas.terms import Mode, Terms
 from tests.property.test_terms import PLANS, TERMS
 
-PROPOSALS = st.builds(Proposal, terms=TERMS, plan=PLANS)
+PROPOSALS = (
+    st.tuples(TERMS, PLANS)
+    .filter(lambda both: plan_fault(*both) is None)
+    .map(lambda both: Proposal(terms=both[0], plan=both[1]))
+)
 TEXTS = st.lists(st.text(max_size=12) | st.integers().map(str), min_size=1, max_size=3)
 PLAIN = Proposal(terms=Terms(), plan=PricePlan())
 

@@ -41,7 +41,8 @@ def line(*, supply: int, fee: int = 0, title: str = "압연 공정 에너지와 
 
 
 def statement(**changes: Any) -> Statement:
-    bought = (line(supply=5_006, title="배터리 셀 제품탄소발자국"),)
+    cell = line(supply=5_006, title="배터리 셀 제품탄소발자국")
+    bought = (cell.model_copy(update={"compute_ms": 90_250}),)
     sold = tuple(line(supply=375 + n, fee=19, title=f"판매 {n}") for n in range(60))
     said = Statement(
         statement_id="2026-11-garam-1",
@@ -65,7 +66,16 @@ def test_a_statement_on_paper_says_every_line_and_leads_to_its_proof() -> None:
     document = statement()
     content = statement_pdf(document, ISSUER, LINK)
     text = text_of(content)
-    for said in ("이용 명세서", "가람제강", "990-01-00020", "공급가액", "VAT 10 %", "5,006", "500"):
+    for said in (
+        "이용 명세서",
+        "가람제강",
+        "990-01-00020",
+        "공급가액",
+        "VAT 10 %",
+        "5,006",
+        "500",
+        "90.25초",
+    ):
         assert said in text, said
     for number in range(60):  # over several pages
         assert f"판매 {number}" in text

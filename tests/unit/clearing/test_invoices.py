@@ -55,7 +55,7 @@ def sale(buyer: Known, supply: int, fee: int, title: str = "압연 <공정> & �
 
 def credit(buyer: Known, supply: int, fee: int, reason: DisputeReason) -> CreditLine:
     sold = sale(buyer, supply, fee).model_dump()
-    for name in ("queries_count", "rows_count", "bytes_count"):
+    for name in ("queries_count", "rows_count", "bytes_count", "compute_ms"):
         del sold[name]
     return CreditLine(
         **sold,
@@ -128,6 +128,11 @@ def test_what_a_draft_says_and_who_issues_it() -> None:
     assert (data.supply_won, data.vat_won, data.total_won) == (375, 37, 412)
     assert (fee.seller.name, fee.buyer.name) == (OPERATOR.name, STEEL.name)
     assert fee.lines[0].name.startswith(FEE_ITEM)
+    computed = sale(NURI, 375, 19, "가" * 120).model_copy(update={"compute_ms": 1_234_500})
+    data, fee = invoices_of(statement([computed]), ALL, OPERATOR)
+    assert data.lines[0].name.endswith("가 (연산 1,234.5초)")
+    assert len(data.lines[0].name) == 100
+    assert "연산" not in fee.lines[0].name
     agent, own = invoices_of(statement(sales), ALL, OPERATOR, issuing=Issuing.AGENT)
     assert (agent.type_code, agent.agent) == ("0103", fee.seller)
     assert (agent.seller, own.agent, own.type_code) == (data.seller, None, "0101")

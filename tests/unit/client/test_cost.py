@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from databank.client.cost import BudgetExceededError, Cost, CostLine, charged
@@ -40,6 +42,26 @@ def test_costs_are_said_in_both_languages_and_escaped_in_html() -> None:
     ]
     assert "<b>" not in cost._repr_html_()
     assert "&lt;b&gt;" in cost._repr_html_()
+
+
+def test_processor_time_is_said_with_the_most_that_it_may_cost() -> None:
+    headers = {
+        "Databank-Rows": "3",
+        "Databank-Bytes": "96",
+        "Databank-Charge-Micro": "1000000",
+        "Databank-Vat-Micro": "100000",
+        "Databank-Compute-Ms": "1250",
+    }
+    line = charged(REF, LINE.supplier, headers)
+    assert line == replace(LINE, compute_ms=1250)
+    bill = Cost((line, LINE), is_charged=True)
+    assert [text.ko for text in bill.notes()] == ["hanbit.carbon: 연산 1.25초"]
+    quote = Cost((replace(line, total_most_micro=33_000_000),), is_charged=False)
+    (note,) = quote.notes()
+    assert "1분 안에" in note.ko
+    assert "최대 ₩33 " in note.ko
+    assert note.en.startswith("hanbit.carbon: 1.25 compute seconds; as quoted within a minute")
+    assert "at most ₩33 (with VAT)" in str([text.en for text in quote.said()])
 
 
 def test_what_was_paid_before_is_said() -> None:

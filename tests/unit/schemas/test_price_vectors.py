@@ -1,7 +1,8 @@
 """What plans cost, worked out by hand: a plan as it is typed, what was used, the won it costs.
 
 Usage is told by month: ``10:2q 30r 4mb`` are 2 acts with 2 queries, 30 rows and 4 megabytes in
-October; ``10:2a`` are two acts that delivered nothing that counts. Months stand in the order given.
+October; ``10:2a`` are two acts that delivered nothing that counts, ``10:2q 1500ms`` two queries
+that computed for 1.5 seconds. Months stand in the order given.
 """
 
 from __future__ import annotations
@@ -29,6 +30,17 @@ mb=2                                              | 10:1q 4mb                  |
 mb=0.000001                                       | 10:1q 0.5mb                | 0
 mb=0.000001                                       | 10:1q 1.5mb                | 0.000002
 once=1 month=2 query=3 row=4 mb=5                 | 10:2q 3r 4mb / 11:1q       | 46
+compute=100                                       | 10:2q 1500ms               | 150
+compute=100                                       | 10:1q 9r 9mb               | 0
+compute=0.000001                                  | 10:1q 500ms                | 0
+compute=100 query=3                               | 10:2q 1500ms / 11:1q 1ms   | 159.1
+compute=100/free:2                                | 10:2q 1500ms / 11:1q 750ms | 25
+compute=100/free:2/monthly                        | 10:2q 1500ms / 11:1q 2750ms| 75
+compute=100/over:2:40                             | 10:1q 1500ms / 11:1q 1500ms| 240
+compute=100/over:2:40/volume                      | 10:1q 1000ms               | 80.04
+compute=100/over:2:40/volume                      | 10:1q 3000ms               | 120
+compute=50/block:10                               | 10:1q 1ms / 11:1q 10000ms  | 100
+compute=100 minimum=30 cap=200                    | 10:1q 1ms / 11:1q 9000ms   | 230
 query=100/free:3                                  | 10:2q                      | 0
 query=100/free:3                                  | 10:3q                      | 0
 query=100/free:3                                  | 10:4q                      | 100
@@ -120,6 +132,7 @@ def usage_of(text: str) -> Usage:
             int(number.get("q", Fraction())),
             int(number.get("r", Fraction())),
             int(size),
+            int(number.get("ms", Fraction())),
         )
         usage = usage.plus(run, is_new_month=not usage.has_month(run.month))
     return usage
@@ -142,6 +155,9 @@ def test_a_plan_costs_what_a_reader_works_out(plan: str, used: str, won: str) ->
          "a month (VAT not included)")),
         ("query=100/over:10:80", "질의 1건당 ₩100 (10건 초과분은 ₩80) (부가세 별도)",
          "₩100 per query (₩80 for those above 10 queries) (VAT not included)"),
+        ("compute=90/free:60",
+         "연산 1초당 ₩90 (처음 연산 60초 무료) (부가세 별도)",
+         "₩90 per compute second (the first 60 compute seconds free) (VAT not included)"),
         ("mb=10/over:2:5/volume",
          "1MB당 ₩10 (2MB 초과 시 전체에 ₩5, 더 쓴 값보다 비싸지 않음) (부가세 별도)",
          ("₩10 per megabyte (₩5 for all above 2 MB, never more than a larger use would cost) "
@@ -199,6 +215,7 @@ def test_what_is_no_price_is_explained_in_both_languages(text: str, ko: str, en:
 def test_a_plan_never_holds_a_kind_that_nothing_counts() -> None:
     assert {kind.value for kind in PriceKind} == {
         "one_off", "monthly", "per_query", "per_row", "per_megabyte",
+        "per_compute_second",
     }  # fmt: skip
     with pytest.raises(ValueError, match="royalty"):
         PriceComponent.model_validate({"kind": "royalty", "amount_micro": "5"})
