@@ -281,8 +281,10 @@ def _create_engine(url: str) -> Engine:
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:  # noqa: ANN401 - deferred BEGIN deadlocks writers
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def _on_begin(connection: Connection) -> None:  # deferred BEGIN deadlocks writers
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        raw.execute("BEGIN IMMEDIATE")  # past SQLAlchemy, which takes four times as long
 
     return engine
 
