@@ -24,13 +24,32 @@ _ASKING: Final = threading.Lock()  # one wish at a time, or parallel acts would 
 def spend(uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: int) -> bool:
     """Count a charge down from the agreement's grant; False if it does not cover it."""
     held = store.grant(uow, agreement_id)
-    if held is None or held.expires_at is None or held.remaining_micro < charge:
-        return False
-    if runtime.clock() >= held.expires_at - MARGIN:
+    if held is None or not _covers(runtime, held, charge):
         return False
     left = held.remaining_micro - charge
     store.put_grant(uow, agreement_id, replace(held, remaining_micro=left))
     return True
+
+
+def wish(
+    uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: int
+) -> HeldGrant | None:
+    """Return what is to be asked for, noted before it is; None if a grant covers the charge."""
+    held = store.grant(uow, agreement_id)
+    if held is not None and held.expires_at is None:
+        return held  # under way, or its answer was lost
+    if held is not None and _covers(runtime, held, charge):
+        return None
+    wanted = max(charge, runtime.settings.grant_slice_micro)
+    wished = HeldGrant(runtime.make_id(), charge, wanted, 0, None)
+    store.put_grant(uow, agreement_id, wished)
+    return wished
+
+
+def _covers(runtime: Runtime, held: HeldGrant, charge: int) -> bool:
+    if held.expires_at is None or held.remaining_micro < charge:
+        return False
+    return runtime.clock() < held.expires_at - MARGIN
 
 
 def ask(runtime: Runtime, agreement_id: AgreementId, charge: int) -> None:
@@ -42,20 +61,14 @@ def ask(runtime: Runtime, agreement_id: AgreementId, charge: int) -> None:
     """
     with _ASKING:
         with runtime.database.unit_of_work() as uow:
-            held = store.grant(uow, agreement_id)
-            if held is not None and held.expires_at is not None:
-                is_fresh = runtime.clock() < held.expires_at - MARGIN
-                if is_fresh and held.remaining_micro >= charge:
-                    return
-                held = None
-            if held is None:
-                wanted = max(charge, runtime.settings.grant_slice_micro)
-                held = HeldGrant(runtime.make_id(), charge, wanted, 0, None)
-                store.put_grant(uow, agreement_id, held)
-        grant = _call(runtime, agreement_id, held)
-        with runtime.database.unit_of_work() as uow:
+            wished = wish(uow, runtime, agreement_id, charge)
+        if wished is None:
+            return
+        grant = _call(runtime, agreement_id, wished)
+        # the disk gets it with the record that spends it; else the same wish is asked for again
+        with runtime.database.unit_of_work(waits_for_disk=False) as uow:
             answered = replace(
-                held, remaining_micro=grant.amount_micro, expires_at=grant.expires_at
+                wished, remaining_micro=grant.amount_micro, expires_at=grant.expires_at
             )
             store.put_grant(uow, agreement_id, answered)
 
