@@ -186,6 +186,16 @@ class Run:
             bytes=self.bytes + other.bytes,
         )
 
+    def minus(self, other: Run) -> Run:
+        """Return this without ``other``."""
+        return replace(
+            self,
+            acts=self.acts - other.acts,
+            queries=self.queries - other.queries,
+            rows=self.rows - other.rows,
+            bytes=self.bytes - other.bytes,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

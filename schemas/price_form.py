@@ -38,8 +38,8 @@ _USAGE: Final = Text(
     "For example row=0.5/free:1000/over:10000:0.3/monthly cap=100000. No charge: free.",
 )
 _ROYALTY: Final = Text(
-    ko="로열티는 요금이 아니라 조건으로 적으세요: --term royalty=%. 큐레이터가 그 데이터로 만든 것을 "
-    "팔면, 등록한 분배 계획(databank shares)대로 마감 때 판매액의 그 비율을 받습니다.",
+    ko="로열티는 요금이 아니라 조건으로 적으세요: --term royalty=%. 큐레이터가 그 데이터로 만든 "
+    "것을 팔면, 등록한 분배 계획(databank shares)대로 마감 때 판매액의 그 비율을 받습니다.",
     en="Write a royalty as a term, not as a price: --term royalty=PERCENT. Of what a curator sells "
     "that it made of the data, the close gives you that part, by its split plan (databank shares).",
 )

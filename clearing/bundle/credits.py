@@ -80,6 +80,7 @@ class Credits:
         self._ends = ends  # with their places in the log
         self._told: set[tuple[str, str, int]] = set()
         self._taken: dict[tuple[AgreementId, str, int], list[range]] = {}
+        self._credited: dict[tuple[AgreementId, str], int] = {}
 
     def check(
         self, statement: Statement, accounts: Mapping[AgreementId, Account], place: int
@@ -144,15 +145,12 @@ class Credits:
             raise BadCreditError("it takes back what another credit has taken back")
         self._told.add(told)
         taken.append(span)
+        month = line.agreement_id, part.period
+        self._credited[month] = self._credited.get(month, 0) + part.supply_won
 
     def credited(self, agreement_id: AgreementId, period: str) -> int:
         """Return how much supply of an agreement's month was credited so far, in won."""
-        return sum(
-            len(span)
-            for (id_, month, _), taken in self._taken.items()
-            if (id_, month) == (agreement_id, period)
-            for span in taken
-        )
+        return self._credited.get((agreement_id, period), 0)
 
     def check_all_told(self, target: Statement, accounts: Mapping[AgreementId, Account]) -> None:
         """Compare what the ends refund with what the statements credit.

@@ -7,7 +7,7 @@ alone, and so no buyer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clearing.bundle.replay import Account
@@ -53,21 +53,60 @@ def months_paid(statement: Statement) -> set[tuple[DatasetId, str]]:
     }
 
 
-def keys_needed(target: Statement, statements: Iterable[Statement]) -> set[Key]:
+def months_told(
+    target: Statement,
+    statements: Iterable[Statement],
+    datasets: Mapping[AgreementId, DatasetId],
+) -> set[tuple[DatasetId, str]]:
+    """Return the products, with months, whose royalties a statement tells or lowers.
+
+    A credit on a sale lowers those that statements have told of its month.
+
+    Args:
+        target: The statement.
+        statements: The participant's statements until then.
+        datasets: What the agreements of its credits are about.
+    """
+    before = {each for statement in statements for each in months_paid(statement)}
+    credited = {
+        (datasets[line.agreement_id], line.original_period)
+        for line in target.credits or ()
+        if line.is_sale and line.agreement_id in datasets
+    }
+    return months_paid(target) | (credited & before)
+
+
+def keys_needed(
+    target: Statement, statements: Iterable[Statement], told: Container[tuple[DatasetId, str]]
+) -> set[Key]:
     """Return the keys whose lines a statement's royalties follow from.
 
-    Its own, and those that its products received royalties under in the same months.
+    Its own, and those that products of ``told`` paid and received royalties under in these months.
     """
-    paid = months_paid(target)
+    whose = target.participant_id
     needed = {key for key, _, _ in lines_of(target)}
     for statement in statements:
-        needed |= {
-            key
-            for key, month, _ in lines_of(statement)
-            if key.upstream.owner_id == target.participant_id
-            and (key.upstream.dataset_id, month) in paid
-        }
+        for key, month, _ in lines_of(statement):
+            is_paid = key.product.owner_id == whose and (key.product.dataset_id, month) in told
+            received = key.upstream
+            is_got = received.owner_id == whose and (received.dataset_id, month) in told
+            if is_paid or is_got:
+                needed.add(key)
     return needed
+
+
+def sold_of(
+    told: Container[tuple[DatasetId, str]],
+    accounts: Mapping[AgreementId, Account],
+    whose: ParticipantId,
+) -> set[AgreementId]:
+    """Return the participant's agreements that were stated in months of products in ``told``."""
+    return {
+        id_
+        for id_, account in accounts.items()
+        if account.agreement.record.provider_id == whose
+        and any((account.agreement.record.dataset_id, m) in told for m in account.stated_counts)
+    }
 
 
 @dataclass
@@ -80,6 +119,7 @@ class Royalties:
     incomes: Mapping[str, Placed]
     said: dict[tuple[Key, str], Recorded] = field(default_factory=dict)
     first: dict[tuple[Key, str], str] = field(default_factory=dict)  # statement with the first line
+    under: dict[tuple[Key, str], Plan] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     def check(self, statement: Statement, place: int) -> None:
@@ -112,6 +152,7 @@ class Royalties:
         so_far = self._all(key)
         new = next_line(owed, in_period=before, in_all=so_far)
         self.said[key, period] = before.plus(new)
+        self.under[key, period] = plan
         computed = Royalty(key, plan, report, so_far.lines_count + 1, new)
         original = self.first.setdefault((key, period), statement.statement_id)
         due = computed.line_for(
@@ -148,26 +189,47 @@ class Royalties:
         return found.report
 
     def check_incomes(
-        self, target: Statement, accounts: Iterable[Account], credited: CreditedWon
+        self,
+        target: Statement,
+        told: Collection[tuple[DatasetId, str]],
+        accounts: Iterable[Account],
+        credited: CreditedWon,
     ) -> None:
-        """Compute the income of each product that the target pays royalties of anew.
+        """Compute the income of each product that the target tells or lowers royalties of anew.
 
         Args:
             target: The last statement.
+            told: What `months_told` returns.
             accounts: All agreements of the products.
             credited: Returns how much supply of an agreement's month statements have credited.
 
         Raises:
-            BadRoyaltyError: A report says something else than the records and royalties give.
+            BadRoyaltyError: A report says something else than the records and royalties give, or
+                lines say more than is due.
         """
         held = list(accounts)
+        incomes = {
+            (id_, month): self._income(Product(self.participant_id, id_), month, held, credited)
+            for id_, month in told
+        }
         for line in target.royalties_paid or ():
-            product, month = Product(self.participant_id, line.product_id), line.period
-            income = self._income(product, month or target.period, held, credited)
+            income = incomes[line.product_id, line.period or target.period]
             report = self.incomes[line.income_id].report
             assert report is not None
             if income_of(report) != income:
                 raise BadRoyaltyError(f"income of ‘{line.product_title}’: {report} ≠ {income}")
+        for id_, month in sorted(incomes):
+            self._check_due(Product(self.participant_id, id_), month, incomes[id_, month])
+
+    def _check_due(self, product: Product, month: str, income: Income) -> None:
+        for (key, period), said in self.said.items():
+            if (key.product, period) == (product, month):
+                plan = self.under[key, period]
+                owed = royalty(plan.upstream[key], income, fee_bps=plan.sealed.fee_bps)
+                if said.micro.supply > owed.supply:
+                    raise BadRoyaltyError(
+                        f"{said.micro.supply} micro-won told of {month}, and {owed.supply} due"
+                    )
 
     def _income(
         self, product: Product, month: str, held: Iterable[Account], credited: CreditedWon

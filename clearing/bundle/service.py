@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from clearing.agreements.model import Agreement
 from clearing.agreements.store import find_agreements
-from clearing.bundle.royalties import keys_needed, months_paid
+from clearing.bundle.royalties import keys_needed, months_told
 from clearing.disputes.store import end_of
 from clearing.log.service import Log, path_reader
 from clearing.log.store import witnessed as witnessed_checkpoint
@@ -33,7 +33,7 @@ from schemas.bundle import (
     ProvenStatement,
 )
 from schemas.canonical import canonical_bytes
-from schemas.ids import AgreementId, ParticipantId
+from schemas.ids import AgreementId, DatasetId, ParticipantId
 from schemas.merkle import prove_inclusion
 from schemas.note import open_checkpoint
 from schemas.participant import Jwk
@@ -178,8 +178,11 @@ def _scope_of(
     found.sort(key=lambda each: each.place)
     statements = [each.statement for each in found]
     wanted = Statement.model_validate_json(target.json)
-    keys = keys_needed(wanted, statements)
-    agreements = _agreements_in(wanted) | _agreements_of_products(uow, wanted, statements)
+    credited = find_agreements(uow, {line.agreement_id for line in wanted.credits or ()})
+    datasets = {id_: each.record.dataset_id for id_, each in credited.items()}
+    shared = months_told(wanted, statements, datasets)
+    keys = keys_needed(wanted, statements, shared)
+    agreements = _agreements_in(wanted) | _agreements_sold(uow, shared, statements)
     chosen = [
         each
         for each in found
@@ -202,12 +205,11 @@ def _agreements_in(statement: Statement) -> set[AgreementId]:
     return ids | {line.agreement_id for line in statement.credits or ()}
 
 
-def _agreements_of_products(
-    uow: UnitOfWork, target: Statement, statements: Iterable[Statement]
+def _agreements_sold(
+    uow: UnitOfWork, shared: Collection[tuple[DatasetId, str]], statements: Iterable[Statement]
 ) -> set[AgreementId]:
-    """Return what was sold of the products, in the months, that a statement pays royalties of."""
-    paid = months_paid(target)
-    months = {month for _, month in paid}
+    """Return what was sold of products in months."""
+    months = {month for _, month in shared}
     sold = {
         (line.agreement_id, statement.period)
         for statement in statements
@@ -215,7 +217,7 @@ def _agreements_of_products(
         for line in statement.sales
     }
     found = find_agreements(uow, {id_ for id_, _ in sold})
-    return {id_ for id_, month in sold if (found[id_].record.dataset_id, month) in paid}
+    return {id_ for id_, month in sold if (found[id_].record.dataset_id, month) in shared}
 
 
 def _shares(

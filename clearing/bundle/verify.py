@@ -32,7 +32,8 @@ from clearing.bundle.royalties import (
     Placed,
     Royalties,
     keys_needed,
-    months_paid,
+    months_told,
+    sold_of,
 )
 from clearing.rating.rate import OutOfRangeError
 from clearing.shares.model import Plan
@@ -384,7 +385,10 @@ def _replay(
     """Steps 6 and 7: rate what stands in the log before each statement, and compare its lines."""
     target, ends = statements[-1][1], Credits(reader.ends())
     whose = target.participant_id
-    keys = keys_needed(target, (statement for _, statement in statements))
+    documents = [statement for _, statement in statements]
+    datasets = {id_: each.agreement.record.dataset_id for id_, each in accounts.items()}
+    shared = months_told(target, documents, datasets)
+    keys = keys_needed(target, documents, shared)
     royalties = Royalties(whose, keys, reader.plans(whose), reader.incomes())
     waiting = {id_: list(items) for id_, items in evidence.items()}
     told: set[AgreementId] = set()
@@ -404,11 +408,11 @@ def _replay(
         credited = _check_credits(ends, statement, accounts, place)
         told |= credited if statement is target else set()
         _check_royalties(royalties, statement, place)
-    told |= _shared(accounts, target)
+    told |= sold_of(shared, accounts, whose)
     if told != set(accounts) or any(waiting.values()):
         raise _broken("증빙 자료", "The bundle", "more than the statement follows from")
     try:
-        royalties.check_incomes(target, accounts.values(), ends.credited)
+        royalties.check_incomes(target, shared, accounts.values(), ends.credited)
         royalties.check_all_used()
     except BadRoyaltyError as error:
         raise _broken("로열티", "Royalties", error) from None
@@ -440,17 +444,6 @@ def _check_royalties(royalties: Royalties, statement: Statement, place: int) -> 
     except BadRoyaltyError as error:
         id_ = statement.statement_id
         raise _broken(f"명세서 {id_}의 로열티", f"Royalties in statement {id_}", error) from None
-
-
-def _shared(accounts: dict[AgreementId, Account], target: Statement) -> set[AgreementId]:
-    """Return the agreements that were stated in months of which their products owe royalties."""
-    paid = months_paid(target)
-    return {
-        id_
-        for id_, account in accounts.items()
-        if account.agreement.record.provider_id == target.participant_id
-        and any((account.agreement.record.dataset_id, m) in paid for m in account.stated_counts)
-    }
 
 
 def _lines(statement: Statement) -> Iterator[tuple[StatementLine, bool]]:

@@ -183,10 +183,9 @@ def _held(planned: Sequence[Dispute], now: datetime) -> StepDone:
 def state(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> bool:
     """Begin a run for what no statement has said yet: cut and statements; False if nothing is."""
     log.check()
-    lock_period(uow, period)
-    settlement.lock_usage(uow, period)
+    credited = settlement.lock(uow, period)
     cut = _cut(uow, period, now)
-    issued = settlement.issue(uow, period, log, now=now).statements
+    issued = settlement.issue(uow, period, credited, log, now=now).statements
     if not issued:
         return False
     number = len(store.runs_of(uow, period)) + 1
@@ -217,8 +216,7 @@ def rehearse(
     rolled back; nothing is signed.
     """
     with _rolled_back(database) as uow:
-        lock_period(uow, period)
-        settlement.lock_usage(uow, period)
+        credited = settlement.lock(uow, period)
         rules = rules or Rules()
         runs = store.runs_of(uow, period)
         coming = list[CloseRun]()
@@ -227,7 +225,7 @@ def rehearse(
                 rest = _rest(uow, period, rules, now)
                 coming.append(_rehearsed(uow, period, run, rest, now))
         cut = _cut(uow, period, now)
-        drafted = settlement.draft(uow, period, now=now)
+        drafted = settlement.draft(uow, period, credited, now=now)
         if said := drafted.statements:
             rest = _rest(uow, period, rules, now)
             steps = (cut, _issued(said, now), _netted(said, now), *rest.values())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from clearing.invoices.back import allot_back
 from clearing.rating.rate import SEOUL
 from schemas.bank import CreditLine, Statement, StatementLine
 from schemas.billing import BillingProfile
@@ -64,6 +65,7 @@ def invoices_of(
     *,
     issuing: Issuing = Issuing.PRINCIPAL,
     unpaid: Collection[AgreementId] = (),
+    history: Sequence[Statement] = (),
 ) -> list[Invoice]:
     """Return the invoices that a seller's statement gives rise to; lines of zero won have none.
 
@@ -76,6 +78,8 @@ def invoices_of(
         operator: Who takes the fee, and issues for the seller where ``issuing`` says so.
         issuing: Who issues invoices for data.
         unpaid: Of which agreements the buyer has not paid in full what the statement says.
+        history: The seller's statements in the order of their issue, where royalties are taken
+            back.
     """
     sold = [line for line in statement.sold if _original_of(line) is None]
     by_buyer: dict[ParticipantId, list[StatementLine | RoyaltyLine]] = defaultdict(list)
@@ -112,8 +116,16 @@ def invoices_of(
     return [
         *made,
         *_amended(statement, known, operator, issuing),
-        *_amended_royalties(statement, known, operator, issuing),
+        *_amended_royalties(statement, history, known, operator, issuing=issuing),
     ]
+
+
+def _supply(line: RoyaltyLine) -> tuple[int, int]:
+    return line.supply_won, line.vat_won
+
+
+def _fee(line: RoyaltyLine) -> tuple[int, int]:
+    return line.fee_won, line.fee_vat_won
 
 
 def _original_of(line: StatementLine | RoyaltyLine) -> str | None:
@@ -157,26 +169,29 @@ def _amended(
 
 def _amended_royalties(
     statement: Statement,
+    history: Sequence[Statement],
     known: Mapping[ParticipantId, Known],
     operator: Known,
+    *,
     issuing: Issuing,
 ) -> Iterable[Invoice]:
     """Give the amended drafts of royalties that are taken back, and of the fees on them."""
     seller = known[statement.participant_id]
     agent = operator if issuing is Issuing.AGENT else None
+    day = statement.issued_at.astimezone(SEOUL).date()
     supplies: dict[tuple[str, ParticipantId], list[InvoiceLine]] = defaultdict(list)
     fees: dict[str, list[InvoiceLine]] = defaultdict(list)
     for each in statement.royalties_received or ():
-        if (original := _original_of(each)) is None:
+        if _original_of(each) is None:
             continue
-        if (each.supply_won or each.vat_won) and not _passes_through(each):
-            line = _line(statement, each, each.supply_won, each.vat_won)
-            supplies[original, each.counterparty_id].append(line)
-        if each.fee_won or each.fee_vat_won:
-            line = _line(statement, each, each.fee_won, each.fee_vat_won, FEE_ITEM)
-            fees[original].append(line)
+        if not _passes_through(each):
+            for part in allot_back(history, statement, each, _supply):
+                line = _line(statement, each, part.supply, part.vat, on=day)
+                supplies[part.statement_id, each.counterparty_id].append(line)
+        for part in allot_back(history, statement, each, _fee):
+            line = _line(statement, each, part.supply, part.vat, FEE_ITEM, on=day)
+            fees[part.statement_id].append(line)
     cause, code = f"{statement.period}-{statement.number}", AMENDMENTS[DisputeReason.PRICE]
-    day = statement.issued_at.astimezone(SEOUL).date()
     for (original, buyer), lines in sorted(supplies.items()):
         draft = _invoice(
             statement, seller, known[buyer], lines, issuing=issuing, agent=agent, purpose=PAID
@@ -234,7 +249,13 @@ def _id(statement_id: str, seller: Known, buyer: Known) -> str:
 
 
 def _line(
-    statement: Statement, line: StatementLine | RoyaltyLine, supply: int, vat: int, item: str = ""
+    statement: Statement,
+    line: StatementLine | RoyaltyLine,
+    supply: int,
+    vat: int,
+    item: str = "",
+    *,
+    on: date | None = None,
 ) -> InvoiceLine:
     if isinstance(line, StatementLine):
         title, quantity = line.dataset_title, line.queries_count
@@ -242,7 +263,7 @@ def _line(
         title, quantity = f"{ROYALTY_ITEM}: {line.upstream_title}", 1
     name = f"{item}: {title}" if item else title
     return InvoiceLine(
-        purchased_on=last_day(statement.period),
+        purchased_on=on or last_day(statement.period),
         name=name[:ITEM_MAX],
         quantity=max(1, quantity),
         supply_won=supply,

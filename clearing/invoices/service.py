@@ -11,7 +11,7 @@ from clearing.invoices.model import Known, invoices_of
 from clearing.invoices.ubl import invoice_xml
 from clearing.parties.store import find_parties
 from clearing.payout.store import unpaid_sales
-from clearing.settlement.store import documents
+from clearing.settlement.store import documents, documents_of
 from databank.kit.db import Database, UnitOfWork
 from schemas.bank import Statement
 from schemas.ids import AgreementId, ParticipantId, did_web
@@ -50,13 +50,35 @@ def invoices_in(
         known = _known(uow, statements)
         operator = _operator(uow, issuer)
         unpaid = _unpaid(uow, period, statements)
+        histories = _histories(uow, statements)
     made = (
         invoices_of(
-            each, known, operator, issuing=issuing, unpaid=unpaid.get(each.statement_id, set())
+            each,
+            known,
+            operator,
+            issuing=issuing,
+            unpaid=unpaid.get(each.statement_id, set()),
+            history=histories.get(each.participant_id, ()),
         )
         for each in statements
     )
     return InvoiceList(period=period, invoices=tuple(each for some in made for each in some))
+
+
+def _histories(
+    uow: UnitOfWork, statements: Iterable[Statement]
+) -> dict[ParticipantId, list[Statement]]:
+    """Return all statements of those whose royalties are taken back, in the order of issue."""
+    owners = {
+        each.participant_id
+        for each in statements
+        if any(line.original_statement_id for line in each.royalties_received or ())
+    }
+    found = {}
+    for id_ in owners:
+        said = (Statement.model_validate_json(each.json) for each in documents_of(uow, id_))
+        found[id_] = sorted(said, key=lambda each: (each.issued_at, each.period, each.number))
+    return found
 
 
 def _unpaid(

@@ -59,15 +59,22 @@ class Draft:
     waiting: frozenset[ParticipantId] = frozenset()  # whose royalties the books cannot hold
 
 
-def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> Draft:
+def issue(
+    uow: UnitOfWork, period: str, credited: list[Credit], log: Log, *, now: datetime
+) -> Draft:
     """Issue statements for what no statement of this period has said yet; return what is new.
 
-    The caller holds the period's lock.
+    Args:
+        uow: The transaction.
+        period: The month.
+        credited: What `lock` has returned.
+        log: Seals what is issued.
+        now: The time.
 
     Raises:
         LogBrokenError: The log does not continue what was signed.
     """
-    drafted = draft(uow, period, now=now)
+    drafted = draft(uow, period, credited, now=now)
     booking.seal_reports(uow, drafted.reports, log)
     for statement in drafted.statements:
         json = statement.to_json()
@@ -80,12 +87,15 @@ def issue(uow: UnitOfWork, period: str, log: Log, *, now: datetime) -> Draft:
     return drafted
 
 
-def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
-    """Store lines, book them with the royalties that follow, and return what says so."""
-    lines, credited = _new_lines(uow, period), unstated(uow, period)
+def draft(uow: UnitOfWork, period: str, credited: list[Credit], *, now: datetime) -> Draft:
+    """Store lines, book them with the royalties that follow, and return what says so.
+
+    ``credited`` is what `lock` has returned.
+    """
+    lines = _new_lines(uow, period)
     if lines:
         store.add_lines(uow, period, {id_: line.stated for id_, line in lines.items()})
-    plans = {each: booking.plans_in(uow, each) for each in _months(uow, period, credited)}
+    plans = {each: booking.plans_in(uow, each) for each in _months(period, credited)}
     if not lines and not credited and not any(plans.values()):
         return Draft()
     sales = _sales(period, lines)
@@ -94,25 +104,32 @@ def draft(uow: UnitOfWork, period: str, *, now: datetime) -> Draft:
     books = Books.open(uow, accounts, now=now)
     _book_cash(uow, books, period, sales, now)
     mark_stated(uow, credited)  # booked when their disputes ended
-    settled = booking.settle(uow, books, plans, now=now)
+    settled = booking.settle(uow, books, period, plans, now=now)
     documents = _documents(
         uow, period, lines, settled.royalties, credited=credit_lines(uow, credited), now=now
     )
     return Draft(documents, settled.reports, settled.waiting)
 
 
-def _months(uow: UnitOfWork, period: str, credited: Iterable[Credit]) -> list[str]:
-    """Return a month and those that its credits are of, later ones first; lock the others."""
-    others = {each.part.period for each in credited} - {period}
-    months = [period, *sorted(others, reverse=True)]  # the order of the locks everywhere
-    for each in months[1:]:
+def lock(uow: UnitOfWork, period: str) -> list[Credit]:
+    """Lock a period, and return the credits that its next statements tell.
+
+    Nobody states it, nor royalties of the months that the credits are of, nor books usage under the
+    period's agreements until the transaction ends. Months are locked from the latest to the
+    earliest, and before anything else.
+    """
+    store.lock_period(uow, period)
+    credited = unstated(uow, period)
+    for each in _months(period, credited)[1:]:
         store.lock_period(uow, each)
-    return months
-
-
-def lock_usage(uow: UnitOfWork, period: str) -> None:
-    """Let nobody book usage under the agreements of a period until the transaction ends."""
     lock_meters(uow, (usage.agreement_id for usage in usage_in(uow, period)))
+    return credited
+
+
+def _months(period: str, credited: Iterable[Credit]) -> list[str]:
+    """Return a month and those that its credits are of, later ones first."""
+    others = {each.part.period for each in credited} - {period}
+    return [period, *sorted(others, reverse=True)]
 
 
 @dataclass(frozen=True, slots=True)

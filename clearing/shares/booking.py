@@ -16,7 +16,7 @@ from clearing.agreements.store import find_agreements
 from clearing.disputes.store import credited_in
 from clearing.ledger.entries import Sale, entry_id, royalty_entry
 from clearing.ledger.model import AccountId, Book, Code, Entry, EntryId, Kind, account_id
-from clearing.ledger.service import AmountTooLargeError, Books
+from clearing.ledger.service import AmountTooLargeError, Books, LedgerBrokenError
 from clearing.log.service import Log
 from clearing.rating.rate import Amounts, Run
 from clearing.rating.store import usage_in
@@ -89,7 +89,9 @@ def accounts_of(plans: Plans) -> set[AccountId]:
     return found
 
 
-def settle(uow: UnitOfWork, books: Books, plans: Mapping[str, Plans], *, now: datetime) -> Settled:
+def settle(
+    uow: UnitOfWork, books: Books, own: str, plans: Mapping[str, Plans], *, now: datetime
+) -> Settled:
     """Book what statements have said of sales and no royalty line has said; return the lines.
 
     What a curator's plans owe beyond what the books can hold waits; nobody else does for it.
@@ -97,14 +99,15 @@ def settle(uow: UnitOfWork, books: Books, plans: Mapping[str, Plans], *, now: da
     Args:
         uow: The transaction; lines of sales are stored already, and credits marked as told.
         books: Holds `accounts_of` the plans.
-        plans: The month that is stated and the plans in force in it, then the months that credits
-            are of: of those only what refunds take back is said.
+        own: The month that is stated.
+        plans: The plans in force in it, and in the months that credits are of: of those only what
+            refunds take back is said.
         now: The time.
     """
     royalties: list[Royalty] = []
     waiting: frozenset[ParticipantId] = frozenset()
-    for place, (period, in_force_then) in enumerate(plans.items()):
-        due = _due(uow, period, in_force_then, is_own=place == 0)
+    for period, in_force_then in plans.items():
+        due = _due(uow, period, in_force_then, is_own=period == own)
         if due is None:
             continue
         booked, held_up = _book_all(uow, books, due, now=now)
@@ -145,16 +148,15 @@ class _Due:
         """Return what is due, and the next lines of it.
 
         Args:
-            waiting: Of the products of these curators nothing more is said.
+            waiting: Of the products of these curators nothing more is said, only less.
         """
         said = {
-            key: line.micro
+            key: self.in_period.get(key, Recorded()).micro
             for plan in self.plans.values()
-            if plan.product.owner_id in waiting
+            if not self.is_own or plan.product.owner_id in waiting
             for key in plan.upstream
-            for line in (self.in_period.get(key, Recorded()),)
         }
-        found = flow(self.plans, self.direct, kept=said)
+        found = flow(self.plans, self.direct, at_most=said)
         none = Recorded()
         lines = {
             key: next_line(
@@ -194,6 +196,8 @@ def _book_all(
             with books.all_or_nothing():
                 return [(r, _book(books, due, r, now)) for r in royalties], waiting
         except _WaitError as error:
+            if error.curator_id in waiting:  # what is taken back does not fit either
+                raise LedgerBrokenError(str(error)) from None
             waiting |= {error.curator_id}
 
 
@@ -228,10 +232,18 @@ def less_credits(
         said: What statements of it have said.
         credited: How much of that supply was credited, in won.
     """
-    return {
-        id_: left_after(*each, credited_won=credited.get(id_, 0), stated_won=said[id_].won.supply)
-        for id_, each in used.items()
-    }
+    found = {}
+    for id_, (counts, amounts) in used.items():
+        told = said[id_]
+        left = left_after(
+            told.counts,
+            told.micro,
+            credited_won=credited.get(id_, 0),
+            stated_won=told.won.supply,
+        )
+        since = counts.minus(told.counts), amounts - told.micro
+        found[id_] = left[0].plus(since[0]), left[1] + since[1]
+    return found
 
 
 def incomes(
@@ -251,11 +263,8 @@ def _book(
     """Post a royalty in micro-won and in won; return the entries' ids.
 
     Raises:
-        _WaitError: An account cannot hold it, its curator would owe too much, or it is for the
-            month's own statements to say.
+        _WaitError: An account cannot hold it, or its curator would owe too much.
     """
-    if not due.is_own and not royalty.is_taken_back:
-        raise _WaitError(royalty.key.product.owner_id)
     key = royalty.key
     kind = Kind.ROYALTY_REFUND if royalty.is_taken_back else Kind.ROYALTY
     cause = ("line", *key.product, *key.upstream, key.role, royalty.number)
@@ -286,7 +295,7 @@ def _post(books: Books, entry: Entry, curator_id: ParticipantId) -> None:
     except AmountTooLargeError:
         raise _WaitError(curator_id) from None
     payer = books.account(account_id(Book.ACCRUAL, Code.EARNED, curator_id))
-    if payer.credit_balance < -DEBT_MICRO_MAX:
+    if entry.kind is Kind.ROYALTY and payer.credit_balance < -DEBT_MICRO_MAX:
         raise _WaitError(curator_id)
 
 

@@ -202,23 +202,23 @@ def flow(
     plans: Mapping[Product, Plan],
     direct: Mapping[Product, Income],
     *,
-    kept: Mapping[Key, Amounts] | None = None,
+    at_most: Mapping[Key, Amounts] | None = None,
 ) -> Flow:
     """Run a month's sales through the plans in force in it.
 
     Args:
         plans: The plan of each product that has one; without a cycle.
         direct: What was sold of each product itself.
-        kept: What these keys owe, whatever their plans say.
+        at_most: What these keys owe at most, whatever their plans say.
     """
     found = Flow(dict(direct))
     for product in downstream_first(plans.values()):
         income = found.incomes.get(product, Income())
         plan = plans.get(product)
         for key, edges in plan.upstream.items() if plan is not None else ():
-            owed = (kept or {}).get(key)
-            if owed is None:
-                owed = royalty(edges, income, fee_bps=plan.sealed.fee_bps)  # type: ignore[union-attr]  # there are edges
+            owed = royalty(edges, income, fee_bps=plan.sealed.fee_bps)  # type: ignore[union-attr]  # there are edges
+            bound = (at_most or {}).get(key, owed)
+            owed = min(owed, bound, key=lambda amounts: amounts.supply)
             found.royalties[key] = owed
             before = found.incomes.get(key.upstream, Income())
             found.incomes[key.upstream] = before.got(owed)

@@ -60,7 +60,7 @@ class Agreement:
     @property
     def is_terminated(self) -> bool:
         """Whether one side has ended it before its time."""
-        return self.end is not None and (self.ends_at is None or self.end.at < self.ends_at)
+        return ended_early(self.ends_at, None if self.end is None else self.end.at)
 
     @property
     def counterparty_id(self) -> ParticipantId:
@@ -95,6 +95,11 @@ class Agreement:
             policy_sha256=digest(self.policy),
             agreed_at=self.agreed_at,
         )
+
+
+def ended_early(ends_at: datetime | None, ended_at: datetime | None) -> bool:
+    """Whether an agreement was ended at ``ended_at``, before its own end."""
+    return ended_at is not None and (ends_at is None or ended_at < ends_at)
 
 
 def end_of(policy: dict[str, Any], agreed_at: datetime) -> datetime | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Row, Text, and_, bindparam, insert, or_
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from connector.agreement.model import Agreement, End, KnownDataset
+from connector.agreement.model import Agreement, End, KnownDataset, ended_early
 from connector.side import Side
 from databank.kit.db import UnitOfWork, UtcTime
 from schemas.dataset import Dataset
@@ -102,6 +102,17 @@ def get(uow: UnitOfWork, agreement_id: AgreementId) -> Agreement | None:
     """Return an agreement, terminated or not."""
     row = uow.run(_GET, agreement=agreement_id).one_or_none()
     return _from_row(row) if row else None
+
+
+_TIMES: Final = select(AgreementRow.ends_at, AgreementRow.ended_at).where(
+    AgreementRow.agreement_id == bindparam("agreement")
+)
+
+
+def is_terminated(uow: UnitOfWork, agreement_id: AgreementId) -> bool | None:
+    """Return what ``Agreement.is_terminated`` would be; None if there is no such agreement."""
+    row = uow.run(_TIMES, agreement=agreement_id).one_or_none()
+    return None if row is None else ended_early(row.ends_at, row.ended_at)
 
 
 def put_end(uow: UnitOfWork, agreement_id: AgreementId, end: End) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from connector.agreement import store as agreements
 from connector.agreement.model import Agreement
@@ -40,6 +40,14 @@ class PolicyDeniedError(ForbiddenError):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What either side may end at any moment: the transfer process and the agreement."""
+
+    is_started: bool
+    is_terminated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """A consumer at its data address."""
 
@@ -52,6 +60,11 @@ class Access:
     def pid(self) -> ProcessId:
         """The supplier's pid of the process."""
         return self.process.pid
+
+    @property
+    def standing(self) -> Standing:
+        """How process and agreement stood when they were loaded."""
+        return Standing(self.process.state is State.STARTED, self.agreement.is_terminated)
 
 
 def load(uow: UnitOfWork, pid: str, caller: Caller) -> Access:
@@ -111,11 +124,10 @@ def decide(
 ) -> Decision:
     """Decide on an act as things stand in this transaction, and store the decision."""
     meter.stream(uow)  # the meter's lock comes first, so that totals do not move under us
-    process = transfers.get(uow, access.pid)
-    agreement = agreements.get(uow, access.agreement.id)
-    if process is None or agreement is None:
+    state = transfers.state(uow, access.pid)
+    is_terminated = agreements.is_terminated(uow, access.agreement.id)
+    if state is None or is_terminated is None:
         raise _no_such_address()
-    access = replace(access, process=process, agreement=agreement)
     taken = weigh(
         uow,
         runtime,
@@ -126,6 +138,7 @@ def decide(
         bytes_=bytes_,
         queries=queries,
         epsilon=epsilon,
+        standing=Standing(state is State.STARTED, is_terminated),
     )
     decisions.put(uow, taken)
     return taken.decision
@@ -142,9 +155,11 @@ def weigh(
     bytes_: int | None = None,
     queries: int = 0,
     epsilon: Epsilon | None = None,
+    standing: Standing | None = None,
 ) -> decisions.Taken:
-    """Decide on an act under ``access`` as it was loaded in this transaction, store nothing."""
+    """Decide on an act, store nothing; without ``standing``, as ``access`` was loaded just now."""
     now = runtime.clock()
+    standing = standing or access.standing
     act = Act(
         mode=mode,
         consumer_id=access.agreement.consumer_id,
@@ -152,8 +167,8 @@ def weigh(
         rows=rows,
         bytes=bytes_,
         is_other_statistics=_is_other_statistics(uow, access),
-        is_agreement_terminated=access.agreement.is_terminated,
-        is_process_started=access.process.state is State.STARTED,
+        is_agreement_terminated=standing.is_terminated,
+        is_process_started=standing.is_started,
         epsilon=epsilon,
         attested=attested_of(runtime, access),
     )

@@ -21,7 +21,7 @@ from connector.dataplane.visit import TokensInUse, Visit
 from connector.metering.store import Stored
 from connector.policy import store as decisions
 from connector.publish.arrow_file import FileIndex, read_index
-from connector.runtime import Runtime, get_runtime
+from connector.runtime import Runtime, get_runtime, runtime_of
 from databank.kit.app import CallerDep, get_context, identify
 from databank.kit.routes import Router
 from schemas.dataset import Dataset
@@ -59,10 +59,15 @@ class DecisionList(OwnWire):
     decisions: tuple[DecisionView, ...]
 
 
-async def get_pool(request: Request) -> QueryPool:
+def pool_of(request: Request) -> QueryPool:
     """Return the connector's SQL workers."""
     pool: QueryPool = request.app.state.query_pool
     return pool
+
+
+async def get_pool(request: Request) -> QueryPool:
+    """Return the connector's SQL workers; not by way of a thread."""
+    return pool_of(request)
 
 
 PoolDep = Annotated[QueryPool, Depends(get_pool)]
@@ -98,15 +103,13 @@ def _mapped(path: Path) -> _MappedFile:  # a file is named by its hash and never
 
 
 @router.post("/{pid}/query", response_class=Response)
-def query(
-    pid: str, request: Request, asked: QueryRequest, runtime: RuntimeDep, pool: PoolDep
-) -> Response:
+def query(pid: str, request: Request, asked: QueryRequest) -> Response:
     """Run SQL in place; the answer is an Arrow IPC stream."""
     visit = Visit(pid, *identify(request))
     with get_tokens_in_use(request).held(visit.claims):
         answer = service.query(
-            runtime,
-            pool,
+            runtime_of(request),  # each dependency costs more than to look where it stands
+            pool_of(request),
             visit,
             query_id=asked.query_id,
             sql=asked.sql,

@@ -20,6 +20,7 @@ from schemas.shown import in_seoul
 from schemas.wire import Text
 
 SHOWN: Final = 100
+MONTHS_MAX: Final = 12 * 10_000
 TYPES: Final = {"csv": "text/csv", "pdf": "application/pdf"}
 router = APIRouter(
     prefix=f"{DESK}/passbook",
@@ -96,12 +97,12 @@ def row_of(line: PassbookLine) -> Row:
     )
 
 
-def month_beside(month: str, step: int) -> str:
-    """Return the month before (-1) or after (1) another.
+def month_beside(month: str, step: int) -> str | None:
+    """Return the month before (-1) or after (1) another, if there is one.
 
     Raises:
         InvalidRequestError: It is not written ``YYYY-MM``.
     """
     check_period(month)
     count = int(month[:4]) * 12 + int(month[5:]) - 1 + step
-    return f"{count // 12:04}-{count % 12 + 1:02}"
+    return f"{count // 12:04}-{count % 12 + 1:02}" if 0 <= count < MONTHS_MAX else None

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
 from connector.management.joining import check_joined
 from connector.runtime import Runtime
 from databank.kit.http import ServiceClient, expect_json
+from schemas.close import PERIOD
 from schemas.ids import did_web
 from schemas.problem import InvalidRequestError
-
-PERIOD: Final = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 
 
 def check_period(period: str) -> None:
@@ -23,7 +22,7 @@ def check_period(period: str) -> None:
     Raises:
         InvalidRequestError: It is not written ``YYYY-MM``.
     """
-    if not PERIOD.match(period):
+    if not re.fullmatch(PERIOD, period):
         raise InvalidRequestError(
             ko=f"정산 기간은 2026-11처럼 씁니다: {period}",
             en=f"A period is written like 2026-11, not {period}.",

@@ -23,12 +23,7 @@ _ASKING: Final = threading.Lock()  # one wish at a time, or parallel acts would 
 
 def spend(uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: int) -> bool:
     """Count a charge down from the agreement's grant; False if it does not cover it."""
-    held = store.grant(uow, agreement_id)
-    if held is None or not _covers(runtime, held, charge):
-        return False
-    left = held.remaining_micro - charge
-    store.put_grant(uow, agreement_id, replace(held, remaining_micro=left))
-    return True
+    return store.spend_grant(uow, agreement_id, charge, expires_after=runtime.clock() + MARGIN)
 
 
 def wish(

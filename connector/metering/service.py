@@ -73,9 +73,9 @@ class NeedsGrant:
 
 def price(entitlement: Entitlement, use: Use, total: Total, now: datetime) -> Price:
     """Return what an act costs after ``total``."""
-    run = Run(
-        f"{now.astimezone(SEOUL):%Y-%m}", 1, use.queries_count, use.rows_count, use.bytes_count
-    )
+    day = now.astimezone(SEOUL)
+    month = f"{day.year:04}-{day.month:02}"
+    run = Run(month, 1, use.queries_count, use.rows_count, use.bytes_count)
     is_new_month = run.month > total.last_month
     if entitlement.plan.counts_by_month:
         is_new_month = not total.usage.has_month(run.month)

@@ -319,8 +319,15 @@ def put_total(uow: UnitOfWork, agreement_id: AgreementId, total: Total) -> None:
     """Store what an agreement has used."""
     for by_month in (False, True):
         uow.kept.pop((_TOTAL, agreement_id, by_month), None)
-    values = {**asdict(total.usage), "last_month": total.last_month}
-    del values["by_month"]
+    usage = total.usage
+    values = {
+        "acts": usage.acts,
+        "queries": usage.queries,
+        "rows": usage.rows,
+        "bytes": usage.bytes,
+        "months": usage.months,
+        "last_month": total.last_month,
+    }
     if uow.run(_CHANGE_TOTAL, agreement=agreement_id, **values).rowcount == 0:
         uow.run(_ADD_TOTAL, agreement_id=agreement_id, **values)
 
@@ -354,6 +361,15 @@ _GRANT: Final = (
 )
 _ADD_GRANT: Final = insert(GrantRow)
 _CHANGE_GRANT: Final = update(GrantRow).where(col(GrantRow.agreement_id) == bindparam("agreement"))
+_SPEND: Final = (
+    update(GrantRow)
+    .where(
+        col(GrantRow.agreement_id) == bindparam("agreement"),
+        col(GrantRow.remaining_micro) >= bindparam("charge"),
+        col(GrantRow.expires_at) > bindparam("after"),
+    )
+    .values(remaining_micro=col(GrantRow.remaining_micro) - bindparam("charge"))
+)
 _DROP_GRANT: Final = delete(GrantRow).where(col(GrantRow.agreement_id) == bindparam("agreement"))
 
 
@@ -376,6 +392,14 @@ def put_grant(uow: UnitOfWork, agreement_id: AgreementId, held: HeldGrant) -> No
     values = asdict(held)
     if uow.run(_CHANGE_GRANT, agreement=agreement_id, **values).rowcount == 0:
         uow.run(_ADD_GRANT, agreement_id=agreement_id, **values)
+
+
+def spend_grant(
+    uow: UnitOfWork, agreement_id: AgreementId, charge: int, *, expires_after: datetime
+) -> bool:
+    """Count a charge down from the agreement's grant; False if none covers it for that long."""
+    values = {"agreement": agreement_id, "charge": charge, "after": expires_after}
+    return uow.run(_SPEND, **values).rowcount == 1
 
 
 def drop_grant(uow: UnitOfWork, agreement_id: AgreementId) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
 from math import fsum
 from typing import Any, Final
 
 import pyarrow as pa
 
 from connector.statistics.audit import Atom, Audit, Cell, Measure, Rules
+from connector.statistics.related import Contributions, Related
 from connector.statistics.request import Item, Request, Scope
 from schemas.canonical import digest
 
@@ -77,6 +80,11 @@ class Atoms:
         self, count: str, weight: str, *, is_sum: bool, lacking: int | None = None
     ) -> Measure:
         """Return a measure; with ``lacking``, over the rows in which that column has no value."""
+        return Measure(self._contributions(count, weight, lacking=lacking), is_sum=is_sum)
+
+    def _contributions(
+        self, count: str, weight: str, *, lacking: int | None = None
+    ) -> Contributions:
         counts, weights = self._columns[count], self._columns[weight]
         contributions: dict[Atom, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for given, held in self._by_given.items():
@@ -84,7 +92,15 @@ class Atoms:
                 for atom, row in held:
                     if counts[row]:
                         contributions[atom][self._entities[row]] += float(weights[row])
-        return Measure(contributions, is_sum=is_sum)
+        return contributions
+
+    def column(self, name: str) -> Contributions | None:
+        """Return what entities contribute to a sum, with its sign; None of other measures."""
+        kind, _, column = name.partition(":")
+        if kind != "sum":
+            return None
+        number = self._scope.measures.index(column)
+        return self._contributions(f"n_{number}", f"s_{number}")
 
     def apart(self, one: str, other: str) -> Measure | None:
         """Return the sum ``one`` over the rows where the column of the sum ``other`` is empty."""
@@ -105,6 +121,19 @@ class Atoms:
             by_value = self._by_value[self.place(column)]
             found &= frozenset().union(*(by_value.get(value, frozenset()) for value in values))
         return found
+
+    def unions(self, asked: Iterable[Definition]) -> Iterator[Callable[[Cell], Hashable]]:
+        """Yield for each margin of the groups, and each list of values asked for, what is in it."""
+        places = range(len(self._scope.groups))
+        for size in places:
+            yield from (partial(self._margin, held) for held in combinations(places, size))
+        lists = [one for one in asked if any(len(values) > 1 for values in one.values())]
+        for cell in dict.fromkeys(map(self.cell, lists)):
+            yield partial(_is_part, cell)
+
+    def _margin(self, places: tuple[int, ...], block: Cell) -> Hashable:
+        found = {tuple(self.combinations[atom][place] for place in places) for atom in block}
+        return found.pop() if len(found) == 1 else None
 
     def place(self, group: str) -> int:
         """Return the position of a group in a combination."""
@@ -137,6 +166,10 @@ class Atoms:
         return pa.int64() if item.function == "count" else pa.float64()
 
 
+def _is_part(cell: Cell, block: Cell) -> bool | None:
+    return True if block <= cell else None
+
+
 def measures_of(item: Item) -> list[str]:
     """Return the measures that a column of the answer tells."""
     if item.function is None:
@@ -155,7 +188,9 @@ def answer(
 ) -> Answer:
     """Return the cells that may be answered after all that was; the others are not there."""
     history = {name: [atoms.cell(cell) for cell in cells] for name, cells in answered.items()}
-    audit = Audit(atoms.measures, history, atoms.apart)
+    related = Related(atoms.column)
+    audit = Audit(atoms.measures, history, atoms.apart, related.keep)
+    before = list(audit.blocks)
     names = list(dict.fromkeys(name for item in request.items for name in measures_of(item)))
     asked = _cells(atoms, request)
     admitted = [
@@ -163,6 +198,10 @@ def answer(
         for definition, cell in sorted(asked, key=lambda one: (-len(one[1]), str(one[0])))
         if audit.admit(cell, names, rules)
     ]
+    told = [definition for cells in answered.values() for definition in cells]
+    told += [definition for definition, _ in admitted]
+    if not related.keep_unions(audit.blocks, atoms.unions(told), rules, before=before):
+        admitted = []  # which of them shows too much together is nobody's choice
     admitted.sort(key=lambda one: min(one[1]))
     arrays = [
         pa.array([atoms.value(item, cell) for _, cell in admitted], atoms.type_of(item))

@@ -11,7 +11,8 @@ Rule 2: the rules are a least number of entities and, for sums, a most for the l
 entity's share and a least for the rest beside the two largest.
 Rule 3: blocks are common to all measures, since one may follow from another (kWh and MJ).
 Rule 4: nor may a block show, as the difference of two sums over it, the few rows in which
-only one of the two columns has a value.
+only one of the two columns has a value, or the few entities that break a rule of several
+columns (``connector.statistics.related``).
 Rule 5: nothing here knows who asks: the history is one for all buyers.
 """
 
@@ -50,7 +51,7 @@ class Measure:
         totals = self._totals(cell)
         if len(totals) < rules.entities_min:
             return False
-        return not self._is_sum or _is_shared(list(totals.values()), rules)
+        return not self._is_sum or is_shared(list(totals.values()), rules)
 
     def keeps_or_lacks(self, block: Cell, rules: Rules) -> bool:
         """Whether a block keeps the rules; one to which nobody contributes hides nobody."""
@@ -64,7 +65,8 @@ class Measure:
         return totals
 
 
-def _is_shared(weights: list[float], rules: Rules) -> bool:
+def is_shared(weights: list[float], rules: Rules) -> bool:
+    """Whether the magnitudes of a sum keep the rules on the largest, so that it may be told."""
     total = sum(weights)
     if not isfinite(total) or total <= 0:
         return False  # a sum of nothing but zeros says that everybody's value is zero
@@ -83,9 +85,11 @@ class Audit:
         measures: Mapping[str, Measure],
         answered: Mapping[str, Iterable[Cell]],
         apart: Callable[[str, str], Measure | None] = lambda _one, _other: None,
+        together: Callable[[Cell, Iterable[str], Rules], bool] = lambda _cell, _names, _rules: True,
     ) -> None:
         self._measures = measures
         self._apart = apart  # of two sums, the first over the rows that the second lacks
+        self._together = together  # whether the measures told over a block keep the rules together
         signatures: dict[Atom, list[tuple[str, int]]] = defaultdict(list)
         for name, cells in answered.items():
             for number, cell in enumerate(cells):
@@ -98,6 +102,11 @@ class Audit:
             (frozenset(block), frozenset(name for name, _ in signature))
             for signature, block in blocks.items()
         ]
+
+    @property
+    def blocks(self) -> list[tuple[Cell, frozenset[str]]]:
+        """The blocks, each with the measures told over it."""
+        return self._blocks
 
     def admit(self, cell: Cell, names: Iterable[str], rules: Rules) -> bool:
         """Answer a cell for all named measures, if the rules stay kept; else change nothing."""
@@ -132,7 +141,7 @@ class Audit:
             and all(self._keeps_apart(block, one, other, rules) for other in every)
             for block, names, every in to_check
             for one in names
-        )
+        ) and all(self._together(block, every, rules) for block, names, every in to_check if names)
         if is_kept:
             self._blocks = after
         return is_kept

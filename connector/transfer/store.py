@@ -128,6 +128,17 @@ def get(uow: UnitOfWork, pid: ProcessId) -> TransferProcess | None:
     return _from_row(row) if row else None
 
 
+_STATE: Final = (
+    select(TransferRow.state).where(TransferRow.pid == bindparam("pid")).with_for_update()
+)
+
+
+def state(uow: UnitOfWork, pid: ProcessId) -> State | None:
+    """Return a process's state alone; the row is locked until the transaction ends."""
+    found = uow.run(_STATE, pid=pid).scalar_one_or_none()
+    return None if found is None else State(found)
+
+
 def by_consumer_pid(
     uow: UnitOfWork, consumer_pid: ProcessId, counterparty_id: ParticipantId
 ) -> TransferProcess | None:

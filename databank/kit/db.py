@@ -267,12 +267,14 @@ def _create_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
     engine = create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MILLISECONDS / 1000}
+        url,
+        connect_args={"check_same_thread": False, "timeout": SQLITE_BUSY_MILLISECONDS / 1000},
+        pool_reset_on_return=None,  # done below, where there is something to undo
     )
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: object) -> None:  # noqa: ANN401 - a DBAPI connection
-        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        connection.isolation_level = None  # the BEGIN below is the only one
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -280,12 +282,15 @@ def _create_engine(url: str) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MILLISECONDS}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:  # deferred BEGIN deadlocks writers
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        raw.execute("BEGIN IMMEDIATE")  # past SQLAlchemy, which takes four times as long
+    @event.listens_for(engine, "reset")
+    def _on_reset(connection: Any, *_: object) -> None:  # noqa: ANN401
+        if connection.in_transaction:  # its commit has failed, such as on a full disk
+            connection.rollback()
 
+    def begin(dbapi_connection: Any) -> None:  # noqa: ANN401 - deferred BEGIN deadlocks writers
+        dbapi_connection.dbapi_connection.execute("BEGIN IMMEDIATE").close()
+
+    engine.dialect.do_begin = begin  # type: ignore[method-assign]  # errors become SQLAlchemy's
     return engine
 
 

@@ -121,7 +121,7 @@ class _Form:
         constants: Values that stand in the statement.
         is_positional: Whether the driver takes parameters by position.
         make: Makes a row of its columns.
-        columns: What converts each column.
+        converted: The columns that are converted, by position, and how.
         keys: The columns' names.
     """
 
@@ -130,7 +130,7 @@ class _Form:
     constants: Values
     is_positional: bool
     make: Callable[[Iterable[Any]], Any]
-    columns: tuple[Convert, ...]
+    converted: tuple[tuple[int, Callable[[Any], Any]], ...]
     keys: tuple[str, ...]
 
     def parameters(self, values: Values) -> Any:  # noqa: ANN401 - as the driver wants them
@@ -139,26 +139,28 @@ class _Form:
         Raises:
             StatementError: One is missing.
         """
-        made = {}
-        for name, convert in self.names:
-            if name in values:
-                value = values[name]
-            elif name in self.constants:
-                value = self.constants[name]
-            else:
-                reason = f"no value for the parameter {name!r}"
-                raise StatementError(reason, self.sql, None, InvalidRequestError(reason))
-            made[name] = value if convert is None else convert(value)
-        return tuple(made[name] for name, _ in self.names) if self.is_positional else made
+        given = {**self.constants, **values} if self.constants else values
+        try:
+            made = [given[n] if convert is None else convert(given[n]) for n, convert in self.names]
+        except KeyError:
+            name = next((name for name, _ in self.names if name not in given), None)
+            if name is None:  # what converts a value has failed
+                raise
+            reason = f"no value for the parameter {name!r}"
+            raise StatementError(reason, self.sql, None, InvalidRequestError(reason)) from None
+        if self.is_positional:
+            return tuple(made)
+        return {name: value for (name, _), value in zip(self.names, made, strict=True)}
 
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Any]:
         """Return rows as SQLAlchemy would convert them."""
-        if not any(self.columns):
-            return [self.make(each) for each in found]
-        return [
-            self.make(c(v) if c else v for c, v in zip(self.columns, each, strict=True))
-            for each in found
-        ]
+        return [self.make(self._row(each) if self.converted else each) for each in found]
+
+    def _row(self, found: Sequence[Any]) -> list[Any]:
+        row = list(found)
+        for index, convert in self.converted:
+            row[index] = convert(row[index])
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +306,10 @@ class Statements:
             self._seen[statement] = _Seen({})
             return None
         names = tuple(values)
-        if names not in seen.forms:
-            seen.forms[names] = self._prepare(statement, names)
-        return seen.forms[names]
+        try:
+            return seen.forms[names]
+        except KeyError:
+            return seen.forms.setdefault(names, self._prepare(statement, names))
 
     def _prepare(self, statement: Executable, names: Sequence[str]) -> _Form | None:
         if not isinstance(statement, SelectBase | UpdateBase):
@@ -331,9 +334,10 @@ class Statements:
             },
             is_positional=compiled.positional,
             make=_maker(keys),
-            columns=tuple(
-                column.type.dialect_impl(dialect).result_processor(dialect, None)
-                for column in columns
+            converted=tuple(
+                (index, convert)
+                for index, column in enumerate(columns)
+                if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
             ),
             keys=keys,
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 Row = dict[str, Any]
-COLUMNS: Final = ("company", "region", "branch", "grade", "kwh", "mj", "gas")
+COLUMNS: Final = ("company", "region", "branch", "grade", "kwh", "mj", "gas", "plan", "total")
 REGIONS: Final = ("서울", "부산", "울산", "광주")
 BRANCHES: Final = ("강판", "주물", "도금")
 EACH: Final = 6  # companies of a region and branch
@@ -25,6 +25,8 @@ NOWHERE: Final = 88.0  # alone without a region
 PAIR: Final = 41.0 + 43.0  # two in a region
 SPELLED: Final = 20.0 + 21.0 + 22.0 + 23.0  # one company under four spellings
 SPELLINGS: Final = ("Solo Steel", "SOLO STEEL", "solo  steel", "Ｓｏｌｏ Steel")
+OFF_PLAN: Final = {"울산-도금-3": 31.0}  # all others use what they planned
+OFF_TOTAL: Final = {"광주-강판-2": 27.0}  # all others' total is that of kWh and gas
 GREAT: Final = 900.0  # all but a few percent of its region
 NEAR: Final = 0.1  # share by which a dominated total may miss the great one's value
 
@@ -34,7 +36,9 @@ def companies() -> list[Row]:
     rows: list[Row] = []
 
     def add(company: str, place: tuple[str | None, str, str], kwh: float) -> None:
-        values = (company, *place, kwh, round(kwh * MJ, 3), 10.0 + len(rows) % 7)
+        gas = 10.0 + len(rows) % 7
+        plan, total = kwh - OFF_PLAN.get(company, 0.0), kwh + gas + OFF_TOTAL.get(company, 0.0)
+        values = (company, *place, kwh, round(kwh * MJ, 3), gas, plan, total)
         rows.append(dict(zip(COLUMNS, values, strict=True)))
 
     for region in REGIONS:
@@ -119,6 +123,7 @@ STEEL: Final = f"{SUM} WHERE branch = '강판'"
 COATED: Final = f"{SUM} WHERE branch = '도금'"
 CELL: Final = f"{SUM} WHERE region = '부산' AND branch = '주물'"
 AVERAGE: Final = "SELECT avg(kwh) AS a, count(*) AS n FROM $data"
+PLANNED: Final = AVERAGE.replace("kwh", "plan")
 
 
 def _minus(first: str, *rest: str, target: float = SECRET, within: float = 1e-6) -> Attack:
@@ -132,6 +137,10 @@ def _by(columns: str, sql: str = SUM) -> str:
 
 def _mj(sql: str, sign: float = 1.0, **where: str) -> Step:
     return Step(sql.replace("kwh", "mj"), sign / MJ, where)
+
+
+def _difference(row: Row) -> float | None:
+    return None if None in {row["a"], row["n"]} else row["a"] - row["n"]
 
 
 def _times(row: Row) -> float | None:
@@ -253,6 +262,47 @@ ATTACKS: Final[dict[str, Attack]] = {
     "no value, grouped": Attack(
         (Step(_by("region"), 1.0, {"region": "부산"}), _mj(_by("region"), -1.0, region="부산")),
         HALF_KNOWN,
+    ),
+    "off the plan": _minus(SUM, SUM.replace("kwh", "plan"), target=31.0),
+    "off the plan, of a branch": _minus(COATED, COATED.replace("kwh", "plan"), target=31.0),
+    "off the plan, in one question": Attack(
+        (Step("SELECT sum(kwh) AS a, sum(plan) AS n FROM $data", value=_difference),), 31.0
+    ),
+    "off the plan, by averages": Attack(
+        (
+            Step(f"{AVERAGE} WHERE region = '울산'", value=_times),
+            Step(f"{PLANNED} WHERE region = '울산'", -1.0, value=_times),
+        ),
+        31.0,
+    ),
+    "off the plan, grouped": Attack(
+        (
+            Step(_by("region"), 1.0, {"region": "울산"}),
+            Step(_by("region").replace("kwh", "plan"), -1.0, {"region": "울산"}),
+        ),
+        31.0,
+    ),
+    "off the plan, in other units": Attack(
+        (
+            _mj(f"{COATED} AND {KNOWN}"),
+            Step(f"{COATED} AND {KNOWN}".replace("kwh", "plan"), -1.0),
+        ),
+        31.0,
+    ),
+    "off the plan, over parts": _minus(
+        f"{SUM} WHERE region IN ('서울', '울산') AND {NORMAL}",
+        f"{SUM.replace('kwh', 'plan')} WHERE region = '서울' AND {NORMAL}",
+        f"{SUM.replace('kwh', 'plan')} WHERE region = '울산' AND {NORMAL}",
+        target=31.0,
+    ),
+    "off the total": _minus(
+        f"{STEEL} AND {KNOWN}".replace("kwh", "total"),
+        f"{STEEL} AND {KNOWN}",
+        f"{STEEL} AND {KNOWN}".replace("kwh", "gas"),
+        target=27.0,
+    ),
+    "off the total, over all": _minus(
+        SUM.replace("kwh", "total"), SUM, SUM.replace("kwh", "gas"), target=27.0
     ),
     "two in a region": _minus(f"{SUM} WHERE region = '세종'", target=PAIR),
     "two of a branch": _minus(f"{COATED} AND {EVERY_REGION}", f"{COATED} AND {KNOWN}", target=PAIR),

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from connector.agreement import store as agreements
+from connector.agreement.model import Agreement, End
 from connector.dsp.redelivery import Seen, note, received_from
+from connector.metering import store as meter
+from connector.metering.store import HeldGrant
 from connector.negotiation import store as negotiations
 from connector.negotiation.machine import State
 from connector.negotiation.model import Negotiation
@@ -18,7 +23,7 @@ from connector.side import Side
 from connector.statistics import store as statistics
 from databank.kit.db import Database
 from schemas.dataset import Column, ColumnType, Dataset, DatasetSchema, Domain, Industry
-from schemas.ids import DatasetId, ParticipantId, ProcessId
+from schemas.ids import AgreementId, DatasetId, ParticipantId, ProcessId
 from schemas.wire import Text
 
 NOW = datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
@@ -154,3 +159,50 @@ def test_a_relation_stays_as_it_was_first_offered(database: Database) -> None:
     with database.unit_of_work() as uow:
         assert relations.get(uow, dataset.id, "r" * 64) == first
         assert relations.get(uow, dataset.id, "s" * 64) is None
+
+
+@pytest.mark.parametrize(
+    ("charge", "lasts", "left"),
+    [(7, timedelta(seconds=1), 0), (8, timedelta(seconds=1), 7), (7, timedelta(0), 7)],
+)
+def test_a_grant_is_spent_only_within_its_amount_and_time(
+    database: Database, charge: int, lasts: timedelta, left: int
+) -> None:
+    agreement = AgreementId("a")
+    for expires_at, is_spent in ((NOW + lasts, left != 7), (None, False)):
+        held = HeldGrant("g", 1, 9, 7, expires_at)
+        with database.unit_of_work() as uow:
+            meter.put_grant(uow, agreement, held)
+        with database.unit_of_work() as uow:
+            assert meter.spend_grant(uow, agreement, charge, expires_after=NOW) is is_spent
+            assert not meter.spend_grant(uow, AgreementId("b"), charge, expires_after=NOW)
+        with database.unit_of_work() as uow:
+            found = meter.grant(uow, agreement)
+            assert found == replace(held, remaining_micro=left if is_spent else 7)
+
+
+@pytest.mark.parametrize("ends_in", [None, timedelta(days=1), timedelta(days=3)])
+@pytest.mark.parametrize("ended_in", [None, timedelta(days=2)])
+def test_how_an_agreement_stands_is_read_without_its_policy(
+    database: Database, ends_in: timedelta | None, ended_in: timedelta | None
+) -> None:
+    agreement = Agreement(
+        id=AgreementId("a"),
+        side=Side.PROVIDER,
+        provider_id=ParticipantId("did:web:supplier"),
+        consumer_id=BUYER,
+        dataset_id=DatasetId("d"),
+        dataset_title="전력",
+        policy={"@id": "a"},
+        agreed_at=NOW,
+        ends_at=None if ends_in is None else NOW + ends_in,
+    )
+    with database.unit_of_work() as uow:
+        assert agreements.is_terminated(uow, agreement.id) is None
+        agreements.put(uow, agreement)
+        if ended_in is not None:
+            agreements.put_end(uow, agreement.id, End(BUYER, "c", "r", NOW + ended_in))
+    with database.unit_of_work() as uow:
+        found = agreements.get(uow, agreement.id)
+        assert found is not None
+        assert agreements.is_terminated(uow, agreement.id) is found.is_terminated

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, insert, select, text
 from sqlmodel import SQLModel
 
-from databank.kit.db import Database, UnitOfWork
+from databank.kit.db import Database, IntegrityError, UnitOfWork
 from databank.kit.store import forget_expired_tokens, remember_token
 from schemas.ids import ParticipantId
 from schemas.token import Claims
@@ -148,3 +148,20 @@ def test_a_transaction_waits_for_the_disk_unless_it_says_otherwise(database_url:
     with database.unit_of_work() as uow:
         assert _durability(uow) == waits
     database.close()
+
+
+def test_what_fails_at_its_commit_is_rolled_back_too(
+    database: Database, request: pytest.FixtureRequest
+) -> None:
+    """As on a full disk, where SQLite leaves the transaction open."""
+    metadata = MetaData()
+    parent = Table("test_parent", metadata, Column("id", Integer, primary_key=True))
+    late = ForeignKey(parent.c.id, deferrable=True, initially="DEFERRED")
+    child = Table("test_child", metadata, Column("id", Integer, late, primary_key=True))
+    metadata.create_all(database.engine)
+    request.addfinalizer(lambda: metadata.drop_all(database.engine))
+    for _ in range(2):  # the second time on the connection of the first
+        with pytest.raises(IntegrityError), database.unit_of_work() as uow:
+            uow.run(insert(child), id=1)
+    with database.unit_of_work() as uow:
+        assert uow.run(select(child)).all() == []

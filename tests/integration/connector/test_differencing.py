@@ -70,6 +70,9 @@ HONEST: Final = (
     "SELECT branch, sum(gas) AS v FROM $data WHERE {known} AND branch = '도금' GROUP BY branch",
     "SELECT avg(mj) AS v FROM $data WHERE region = '울산'",
     "SELECT count(kwh) AS v FROM $data WHERE branch IN ('강판', '주물') AND region = '광주'",
+    "SELECT region, sum(kwh) AS v, sum(gas) AS g FROM $data WHERE {known} GROUP BY region",
+    "SELECT sum(kwh) AS v, sum(plan) AS p FROM $data WHERE region = '광주'",
+    "SELECT sum(total) AS v, sum(kwh) AS k, sum(gas) AS g FROM $data WHERE region = '부산'",
 )
 LUCKY_MAX: Final = 2  # one in 2,000 estimates is near by chance, since the scale is 2,000
 NEAR: Final = 0.01
@@ -236,7 +239,16 @@ def test_no_attack_works_on_noisy_statistics_and_none_spends_more_than_the_budge
     told = 0
     for sql in HONEST:
         noisy.forget()
-        told += noisy.asked_by(0)(0, sql.format(known=KNOWN).replace("gas", "kwh")) is not None
+        told += (
+            noisy.asked_by(0)(
+                0,
+                sql.format(known=KNOWN)
+                .replace("gas", "kwh")
+                .replace("plan", "mj")
+                .replace("total", "mj"),
+            )
+            is not None
+        )
     count = len(attacks) + len(forms)
     print(  # noqa: T201
         f"noisy: {count} attacks, {answered} answered within the budget, {near} near the value, "
