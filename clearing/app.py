@@ -27,6 +27,7 @@ import clearing.log.routes
 import clearing.metering.routes
 import clearing.notices
 import clearing.payout.routes
+import clearing.returns.routes
 import clearing.settlement.routes
 import clearing.shares.routes
 from clearing.context import Clearing
@@ -189,6 +190,7 @@ def _add_routes(app: FastAPI) -> None:
         clearing.billing.routes,
         clearing.invoices.routes,
         clearing.payout.routes,
+        clearing.returns.routes,
         clearing.bank.routes,
         clearing.notices,
     ):

@@ -14,6 +14,7 @@ from clearing.metering import store as metering_store
 from clearing.parties import store as parties_store
 from clearing.payout import store as payout_store
 from clearing.rating import store as rating_store
+from clearing.returns import store as returns_store
 from clearing.settlement import store as settlement_store
 from clearing.shares import store as shares_store
 from databank.kit import store as kit_store
@@ -34,6 +35,7 @@ __all__ = [
     "parties_store",
     "payout_store",
     "rating_store",
+    "returns_store",
     "settlement_store",
     "shares_store",
 ]

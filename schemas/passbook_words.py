@@ -13,6 +13,7 @@ KINDS: Final = {
     "royalty_refund": ("로열티 환불", "royalty given back"),
     "reversal": ("취소", "reversal"),
     "payout": ("송금", "payout"),
+    "return_fee": ("반송 수수료", "return fee"),
     "dispute": ("분쟁 보류", "kept back for a dispute"),
     "refund": ("환불", "refund"),
     "set_off": ("상계", "set-off"),

@@ -15,6 +15,7 @@ from schemas.signature import BadSignatureError, PublicKey, SigningKey, sign, ve
 from schemas.wire import OwnWire, Sha256, Time
 
 APPROVAL_TYPE: Final = "payout-approval+jws"
+FEE_DECISION_TYPE: Final = "return-fee-decision+jws"
 APPROVALS_NEEDED: Final = 2
 
 
@@ -34,7 +35,25 @@ class PaymentStatus(StrEnum):
     VOID = "void"
     IN_TRANSIT = "in_transit"
     PAID = "paid"
-    RETURNED = "returned"  # it came back; the next payout pays it again
+    RETURNED = "returned"  # it came back, and is owed again
+    REJECTED = "rejected"  # the bank never sent it, and it is owed again
+
+
+class FeeBearer(StrEnum):
+    """Who bears what a bank kept of a payment that came back."""
+
+    PAYEE = "payee"
+    OPERATOR = "operator"  # it writes the fee off
+
+
+class PaymentReturn(OwnWire):
+    """How a payment came back, and what of it did not."""
+
+    reason: str  # ISO 20022 external return reason or status reason, such as AC04; may be empty
+    returned_won: Won  # of the payment's amount; the rest is the fee
+    fee_won: Won
+    bearer: FeeBearer | None = None  # once two officers said the same
+    said: dict[str, FeeBearer] = Field(default_factory=dict)  # by officer
 
 
 class PayoutPayment(OwnWire):
@@ -46,13 +65,15 @@ class PayoutPayment(OwnWire):
     amount_won: Won
     account: BankAccount
     status: PaymentStatus
+    came_back: PaymentReturn | None = None
     profile_told_at: Time | None = None  # last change of the payee's profile; with one payout only
 
 
 class DraftRequest(OwnWire):
-    """Whom to leave out of a payout."""
+    """Whom to leave out of a payout, and whom to pay again where the last payment came back."""
 
     exclude: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)
+    again: tuple[ParticipantId, ...] = Field(default=(), max_length=1000)  # to the same account
 
 
 class LeftOut(OwnWire):
@@ -61,7 +82,8 @@ class LeftOut(OwnWire):
     participant_id: ParticipantId
     participant_name: str
     amount_won: Won
-    reason: str  # no-account, account-changed, excluded, owes, buyer-owes, refunded
+    # no-account, account-changed, excluded, returned, return-fee, owes, buyer-owes, refunded
+    reason: str
 
 
 class PayoutView(OwnWire):
@@ -121,11 +143,39 @@ def verify_approval(token: str, key: PublicKey) -> tuple[str, str]:
         raise BadSignatureError(f"not an approval: {error}") from None
 
 
+class FeeDecision(OwnWire):
+    """An officer's signed word on who bears a fee."""
+
+    officer: str = Field(min_length=1, max_length=100)
+    bearer: FeeBearer
+    approval: str = Field(max_length=4000)  # the JWS
+
+
+def sign_fee_decision(end_to_end_id: str, fee_won: int, bearer: FeeBearer, key: SigningKey) -> str:
+    """Return an officer's word that ``bearer`` bears exactly this fee, in won."""
+    said = {"end_to_end_id": end_to_end_id, "fee_won": str(fee_won), "bearer": bearer.value}
+    return sign(json.dumps(said).encode(), key=key, typ=FEE_DECISION_TYPE)
+
+
+def verify_fee_decision(token: str, key: PublicKey) -> tuple[str, int, FeeBearer]:
+    """Return the payment, the fee in won and who is to bear it.
+
+    Raises:
+        BadSignatureError: Not a JWS of such a decision by this key.
+    """
+    try:
+        said = json.loads(verify(token, key=key, typ=FEE_DECISION_TYPE))
+        return str(said["end_to_end_id"]), int(said["fee_won"]), FeeBearer(said["bearer"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadSignatureError(f"not a decision on a fee: {error}") from None
+
+
 class BankOutcome(StrEnum):
     """What was made of a movement that the bank reported."""
 
     PAID = "paid"  # a payment went out
-    RETURNED = "returned"  # a payment came back
+    RETURNED = "returned"  # a payment came back, whole or less a fee
+    REJECTED = "rejected"  # the bank did not send a payment
     DEPOSITED = "deposited"  # a credit was matched to a participant
     DUPLICATE = "duplicate"  # reported and booked before
     UNKNOWN = "unknown"  # no payment or participant fits for certain: somebody must look

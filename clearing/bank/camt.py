@@ -52,6 +52,10 @@ class Movement:
     debtor_account: str | None
     debtor_bank: str | None  # the three digits of its 금융기관 공동코드
     debtor_name: str | None
+    is_status: bool = False  # a bank's word on a payment (pain.002), and no movement of money
+    is_return: bool = False  # what the bank says is the return of a payment
+    reason: str = ""  # why it came back, by an ISO 20022 external code
+    charges: int | None = None  # what the bank says it kept, in won
 
     @property
     def won(self) -> int | None:
@@ -62,11 +66,11 @@ class Movement:
         return int(whole) if 0 < int(whole) < _WHOLE else None
 
 
-def read_camt(content: bytes) -> list[Movement]:
-    """Return the movements of a file, in its order.
+def read_root(content: bytes) -> etree._Element:
+    """Return the document of a file.
 
     Raises:
-        InvalidCamtError: Not such a file.
+        InvalidCamtError: Not XML, or with a DTD.
     """
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
@@ -74,38 +78,54 @@ def read_camt(content: bytes) -> list[Movement]:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise _bad(f"XML이 아닙니다: {error}", f"not XML: {error}") from None
+        raise bad_file(f"XML이 아닙니다: {error}", f"not XML: {error}") from None
     if root.getroottree().docinfo.doctype:
-        raise _bad("DTD가 있습니다", "it has a DTD")
+        raise bad_file("DTD가 있습니다", "it has a DTD")
+    return root
+
+
+def read_camt(root: etree._Element) -> list[Movement]:
+    """Return the movements of a document, in its order.
+
+    Raises:
+        InvalidCamtError: Not camt.054 or camt.053, or it does not say what it must.
+    """
     kind = etree.QName(root).namespace or ""
     if not ("camt.054" in kind or "camt.053" in kind):
-        raise _bad(f"camt.054가 아닙니다: {kind}", f"not camt.054: {kind}")
+        raise bad_file(f"camt.054가 아닙니다: {kind}", f"not camt.054: {kind}")
     is_notified, counts = "camt.054" in kind, Counter[str]()
     found = [
         movement
-        for report in _all(root, "Ntfctn") or _all(root, "Stmt")
-        for entry in _all(report, "Ntry")
+        for report in all_of(root, "Ntfctn") or all_of(root, "Stmt")
+        for entry in all_of(report, "Ntry")
         for movement in _movements(_Entry(report, entry, is_notified), counts)
     ]
     if len(found) > MOVEMENTS_MAX:
-        raise _bad(f"거래가 {MOVEMENTS_MAX:,}건을 넘습니다", f"over {MOVEMENTS_MAX:,} movements")
+        raise too_many()
     return found
 
 
-def _bad(ko: str, en: str) -> InvalidCamtError:
+def bad_file(ko: str, en: str) -> InvalidCamtError:
+    """Return the error for a bank's file."""
     return InvalidCamtError(
         ko=f"은행 거래 파일: {ko}. 은행에서 camt.054로 다시 받으세요.",
         en=f"The bank's file: {en}. Get it from the bank again, as camt.054.",
     )
 
 
-def _all(element: etree._Element, *names: str) -> list[etree._Element]:
+def too_many() -> InvalidCamtError:
+    """Return the error for a file that says more than is taken at once."""
+    return bad_file(f"거래가 {MOVEMENTS_MAX:,}건을 넘습니다", f"over {MOVEMENTS_MAX:,} movements")
+
+
+def all_of(element: etree._Element, *names: str) -> list[etree._Element]:
+    """Return the elements below one another by these names, anywhere in an element."""
     steps = "//".join(f"*[local-name()='{name}']" for name in names)
     found: list[etree._Element] = element.xpath(f".//{steps}")
     return found
 
 
-def _text(element: etree._Element, *names: str) -> str | None:
+def text_of(element: etree._Element, *names: str) -> str | None:
     """Return the text at a path of children, or None."""
     steps = "/".join(f"*[local-name()='{name}']" for name in names)
     found = element.xpath(f"./{steps}")
@@ -125,22 +145,22 @@ class _Entry:
 
         NtryRef counts within a report only, so it stands with account, report and day.
         """
-        if reference := _text(self.entry, "AcctSvcrRef"):
+        if reference := text_of(self.entry, "AcctSvcrRef"):
             return reference
-        if reference := _text(self.entry, "NtryRef"):
+        if reference := text_of(self.entry, "NtryRef"):
             return f"n-{_hash(*self.scope, self.day, reference)}"
         return None
 
     @property
     def scope(self) -> tuple[str | None, str | None]:
         """Account and number of the report."""
-        account = _all(self.report, "Acct", "Id", "Id") or _all(self.report, "Acct", "IBAN")
-        return _first(account), _text(self.report, "Id")
+        account = all_of(self.report, "Acct", "Id", "Id") or all_of(self.report, "Acct", "IBAN")
+        return _first(account), text_of(self.report, "Id")
 
     @property
     def day(self) -> str | None:
         """When it was booked."""
-        return _text(self.entry, "BookgDt", "Dt") or _text(self.entry, "BookgDt", "DtTm")
+        return text_of(self.entry, "BookgDt", "Dt") or text_of(self.entry, "BookgDt", "DtTm")
 
 
 def _hash(*said: object) -> str:
@@ -149,21 +169,24 @@ def _hash(*said: object) -> str:
 
 def _movements(within: _Entry, counts: Counter[str]) -> Iterator[Movement]:
     entry = within.entry
-    details = _all(entry, "TxDtls") or [entry]
-    own = Counter(_text(one, "Refs", "AcctSvcrRef") for one in details)
+    details = all_of(entry, "TxDtls") or [entry]
+    own = Counter(text_of(one, "Refs", "AcctSvcrRef") for one in details)
     for place, one in enumerate(details):
         amount = _amount(one) if one is not entry else None
         if amount is None:
             if len(details) > 1:
-                raise _bad("묶음 거래에 건별 금액이 없습니다", "a batch without single amounts")
+                raise bad_file("묶음 거래에 건별 금액이 없습니다", "a batch without single amounts")
             amount = _amount(entry)
         if amount is None:
-            raise _bad("금액이 없는 거래가 있습니다", "a movement has no amount")
-        reference = _text(one, "Refs", "AcctSvcrRef")
+            raise bad_file("금액이 없는 거래가 있습니다", "a movement has no amount")
+        reference = text_of(one, "Refs", "AcctSvcrRef")
         if reference is None or own[reference] > 1:  # then it is not this movement's alone
             shared = reference or within.shared
             reference = f"{shared}/{place}" if shared and len(details) > 1 else shared
-        yield _movement(within, one, reference, amount, counts)
+        charges = _charges(one)
+        if charges is None and len(details) == 1:  # else they are of all movements together
+            charges = _charges(entry)
+        yield _movement(within, one, reference, amount, counts, charges=charges)
 
 
 def _amount(element: etree._Element) -> tuple[str, str] | None:
@@ -180,15 +203,17 @@ def _movement(
     reference: str | None,
     amount: tuple[str, str],
     counts: Counter[str],
+    *,
+    charges: int | None,
 ) -> Movement:
     entry = within.entry
-    direction = _text(one, "CdtDbtInd") or _text(entry, "CdtDbtInd")
+    direction = text_of(one, "CdtDbtInd") or text_of(entry, "CdtDbtInd")
     if direction not in {"CRDT", "DBIT"}:
-        raise _bad("입금인지 출금인지 없는 거래가 있습니다", "a movement is neither in nor out")
-    end_to_end_id = _text(one, "Refs", "EndToEndId")
-    remittance = " ".join((each.text or "") for each in _all(one, "RmtInf", "Ustrd"))
-    account = _first(_all(one, "DbtrAcct", "Id", "Id") or _all(one, "DbtrAcct", "IBAN"))
-    debtor = (account, _bank_code(one), _first(_all(one, "Dbtr", "Nm")))
+        raise bad_file("입금인지 출금인지 없는 거래가 있습니다", "a movement is neither in nor out")
+    end_to_end_id = text_of(one, "Refs", "EndToEndId")
+    remittance = " ".join((each.text or "") for each in all_of(one, "RmtInf", "Ustrd"))
+    account = _first(all_of(one, "DbtrAcct", "Id", "Id") or all_of(one, "DbtrAcct", "IBAN"))
+    debtor = (account, _bank_code(one), _first(all_of(one, "Dbtr", "Nm")))
     likeness = None
     if reference is None:
         said = (*amount, direction, end_to_end_id, within.day, remittance, *debtor)
@@ -196,7 +221,7 @@ def _movement(
         scope = f"{likeness}{_hash(*within.scope)[:16]}"
         reference = f"{scope}-{counts[scope]}"  # alike ones in one report are several movements
         counts[scope] += 1
-    status = _text(entry, "Sts", "Cd") or _text(entry, "Sts") or "BOOK"
+    status = text_of(entry, "Sts", "Cd") or text_of(entry, "Sts") or "BOOK"
     return Movement(
         reference=reference if len(reference) <= REFERENCE_MAX else f"x-{_hash(reference)}",
         likeness=likeness,
@@ -210,7 +235,29 @@ def _movement(
         debtor_account=account,
         debtor_bank=debtor[1],
         debtor_name=debtor[2],
+        is_return=bool(all_of(one, "RtrInf")),
+        reason=_return_reason(one),
+        charges=charges,
     )
+
+
+def _return_reason(one: etree._Element) -> str:
+    for information in all_of(one, "RtrInf"):
+        for name in ("Cd", "Prtry"):
+            if found := text_of(information, "Rsn", name):
+                return found[:35]
+    return ""
+
+
+def _charges(element: etree._Element) -> int | None:
+    """Return what is said to be kept, in whole won; None if nothing is, or no such amount."""
+    stated = [
+        *element.xpath("./*[local-name()='Chrgs']/*[local-name()='TtlChrgsAndTaxAmt']"),
+    ] or element.xpath("./*[local-name()='Chrgs']/*[local-name()='Rcrd']/*[local-name()='Amt']")
+    amounts = [(each.text or "").strip().partition(".") for each in stated]
+    if not amounts or any(not w.isdecimal() or rest.strip("0") for w, _, rest in amounts):
+        return None
+    return sum(int(whole[:AMOUNT_CHARS_MAX]) for whole, _, _ in amounts)
 
 
 def _first(found: list[etree._Element]) -> str | None:
@@ -220,6 +267,6 @@ def _first(found: list[etree._Element]) -> str | None:
 def _bank_code(one: etree._Element) -> str | None:
     """Return the debtor's bank; members are named by three digits, or by seven with the branch."""
     for path in (("DbtrAgt", "MmbId"), ("DbtrAgt", "Othr", "Id")):
-        if found := re.fullmatch(r"([0-9]{3})([0-9]{4})?", _first(_all(one, *path)) or ""):
+        if found := re.fullmatch(r"([0-9]{3})([0-9]{4})?", _first(all_of(one, *path)) or ""):
             return found[1]
     return None

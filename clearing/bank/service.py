@@ -13,24 +13,29 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from lxml import etree
+
 from clearing.bank import store
-from clearing.bank.camt import Movement, read_camt
+from clearing.bank.camt import Movement, read_camt, read_root
 from clearing.bank.model import Payer, match_payer
+from clearing.bank.pain002 import read_pain002
 from clearing.ledger.entries import Wallet, bank_account, entry_id, paid_entry
-from clearing.ledger.model import AccountId, Book, Code, Kind, account_id, reverse
+from clearing.ledger.model import AccountId, Book, Code, Kind, account_id
 from clearing.ledger.service import BOOK_UNITS, Books, EntryConflictError, book_deposit
 from clearing.ledger.store import find_entry, lock_accounts
 from clearing.payout.model import Payment
-from clearing.payout.service import payment_states, reversal_id
-from clearing.payout.store import Payout, payout_with
+from clearing.payout.service import payment_states
+from clearing.payout.store import Payout, payout_with, payouts
+from clearing.returns.service import book_rejection, book_return
 from databank.kit.db import UnitOfWork
 from schemas.bank import DepositRequest
 from schemas.ids import ParticipantId
 from schemas.payout import BankMovement, BankOutcome, BankReport, PaymentStatus
 
-BOOKED: Final = frozenset({BankOutcome.PAID, BankOutcome.RETURNED, BankOutcome.DEPOSITED})
+BOOKED: Final = frozenset(
+    {BankOutcome.PAID, BankOutcome.RETURNED, BankOutcome.REJECTED, BankOutcome.DEPOSITED}
+)
 DEPOSIT_MAX: Final = 10**12  # won, as DepositRequest has it
-RETURN_REASON: Final = "반송 (returned by the bank)"
 
 
 class _Payments:
@@ -52,6 +57,10 @@ class _Payments:
                 self._found[payment.end_to_end_id] = payout, payment
         return self._found[end_to_end_id]
 
+    def of_payout(self, payout_id: str) -> list[str]:
+        """Return the EndToEndIds of a payout's payments, none if it is not ours."""
+        return [p.end_to_end_id for each in payouts(self._uow, payout_id) for p in each.payments]
+
 
 @dataclass(frozen=True, slots=True)
 class _Import:
@@ -64,15 +73,24 @@ class _Import:
 
 
 def take_report(uow: UnitOfWork, content: bytes, *, now: datetime) -> BankReport:
-    """Book what a camt.054 file reports; the whole file or, if it cannot be read, nothing.
+    """Book what a camt.054 or pain.002 file reports; all of it or, if it cannot be read, nothing.
 
     Raises:
         InvalidCamtError: It cannot be read.
     """
-    movements = read_camt(content)
+    root = read_root(content)
     taking = _Import(uow, store.payers(uow), _Payments(uow), now)
+    if "pain.002" in (etree.QName(root).namespace or ""):
+        movements = read_pain002(root, taking.payments.of_payout)
+    else:
+        movements = read_camt(root)
     lock_accounts(uow, _accounts_of(taking, movements))
-    return BankReport(movements=tuple(_take(taking, each) for each in movements))
+    told: dict[int, BankMovement] = {}
+    for is_credit in (False, True):  # what goes out first: it may come back in the same file
+        for place, each in enumerate(movements):
+            if each.is_credit is is_credit:
+                told[place] = _take(taking, each)
+    return BankReport(movements=tuple(told[place] for place in range(len(movements))))
 
 
 def _accounts_of(taking: _Import, movements: Iterable[Movement]) -> set[AccountId]:
@@ -83,7 +101,7 @@ def _accounts_of(taking: _Import, movements: Iterable[Movement]) -> set[AccountI
             people.add(found[1].participant_id)
         elif each.is_credit and (who := match_payer(each, taking.payers).participant_id):
             people.add(who)
-    codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
+    codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT, Code.RETURN_FEE)
     return {
         id_
         for book, _ in BOOK_UNITS
@@ -152,7 +170,7 @@ def _told(
     return BankMovement(
         reference=movement.reference,
         is_credit=movement.is_credit,
-        amount=f"{movement.amount} {movement.currency}",
+        amount=f"{movement.amount} {movement.currency}".strip(),
         end_to_end_id=movement.end_to_end_id,
         remittance=movement.remittance,
         outcome=outcome,
@@ -171,14 +189,33 @@ def _outcome(taking: _Import, movement: Movement) -> tuple[BankOutcome, Particip
     status = payment_states(uow, payout, [payment])[payment.end_to_end_id]
     expected = PaymentStatus.PAID if movement.is_credit else PaymentStatus.IN_TRANSIT
     if status is not expected:
-        return BankOutcome.UNEXPECTED, payment.participant_id
-    if movement.won != payment.amount:
+        is_known = movement.is_status and status is PaymentStatus.REJECTED  # in another report
+        outcome = BankOutcome.REJECTED if is_known else BankOutcome.UNEXPECTED
+        return outcome, payment.participant_id
+    if movement.is_status:
+        book_rejection(uow, payment, reason=movement.reason, now=now)
+        return BankOutcome.REJECTED, payment.participant_id
+    if movement.won is None or not _is_amount_of(movement, movement.won, payment):
         return BankOutcome.WRONG_AMOUNT, payment.participant_id
     if movement.is_credit:
-        _return(uow, payment, now)
+        won, reason = movement.won, movement.reason
+        book_return(uow, payment, returned_won=won, reason=reason, now=now)
         return BankOutcome.RETURNED, payment.participant_id
     _pay(uow, payment, now)
     return BankOutcome.PAID, payment.participant_id
+
+
+def _is_amount_of(movement: Movement, won: int, payment: Payment) -> bool:
+    """Whether a movement is all of a payment, or what came back of it less what the bank kept.
+
+    Less may come back only where the bank says that it is a return, and, if it says what it kept,
+    just that is missing.
+    """
+    fee = payment.amount - won
+    if fee == 0:
+        return True
+    is_less = movement.is_credit and movement.is_return and fee > 0
+    return is_less and movement.charges in (None, fee)
 
 
 def _open(uow: UnitOfWork, payment: Payment, now: datetime) -> Books:
@@ -199,18 +236,6 @@ def _pay(uow: UnitOfWork, payment: Payment, now: datetime) -> None:
     for book, units in BOOK_UNITS:
         amount, id_ = payment.amount * units, payment.end_to_end_id
         books.post(paid_entry(book, payment.participant_id, amount, payment_id=id_, now=now))
-    books.save()
-
-
-def _return(uow: UnitOfWork, payment: Payment, now: datetime) -> None:
-    """Undo both entries of a payment: its money is at the bank and owed to the payee again."""
-    books = _open(uow, payment, now)
-    for book, _ in BOOK_UNITS:
-        for kind in (Kind.PAID, Kind.PAYOUT):
-            entry = find_entry(uow, entry_id(book, kind, payment.end_to_end_id))
-            assert entry is not None, "a paid payment has both entries"
-            id_ = reversal_id(book, kind, payment.end_to_end_id)
-            books.post(reverse(entry, id_=id_, occurred_at=now, memo=RETURN_REASON))
     books.save()
 
 

@@ -107,14 +107,17 @@ def refund_entry(
     )
 
 
-def set_off_legs(owed: Account, payable: Iterable[Account]) -> tuple[Leg, ...]:
-    """Return the legs with which earnings pay what their owner must give back, if any can."""
+def set_off_legs(owed: Account, payable: Iterable[tuple[AccountId, int]]) -> tuple[Leg, ...]:
+    """Return the legs with which earnings pay what their owner must give back, if any can.
+
+    ``payable`` tells accounts and what may be taken from each.
+    """
     left = -owed.credit_balance
     legs: list[Leg] = []
-    for account in payable:
-        part = min(left, max(0, account.credit_balance))
+    for id_, there in payable:
+        part = min(left, max(0, there))
         if part > 0:
-            legs.append(Leg(account.id, Side.DEBIT, part))
+            legs.append(Leg(id_, Side.DEBIT, part))
             left -= part
     paid = sum(leg.amount for leg in legs)
     return (*legs, Leg(owed.id, Side.CREDIT, paid)) if paid else ()

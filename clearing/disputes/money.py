@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from clearing.disputes import store
@@ -40,6 +40,7 @@ from clearing.ledger.model import (
 )
 from clearing.ledger.service import BOOK_UNITS, Books
 from clearing.ledger.store import find_entry
+from clearing.payout.store import reserved
 from clearing.rating.rate import SEOUL, month_of
 from databank.kit.db import UnitOfWork
 from schemas.dispute import CreditPart
@@ -55,7 +56,8 @@ def remaining(uow: UnitOfWork, dispute: Dispute) -> int:
 def hold_all(uow: UnitOfWork, opened: Sequence[Dispute], *, now: datetime) -> None:
     """Keep back what these new disputes are about, as far as it was not paid out.
 
-    Whatever was paid out before cannot be kept: a refund then makes its payee owe it.
+    Whatever was paid out before, or approved to be, cannot be kept: a refund then makes its payee
+    owe it.
     """
     wanted: list[tuple[Dispute, list[Leg]]] = []
     taken: dict[tuple[str, str], dict[Place, int]] = {}
@@ -68,9 +70,9 @@ def hold_all(uow: UnitOfWork, opened: Sequence[Dispute], *, now: datetime) -> No
         taken[key] = credited_after(taken[key], parts)
         wanted.append((dispute, [leg for _, legs in _legs_of(uow, dispute, parts) for leg in legs]))
     books = _open(uow, (leg.account_id for _, legs in wanted for leg in legs), now=now)
+    approved = reserved(uow)
     for dispute, legs in wanted:
-        balances = {leg.account_id: books.account(leg.account_id).credit_balance for leg in legs}
-        kept = keep_back(legs, balances)
+        kept = keep_back(legs, _there(books, legs, approved))
         if kept:
             for book, units in BOOK_UNITS:
                 entry = dispute_entry(
@@ -82,6 +84,16 @@ def hold_all(uow: UnitOfWork, opened: Sequence[Dispute], *, now: datetime) -> No
                 )
                 books.post(entry)
     books.save()
+
+
+def _there(
+    books: Books, legs: Iterable[Leg], approved: Mapping[AccountId, int]
+) -> dict[AccountId, int]:
+    """Return what is in the accounts of legs, less what an officer has approved to be paid out."""
+    return {
+        (id_ := leg.account_id): books.account(id_).credit_balance - approved.get(id_, 0)
+        for leg in legs
+    }
 
 
 def _contested(uow: UnitOfWork, dispute: Dispute) -> dict[Place, int]:
@@ -128,8 +140,10 @@ def end(uow: UnitOfWork, dispute: Dispute, refund: int, *, now: datetime) -> tup
     for hold in holds:
         id_ = entry_id(hold.book, Kind.REVERSAL, hold.id)
         books.post(reverse(hold, id_=id_, occurred_at=now, memo=dispute.id))
+    approved = reserved(uow)
     for part, legs in refunds:
-        _refund(books, dispute, part, legs, now)
+        there = _there(books, legs, approved)
+        _refund(books, dispute, part, recovering(legs, there), now)
     for wallet in wallets:
         books.settle(wallet)
     books.save()
@@ -138,10 +152,8 @@ def end(uow: UnitOfWork, dispute: Dispute, refund: int, *, now: datetime) -> tup
 
 
 def _refund(
-    books: Books, dispute: Dispute, part: CreditPart, legs: list[Leg], now: datetime
+    books: Books, dispute: Dispute, part: CreditPart, split: tuple[Leg, ...], now: datetime
 ) -> None:
-    balances = {leg.account_id: books.account(leg.account_id).credit_balance for leg in legs}
-    split = recovering(legs, balances)
     for book, units in BOOK_UNITS:
         entry = refund_entry(
             book,
@@ -204,10 +216,11 @@ def set_off(uow: UnitOfWork, *, now: datetime) -> list[tuple[ParticipantId, int]
     owing = store.owners_owing(uow)
     ids = [account_id(Book.CASH, code, owner) for owner in owing for code in PAYABLE]
     books = _open(uow, ids, now=now)
-    paid = []
+    approved, paid = reserved(uow), []
     for owner in owing:
         owed = books.account(account_id(Book.CASH, Code.RECOVERABLE, owner))
-        payable = [books.account(account_id(Book.CASH, code, owner)) for code in PAYABLE]
+        accounts = [books.account(account_id(Book.CASH, code, owner)) for code in PAYABLE]
+        payable = [(a.id, a.credit_balance - approved.get(a.id, 0)) for a in accounts]
         if not (legs := set_off_legs(owed, payable)):
             continue
         for book, units in BOOK_UNITS:

@@ -12,13 +12,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+import structlog
+
 from clearing.agreements.model import Agreement
 from clearing.agreements.service import look_up
 from clearing.agreements.store import find_agreements
 from clearing.attestation.service import Compared
 from clearing.disputes import money, store
 from clearing.disputes.model import Dispute, Fault, Terms, claim_of, fault_of
-from clearing.log.service import Log
+from clearing.disputes.refusals import (
+    FAULTS,
+    MOVES_MAX,
+    DisputeStateError,
+    check_openings,
+    nothing_left,
+)
+from clearing.log.quorum import NotWitnessedError
+from clearing.log.service import Log, LogBrokenError
 from clearing.settlement.store import lock_period
 from databank.kit.db import Database, UnitOfWork
 from schemas.dispute import (
@@ -35,11 +45,10 @@ from schemas.dispute import (
 )
 from schemas.ids import AgreementId, ParticipantId
 from schemas.money import MICRO_PER_WON
-from schemas.problem import ConflictError, NotFoundError
+from schemas.problem import NotFoundError
 from schemas.seal import SealKind
-from schemas.wire import Text
 
-MOVES_MAX: Final = 100  # of one side of a dispute, beside its end
+logger = structlog.get_logger()
 HELD: Final = (
     "마감 때 양쪽이 서명한 수량이 달라 차이를 보류했습니다. "
     "(Both sides signed, and differ: the difference is held at the close.)"
@@ -48,47 +57,6 @@ EXPIRED: Final = (
     "기한까지 판정이 없어, 양쪽이 모두 서명한 만큼만 청구됩니다. "
     "(Nobody decided in time: what both sides have signed stands.)"
 )
-
-
-class DisputeStateError(ConflictError):
-    """A dispute is not where this could follow."""
-
-    slug = "dispute-state"
-    title = Text(ko="지금은 할 수 없는 분쟁 단계입니다", en="The dispute does not allow this now")
-
-
-class NothingToDisputeError(ConflictError):
-    """There is nothing, or nothing more, to contest."""
-
-    slug = "nothing-to-dispute"
-    title = Text(ko="다툴 금액이 없습니다", en="There is nothing to contest")
-
-
-_FAULTS: Final = {
-    Fault.ENDED: ("이미 끝난 분쟁입니다", "it has ended"),
-    Fault.TOO_LATE: ("기한이 지났습니다", "the time for it is over"),
-    Fault.TOO_EARLY: (
-        "양쪽이 모두 말하거나 증거 기한이 지난 뒤에 판정할 수 있습니다",
-        "it can be decided once both sides have spoken or the time for evidence is over",
-    ),
-    Fault.NOT_YOURS: ("이 일을 할 수 있는 쪽이 아닙니다", "this is for somebody else to do"),
-    Fault.NOTHING_PROPOSED: (
-        "상대가 아직 금액을 제안하지 않았습니다",
-        "the other side has proposed nothing yet",
-    ),
-    Fault.OTHER_AMOUNT: (
-        "상대가 마지막으로 제안한 금액과 다릅니다",
-        "the other side's last proposal is another amount",
-    ),
-    Fault.MORE_THAN_CLAIMED: (
-        "다투는 금액보다 많습니다",
-        "it is more than what is contested",
-    ),
-    Fault.TOO_MUCH: (
-        f"한쪽이 남길 수 있는 {MOVES_MAX}번을 다 썼습니다",
-        f"this side has said all {MOVES_MAX} things that one side may say",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +99,8 @@ def open_dispute(
     Opening the same again, while it runs, returns what was opened.
 
     Raises:
-        NothingToDisputeError: No statement says the month yet, or all of it was contested.
+        NothingToDisputeError: No statement says the month yet, all of it was contested, or this
+            side has contested it as often as it may.
         DisputeStateError: This side runs another dispute about this month.
     """
     lock_period(uow, request.period)
@@ -148,6 +117,7 @@ def open_dispute(
                 "withdraw it first.",
                 dispute_id=other.id,
             )
+    check_openings(about, by)
     lines = store.lines_of(uow, record.agreement_id, request.period)
     stated = sum(each.line.amounts.supply for each in lines)
     contested = sum(e.claimed_won for e in about if e.status is not DisputeStatus.WITHDRAWN)
@@ -158,7 +128,7 @@ def open_dispute(
         difference=found.difference_won,
     )
     if not lines or claim < (request.amount_won or 1):
-        raise _nothing(
+        raise nothing_left(
             request,
             is_stated=bool(lines),
             remaining=stated - contested,
@@ -176,36 +146,6 @@ def _is_same(dispute: Dispute, request: OpenRequest) -> bool:
     return same == (request.reason, request.text, request.files) and request.amount_won in (
         None,
         dispute.claimed_won,
-    )
-
-
-def _nothing(
-    request: OpenRequest, *, is_stated: bool, remaining: int, difference: int
-) -> NothingToDisputeError:
-    if not is_stated:
-        return NothingToDisputeError(
-            ko=f"{request.period} 명세서가 아직 없습니다. 마감 뒤에 여세요. 그때까지 송금되지 않고 "
-            "서로 다르게 센 만큼은 마감 때 저절로 보류됩니다.",
-            en=f"There is no statement of {request.period} yet. Open it after the close: nothing "
-            "is paid out before, and differing counts are held then without asking.",
-        )
-    if request.reason is DisputeReason.COUNT:
-        return NothingToDisputeError(
-            ko=f"양쪽이 서명한 수량의 차이는 {difference:,}원, 아직 다투지 않은 금액은 "
-            f"{max(0, remaining):,}원입니다. 기한 안에 서명하지 않은 이용은 공급기업이 센 대로 "
-            "확정됩니다. databank compare로 확인하세요.",
-            en=f"The signed counts differ by {difference:,} won, and {max(0, remaining):,} won are "
-            "not contested yet. What was not signed in time stands as metered. See databank "
-            "compare.",
-            difference_won=str(difference),
-            remaining_won=str(max(0, remaining)),
-        )
-    return NothingToDisputeError(
-        ko=f"이 달에 다툴 수 있는 공급가액은 {max(0, remaining):,}원입니다. 한 번 다툰 금액은 다시 "
-        "다투지 않습니다.",
-        en=f"{max(0, remaining):,} won of this month's supply may be contested. What was contested "
-        "once is not contested again.",
-        remaining_won=str(max(0, remaining)),
     )
 
 
@@ -357,15 +297,30 @@ def move(
 
 
 def expire(database: Database, log: Log, *, now: datetime) -> int:
-    """End the disputes whose time is over, each in a transaction of its own; return how many."""
+    """End the disputes whose time is over, each in a transaction of its own; return how many.
+
+    One that cannot be ended stays as it is and is logged with why; the others end. It is tried
+    again whenever somebody looks.
+
+    Raises:
+        LogBrokenError: The log takes nothing, so no dispute can end.
+        NotWitnessedError: The same, for want of witnesses.
+    """
     with database.unit_of_work() as uow:
         ids = store.overdue(uow, now)
+    ended = 0
     for id_ in ids:
-        with database.unit_of_work() as uow:
-            dispute = _locked(uow, id_, None)
-            if dispute.is_running:
-                _add(uow, dispute, Said(MoveKind.EXPIRED, OPERATOR, EXPIRED), log, now)
-    return len(ids)
+        try:
+            with database.unit_of_work() as uow:
+                dispute = _locked(uow, id_, None)
+                if dispute.is_running:
+                    _add(uow, dispute, Said(MoveKind.EXPIRED, OPERATOR, EXPIRED), log, now)
+                    ended += 1
+        except (LogBrokenError, NotWitnessedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this dispute's alone
+            logger.warning("dispute_not_ended", dispute_id=id_, why=repr(error))
+    return ended
 
 
 _ENDING: Final = (MoveKind.SETTLED, MoveKind.DECIDED, MoveKind.EXPIRED, MoveKind.WITHDRAWN)
@@ -378,7 +333,7 @@ def _add(uow: UnitOfWork, dispute: Dispute, said: Said, log: Log, now: datetime)
         if sum(move.by == said.by for move in dispute.moves) >= MOVES_MAX:
             fault = Fault.TOO_MUCH
     if fault is not None:
-        ko, en = _FAULTS[fault]
+        ko, en = FAULTS[fault]
         raise DisputeStateError(
             ko=f"분쟁 {dispute.id} ({dispute.status}): {ko}. databank dispute show로 확인하세요.",
             en=f"Dispute {dispute.id} ({dispute.status}): {en}. See databank dispute show.",

@@ -158,6 +158,46 @@ def paid_entry(
     )
 
 
+def return_fee_entry(
+    book: Book, owner_id: ParticipantId, amount: int, *, payment_id: str, now: datetime
+) -> Entry:
+    """반송 수수료: of a payment that came back a bank has kept this; who bears it is open."""
+    return Entry(
+        id=entry_id(book, Kind.RETURN_FEE, payment_id),
+        book=book,
+        kind=Kind.RETURN_FEE,
+        legs=(
+            Leg(account_id(book, Code.RETURN_FEE, owner_id), Side.DEBIT, amount),
+            Leg(bank_account(book), Side.CREDIT, amount),
+        ),
+        occurred_at=now,
+        counterparty=BANK,
+        memo=payment_id,
+    )
+
+
+def fee_borne_id(book: Book, kept: EntryId) -> EntryId:
+    """Return the id of the entry by which somebody bears a fee that another entry booked."""
+    return entry_id(book, Kind.RETURN_FEE, "borne", kept)
+
+
+def fee_borne_entry(kept: Entry, bearer: AccountId, *, memo: str, now: datetime) -> Entry:
+    """Let somebody's account bear what a bank has kept, by the entry that said so."""
+    (owed, _) = kept.legs
+    return Entry(
+        id=fee_borne_id(kept.book, kept.id),
+        book=kept.book,
+        kind=Kind.RETURN_FEE,
+        legs=(
+            Leg(bearer, Side.DEBIT, owed.amount),
+            Leg(owed.account_id, Side.CREDIT, owed.amount),
+        ),
+        occurred_at=now,
+        counterparty=BANK,
+        memo=memo,
+    )
+
+
 def settle_entry(
     wallet: Wallet, *, deposit: Account, receivable: Account, now: datetime
 ) -> Entry | None:

@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
+from functools import lru_cache
 from typing import Final, NewType
 
 from schemas.ids import AgreementId
@@ -58,6 +59,7 @@ class Code(StrEnum):
     FEE_INCOME = "fee_income"
     IN_TRANSIT = "in_transit"  # paid out, and not yet seen at the bank
     DISPUTE_HOLD = "dispute_hold"  # earned, and kept back while it is in dispute
+    RETURN_FEE = "return_fee"  # kept by a bank of a payment that came back, until one bears it
     RECOVERABLE = "recoverable"  # refunded after it was paid out: set off against later earnings
 
 
@@ -90,6 +92,7 @@ class Kind(StrEnum):
     ROYALTY_REFUND = "royalty_refund"  # less is owed after a refund
     PAYOUT = "payout"  # two officers released it
     PAID = "paid"  # the bank has paid it
+    RETURN_FEE = "return_fee"  # a bank kept it of a payment that came back, or somebody bears it
     DISPUTE = "dispute"  # what is contested is kept back
     REFUND = "refund"  # a sale is taken back, in part or whole
     SET_OFF = "set_off"  # earnings pay what was refunded after it was paid out
@@ -155,6 +158,13 @@ _PLAIN: Final[dict[Kind, frozenset[tuple[Code, Code]]]] = {
     Kind.EXPIRE: _HOLDING,
     Kind.PAYOUT: frozenset({(Code.EARNED, Code.IN_TRANSIT), (Code.VAT_OUT, Code.IN_TRANSIT)}),
     Kind.PAID: frozenset({(Code.IN_TRANSIT, Code.BANK)}),
+    Kind.RETURN_FEE: frozenset(
+        {
+            (Code.RETURN_FEE, Code.BANK),
+            (Code.EARNED, Code.RETURN_FEE),
+            (Code.FEE_INCOME, Code.RETURN_FEE),
+        }
+    ),
     Kind.DISPUTE: frozenset((code, Code.DISPUTE_HOLD) for code in (Code.EARNED, Code.VAT_OUT)),
     Kind.REFUND: frozenset(
         (debit, credit)
@@ -353,19 +363,20 @@ def is_balanced(legs: Iterable[Leg]) -> bool:
 def _codes_are_allowed(entry: Entry, accounts: Mapping[AccountId, Account]) -> bool:
     if any(leg.phase not in _PHASES.get(entry.kind, _POSTED_ONLY) for leg in entry.legs):
         return False
-    for phase in Phase:
-        codes = {
-            side: {
-                accounts[leg.account_id].code
-                for leg in entry.legs
-                if leg.phase is phase and leg.side is side
-            }
-            for side in Side
-        }
-        pairs = {(d, c) for d in codes[Side.DEBIT] for c in codes[Side.CREDIT]}
-        if not pairs <= ALLOWED[entry.kind]:
-            return False
-    return True
+    forms = frozenset((leg.phase, leg.side, accounts[leg.account_id].code) for leg in entry.legs)
+    return _is_allowed(entry.kind, forms)
+
+
+@lru_cache(maxsize=1024)  # a book of millions of entries has a few dozen of these
+def _is_allowed(kind: Kind, forms: frozenset[tuple[Phase, Side, Code]]) -> bool:
+    """Whether every debit of a phase may face every credit of it."""
+    return all(
+        (debit, credit) in ALLOWED[kind]
+        for phase, side, debit in forms
+        if side is Side.DEBIT
+        for other_phase, other_side, credit in forms
+        if other_side is Side.CREDIT and other_phase is phase
+    )
 
 
 _RESOLVED: Final = {
@@ -418,12 +429,24 @@ _COUNTERS: Final = {
     (Side.DEBIT, Phase.RELEASED): ("debits_pending", -1),
     (Side.CREDIT, Phase.RELEASED): ("credits_pending", -1),
 }
+_SUMS: Final = tuple({name for name, _ in _COUNTERS.values()})
 
 
 def _move(account: Account, leg: Leg) -> Account:
+    change = dict.fromkeys(_SUMS, 0)
     counter, sign = _COUNTERS[leg.side, leg.phase]
-    amount: int = getattr(account, counter) + sign * leg.amount
-    return replace(account, **{counter: amount})  # type: ignore[arg-type]  # all four are int
+    change[counter] = sign * leg.amount
+    return Account(  # made anew, which takes a fraction of what replace() does
+        account.id,
+        account.book,
+        account.code,
+        account.owner_id,
+        account.debits_posted + change["debits_posted"],
+        account.credits_posted + change["credits_posted"],
+        account.debits_pending + change["debits_pending"],
+        account.credits_pending + change["credits_pending"],
+        debits_must_not_exceed_credits=account.debits_must_not_exceed_credits,
+    )
 
 
 def _overflows(account: Account) -> bool:

@@ -136,6 +136,7 @@ class BookSums:
 Span = tuple[datetime, datetime] | None  # recorded from the first on and before the second
 
 
+HALF: Final = 2**32  # a book is summed in two parts, so that no sum overflows
 _ACCOUNT: Final = table_of(AccountRow)
 _ENTRY: Final = table_of(EntryRow)
 _POSTING: Final = table_of(PostingRow)
@@ -367,10 +368,13 @@ def book_sums(uow: UnitOfWork) -> dict[Book, BookSums]:
     """Add up the accounts of each book."""
     table = _ACCOUNT
     names = ("debits_posted", "credits_posted", "debits_pending", "credits_pending")
-    query = select(table.c.book, *(func.sum(table.c[n]).label(n) for n in names))
+    halves = []  # two sums each: a book's sum may be more than one account can hold
+    for name in names:
+        halves += [func.sum(table.c[name] // HALF), func.sum(table.c[name] % HALF)]
     sums = {book: BookSums() for book in Book}
-    for row in uow.session.execute(query.group_by(table.c.book)):
-        sums[Book(row.book)] = BookSums(*(int(getattr(row, name)) for name in names))
+    for book, *found in uow.session.execute(select(table.c.book, *halves).group_by(table.c.book)):
+        pairs = zip(found[::2], found[1::2], strict=True)
+        sums[Book(book)] = BookSums(*(int(high) * HALF + int(low) for high, low in pairs))
     return sums
 
 

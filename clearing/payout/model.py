@@ -38,18 +38,23 @@ class Payable:
     withheld: int = 0  # of sales that buyers still owe
     receivable: int = 0  # what the participant owes itself
     recoverable: int = 0  # refunded after it was paid out, and not set off yet
+    return_fee: int = 0  # a bank kept it, and nobody has said yet who bears it
+    contested: int = 0  # kept back for disputes, and not in what was earned
 
     @property
     def amount(self) -> int:
         """What may be paid: nothing to one that owes, and nothing that is not collected."""
         if self.receivable > 0:
             return 0
-        return max(0, self.earned + self.vat - self.withheld - self.recoverable)
+        return max(0, self.earned + self.vat - self.withheld - self.recoverable - self.return_fee)
 
     @property
     def parts(self) -> tuple[int, int]:
-        """How the amount is taken from earnings and VAT; the first gives what it has."""
-        earned = min(max(0, self.earned), self.amount)
+        """How the amount is taken from earnings and VAT.
+
+        The first gives what it has, but for a fee that its owner may have to bear of it.
+        """
+        earned = min(max(0, self.earned - self.return_fee), self.amount)
         return earned, self.amount - earned
 
 
@@ -159,10 +164,25 @@ def less_given_back(moved: Iterable[Owed]) -> list[Owed]:
     return found
 
 
-def is_covered(payments: Iterable[Payment], payables: Mapping[ParticipantId, Payable]) -> bool:
-    """Whether everything in a file may still be paid."""
+def is_covered(
+    payments: Iterable[Payment],
+    payables: Mapping[ParticipantId, Payable],
+    *,
+    is_reserved: bool = False,
+) -> bool:
+    """Whether everything in a file may still be paid.
+
+    Args:
+        payments: What the file pays.
+        payables: What may be paid now.
+        is_reserved: Whether an officer has approved the file: then disputes take nothing of it, so
+            what they have kept back or refunded since then does not count against it.
+    """
     for each in payments:
         now = payables.get(each.participant_id)
+        if now is not None and is_reserved:
+            withheld = max(0, now.withheld - now.contested)  # else an unpaid sale counts twice
+            now = replace(now, withheld=withheld, recoverable=0)
         if now is None or now.amount < each.amount:
             return False
         if max(0, now.earned) < each.earned or max(0, now.vat) < each.vat:  # one may be below 0

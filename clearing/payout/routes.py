@@ -32,6 +32,7 @@ def draft_payout(
         now=get_context(request).clock(),
         account_wait=clearing.account_wait,
         exclude=told.exclude if told else (),
+        again=told.again if told else (),
     )
 
 

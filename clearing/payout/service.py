@@ -1,8 +1,8 @@
 """Drafting a payout, approving it twice, booking it; taking it back before that.
 
 A file is never changed. What it would pay is compared with the books again in the transaction
-of the second approval: if a payee's balance or account is no longer what it was, the payout is
-void and must be drafted anew.
+of each approval: if a payee's balance or account is no longer what it was, the payout is void and
+must be drafted anew. Once an officer has approved it, disputes take nothing of what it pays.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from clearing.billing.service import changed_accounts
 from clearing.billing.store import profiles_of
 from clearing.closing.store import unfinished_periods
 from clearing.ledger.entries import bank_account, entry_id, payout_entry
-from clearing.ledger.model import AccountId, Book, Code, EntryId, Kind, account_id
+from clearing.ledger.model import Book, Code, EntryId, Kind, account_id
 from clearing.ledger.service import BOOK_UNITS, Books
 from clearing.ledger.store import find_digests, lock_accounts
 from clearing.parties.store import find_parties
 from clearing.payout import store
 from clearing.payout.model import Payable, Payment, is_covered
 from clearing.payout.pain import payout_xml
+from clearing.returns.fees import return_view
+from clearing.returns.store import returns
 from databank.kit.db import UnitOfWork
+from schemas.billing import StoredProfile
 from schemas.ids import ParticipantId, did_web
 from schemas.issuer import Issuer
 from schemas.payout import (
@@ -77,11 +80,13 @@ def draft(
     now: datetime,
     account_wait: timedelta = ACCOUNT_WAIT,
     exclude: Collection[ParticipantId] = (),
+    again: Collection[ParticipantId] = (),
 ) -> PayoutView:
     """Make a file of all that may be paid now; nothing is booked yet.
 
     Left out are those excluded, and whoever changed its bank account within ``account_wait``: a
-    change after the draft voids the whole file, so nobody may do that again and again.
+    change after the draft voids the whole file, so nobody may do that again and again. Left out
+    is also whose last payment to the same account came back, unless it is named in ``again``.
 
     Raises:
         PayoutStateError: Another payout waits for approval, a close is not finished, or there is
@@ -104,6 +109,7 @@ def draft(
         )
     names = {id_: party.name for id_, party in find_parties(uow, payables).items()}
     held = dict.fromkeys(changed_accounts(uow, profiles, now - account_wait), "account-changed")
+    held |= dict.fromkeys(_came_back(uow, profiles) - set(again), "returned")
     held |= dict.fromkeys(exclude, "excluded")
     number = store.next_number(uow)
     payout_id, payments = f"P{number:06d}", list[Payment]()
@@ -124,6 +130,21 @@ def draft(
     payout = store.Payout(payout_id, number, document, sha256, now, tuple(payments), ())
     store.add_payout(uow, payout)
     return view_of(uow, payout).model_copy(update={"left_out": left_out})
+
+
+def _came_back(
+    uow: UnitOfWork, profiles: Mapping[ParticipantId, StoredProfile]
+) -> set[ParticipantId]:
+    """Return whose last payment came back from the account that it still tells."""
+    last = store.last_payments(uow)
+    found = returns(uow, (each.end_to_end_id for each in last.values()))
+    return {
+        id_
+        for id_, each in last.items()
+        if each.end_to_end_id in found
+        and id_ in profiles
+        and profiles[id_].profile.account == each.account
+    }
 
 
 def _check_none_open(uow: UnitOfWork) -> None:
@@ -170,6 +191,8 @@ def _left_out(
             reason, amount = held.get(id_, "no-account"), each.amount
         elif each.recoverable > 0 and whole > 0:
             reason, amount = "refunded", min(each.recoverable, whole)
+        elif each.return_fee > 0 and whole > 0:
+            reason, amount = "return-fee", min(each.return_fee, whole)
         elif each.withheld > 0:
             reason, amount = "buyer-owes", min(each.withheld, whole)
         if reason is not None:
@@ -188,6 +211,8 @@ def approve(
 ) -> PayoutView:
     """Count an officer's approval; the second one of another officer books and releases.
 
+    A payout that no longer holds becomes void.
+
     Args:
         uow: The transaction.
         payout_id: Which payout.
@@ -204,11 +229,13 @@ def approve(
     payout = _found(uow, payout_id)
     _check_open(payout)
     _check_approval(payout, request, officers)
+    books, holds = _opened(uow, payout, now), _still_holds(uow, payout)
     payout = _add(uow, payout, store.Event("approved", request.officer, request.approval), now)
+    if not holds:
+        return view_of(uow, _add(uow, payout, store.Event("void", CHANGED), now))
     if len(_counted(payout, officers)) < APPROVALS_NEEDED:
         return view_of(uow, payout)
-    if not _release(uow, payout, now):
-        return view_of(uow, _add(uow, payout, store.Event("void", CHANGED), now))
+    _release(books, payout, now)
     return view_of(uow, _add(uow, payout, store.Event("released", ""), now))
 
 
@@ -252,14 +279,8 @@ def _check_approval(
 
 
 def _verify(payout: store.Payout, request: ApprovalRequest, officers: Mapping[str, str]) -> None:
-    if request.officer not in officers:
-        raise ApprovalRefusedError(
-            ko=f"{request.officer}은(는) 승인권자가 아닙니다. DATABANK_CLEARING_OFFICERS를 보세요.",
-            en=f"{request.officer} is not an officer. See DATABANK_CLEARING_OFFICERS.",
-        )
-    jwk = {"kty": "OKP", "crv": "Ed25519", "x": officers[request.officer]}
     try:
-        said = verify_approval(request.approval, PublicKey(officer_key_id(request.officer), jwk))
+        said = verify_approval(request.approval, officer_key(request.officer, officers))
     except BadSignatureError as error:
         raise ApprovalRefusedError(
             ko=f"{request.officer}의 열쇠로 서명한 승인이 아닙니다: {error}",
@@ -270,6 +291,21 @@ def _verify(payout: store.Payout, request: ApprovalRequest, officers: Mapping[st
             ko=f"다른 파일에 대한 승인입니다. 송금 {payout.id}의 파일을 다시 받아 보세요.",
             en=f"This approves another file. Fetch the file of payout {payout.id} again.",
         )
+
+
+def officer_key(officer: str, officers: Mapping[str, str]) -> PublicKey:
+    """Return an officer's public key.
+
+    Raises:
+        ApprovalRefusedError: Not an officer.
+    """
+    if officer not in officers:
+        raise ApprovalRefusedError(
+            ko=f"{officer}은(는) 승인권자가 아닙니다. DATABANK_CLEARING_OFFICERS를 보세요.",
+            en=f"{officer} is not an officer. See DATABANK_CLEARING_OFFICERS.",
+        )
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": officers[officer]}
+    return PublicKey(officer_key_id(officer), jwk)
 
 
 def _counted(payout: store.Payout, officers: Mapping[str, str]) -> dict[str, str]:
@@ -292,22 +328,29 @@ def _counted(payout: store.Payout, officers: Mapping[str, str]) -> dict[str, str
     return counted
 
 
-def _release(uow: UnitOfWork, payout: store.Payout, now: datetime) -> bool:
-    """Book all payments in both books; False, and nothing is booked, if one no longer holds."""
-    codes = (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
-    accounts: list[AccountId] = [
+def _opened(uow: UnitOfWork, payout: store.Payout, now: datetime) -> Books:
+    """Lock what the payout takes from, against disputes that would take it meanwhile."""
+    accounts = [
         account_id(book, code, each.participant_id)
         for each in payout.payments
         for book, _ in BOOK_UNITS
-        for code in codes
+        for code in (Code.EARNED, Code.VAT_OUT, Code.IN_TRANSIT)
     ]
-    books = Books.open(uow, accounts, now=now)
+    return Books.open(uow, accounts, now=now)
+
+
+def _still_holds(uow: UnitOfWork, payout: store.Payout) -> bool:
+    """Whether the payees still have these accounts, and may still be paid this much."""
     profiles = profiles_of(uow, (each.participant_id for each in payout.payments))
     is_same = all(
         profiles[each.participant_id].profile.account == each.account for each in payout.payments
     )
-    if not is_same or not is_covered(payout.payments, store.payables(uow)):
-        return False
+    is_reserved = bool(payout.approved_by)
+    return is_same and is_covered(payout.payments, store.payables(uow), is_reserved=is_reserved)
+
+
+def _release(books: Books, payout: store.Payout, now: datetime) -> None:
+    """Book all payments in both books."""
     for each in payout.payments:
         for book, units in BOOK_UNITS:
             entry = payout_entry(
@@ -320,7 +363,6 @@ def _release(uow: UnitOfWork, payout: store.Payout, now: datetime) -> bool:
             )
             books.post(entry)
     books.save()
-    return True
 
 
 def void(uow: UnitOfWork, payout_id: str, reason: str, *, now: datetime) -> PayoutView:
@@ -371,6 +413,7 @@ def one_payout(uow: UnitOfWork, payout_id: str) -> PayoutView:
 def view_of(uow: UnitOfWork, payout: store.Payout) -> PayoutView:
     """Return a payout with the state of each payment."""
     states = payment_states(uow, payout)
+    back = returns(uow, states)
     return PayoutView(
         payout_id=payout.id,
         status=_status(payout),
@@ -387,6 +430,9 @@ def view_of(uow: UnitOfWork, payout: store.Payout) -> PayoutView:
                 amount_won=each.amount,
                 account=each.account,
                 status=states[each.end_to_end_id],
+                came_back=return_view(uow, back[each.end_to_end_id])
+                if each.end_to_end_id in back
+                else None,
             )
             for each in payout.payments
         ),
@@ -414,7 +460,7 @@ def payment_states(
     returned = {id_: reversal_id(Book.CASH, Kind.PAYOUT, id_) for id_ in ids}
     known = find_digests(uow, [*paid.values(), *returned.values()])
     return {
-        id_: PaymentStatus.RETURNED
+        id_: (PaymentStatus.RETURNED if paid[id_] in known else PaymentStatus.REJECTED)
         if returned[id_] in known
         else PaymentStatus.PAID
         if paid[id_] in known

@@ -13,7 +13,17 @@ from sqlmodel import Field, SQLModel, col
 from sqlmodel import select as select_rows
 
 from clearing.disputes.store import credits_on
-from clearing.ledger.model import OPERATOR, Book, Code, EntryId, Kind, Phase, Side, account_id
+from clearing.ledger.model import (
+    OPERATOR,
+    AccountId,
+    Book,
+    Code,
+    EntryId,
+    Kind,
+    Phase,
+    Side,
+    account_id,
+)
 from clearing.ledger.store import (
     AccountRow,
     EntryRow,
@@ -113,7 +123,8 @@ class Payout:
 def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     """Return the cash balances of everybody that sold something."""
     table = table_of(AccountRow)
-    codes = (Code.EARNED, Code.VAT_OUT, Code.RECEIVABLE, Code.RECOVERABLE)
+    own = (Code.EARNED, Code.VAT_OUT, Code.RECOVERABLE)
+    codes = (*own, Code.RECEIVABLE, Code.DISPUTE_HOLD, Code.RETURN_FEE)
     query = select(table).where(table.c.book == Book.CASH, table.c.code.in_(codes))
     balance: dict[tuple[str, str], int] = {}
     for row in uow.session.execute(query.order_by(table.c.id)):
@@ -125,7 +136,7 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
     }
     earned: dict[ParticipantId, int] = defaultdict(int)
     for (owner, code), amount in balance.items():
-        if code != Code.RECEIVABLE and owner != OPERATOR:
+        if code in own and owner != OPERATOR:
             earned[ParticipantId(owner)] += amount
     waiting = waiting_of(
         receivables,
@@ -142,9 +153,36 @@ def payables(uow: UnitOfWork) -> dict[ParticipantId, Payable]:
             withheld=waiting.get(id_, 0),
             receivable=receivables.get(id_, 0),
             recoverable=-balance.get((owner, Code.RECOVERABLE), 0),
+            return_fee=-balance.get((owner, Code.RETURN_FEE), 0),
+            contested=balance.get((owner, Code.DISPUTE_HOLD), 0),
         )
         for owner in sorted(sellers)
     }
+
+
+def reserved(uow: UnitOfWork) -> dict[AccountId, int]:
+    """Return what an officer has approved to be paid and that is not booked, by cash account.
+
+    Disputes and set-off leave it alone: else a party could void one payout after another.
+    """
+    found: dict[AccountId, int] = defaultdict(int)
+    for payout in _approved(uow):
+        for each in payout.payments:
+            for code, amount in ((Code.EARNED, each.earned), (Code.VAT_OUT, each.vat)):
+                found[account_id(Book.CASH, code, each.participant_id)] += amount
+    return found
+
+
+def _approved(uow: UnitOfWork) -> list[Payout]:
+    """Return the payouts that one officer has approved, and that are neither booked nor void."""
+    event = table_of(PayoutEventRow)
+    ended = select(event.c.payout_id).where(event.c.kind.in_(["released", "void"]))
+    query = (
+        select(event.c.payout_id)
+        .where(event.c.kind == "approved", event.c.payout_id.not_in(ended))
+        .distinct()
+    )
+    return [payouts(uow, id_)[0] for id_ in uow.session.execute(query).scalars().all()]
 
 
 def unpaid_sales(uow: UnitOfWork, buyers: Iterable[ParticipantId]) -> set[str]:
@@ -303,6 +341,15 @@ def _from_payment(row: PaymentRow) -> Payment:
         vat=row.vat,
         account=BankAccount.model_validate_json(row.account),
     )
+
+
+def last_payments(uow: UnitOfWork) -> dict[ParticipantId, Payment]:
+    """Return the last payment to each participant that was booked."""
+    event = table_of(PayoutEventRow)
+    released = select(event.c.payout_id).where(event.c.kind == "released")
+    query = select_rows(PaymentRow).where(col(PaymentRow.payout_id).in_(released))
+    rows = uow.session.exec(query.order_by(col(PaymentRow.end_to_end_id)))
+    return {ParticipantId(row.participant_id): _from_payment(row) for row in rows}
 
 
 def payout_with(uow: UnitOfWork, end_to_end_id: str) -> Payout | None:

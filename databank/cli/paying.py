@@ -16,7 +16,7 @@ from databank.cli.surface import Surface, surface_of
 from schemas.money import in_won
 
 if TYPE_CHECKING:
-    from schemas.payout import BankMovement, BankReport, PayoutView
+    from schemas.payout import BankMovement, BankReport, PayoutPayment, PayoutView
     from schemas.signature import SigningKey
 
 Id = Annotated[str, typer.Argument(help="송금 번호, 예: P000001 (payout)")]
@@ -30,11 +30,32 @@ _STATUS = {
     "in_transit": ("송금 중", "in transit"),
     "paid": ("지급됨", "paid"),
     "returned": ("반송됨", "returned"),
+    "rejected": ("거절됨", "rejected"),
+}
+_BEARERS = {
+    "payee": ("받는 쪽 부담", "the payee bears it"),
+    "operator": ("운영기관 부담", "the operator bears it"),
+}
+_REASONS = {  # ISO 20022 external return and status reasons that are common
+    "AC01": ("계좌번호 틀림", "incorrect account number"),
+    "AC04": ("해지된 계좌", "closed account"),
+    "AC06": ("정지된 계좌", "blocked account"),
+    "AG01": ("거래 금지", "transaction forbidden"),
+    "AM02": ("한도 초과", "amount over the limit"),
+    "AM04": ("출금 잔액 부족", "insufficient funds"),
+    "BE01": ("예금주 불일치", "holder does not match"),
+    "MS03": ("이유를 밝히지 않음", "reason not specified"),
+    "RC01": ("은행 코드 틀림", "incorrect bank code"),
 }
 _LEFT_OUT = {
     "no-account": ("받을 계좌 없음", "no account told"),
     "account-changed": ("계좌를 바꾼 지 얼마 되지 않음", "bank account changed lately"),
     "excluded": ("빼라고 함", "excluded"),
+    "returned": ("같은 계좌에서 반송·거절됨 (다시: --again)", "came back before (again: --again)"),
+    "return-fee": (
+        "반송 수수료를 누가 부담할지 정하지 않음",
+        "nobody said who bears a return's fee",
+    ),
     "owes": ("미수금 있음", "owes money itself"),
     "refunded": ("송금된 뒤 환불되어 앞으로 벌 돈에서 상계", "refunded after it was paid: set off"),
     "buyer-owes": ("사는 쪽이 아직 내지 않음", "the other side has not paid"),
@@ -42,6 +63,7 @@ _LEFT_OUT = {
 _OUTCOMES = {
     "paid": ("지급됨", "paid"),
     "returned": ("반송됨", "returned"),
+    "rejected": ("거절됨", "rejected"),
     "deposited": ("입금으로 적음", "booked as deposit"),
     "duplicate": ("이미 적음", "booked before"),
     "unknown": ("누구인지 확실하지 않음", "not certain whose"),
@@ -67,6 +89,7 @@ def register(group: typer.Typer, say: Callable[[str, str], str]) -> None:
         ("file", file, say("은행 파일(pain.001)을 받습니다", "Fetch the file for the bank")),
         ("approve", approve, say("승인권자로 승인합니다", "Approve as an officer")),
         ("void", void, say("두 번째 승인 전에 무릅니다", "Take it back before it is approved")),
+        ("fee", fee, say("반송 수수료를 누가 부담할지 정합니다", "Say who bears a return's fee")),
     ]
     for name, command, help_ in commands:
         payouts.command(name, help=help_)(command)
@@ -76,7 +99,9 @@ def register(group: typer.Typer, say: Callable[[str, str], str]) -> None:
     )
     group.command(
         "bank-report",
-        help=say("은행 거래 파일(camt.054)을 적습니다", "Book what the bank reports (camt.054)"),
+        help=say(
+            "은행 파일(camt.054, pain.002)을 적습니다", "Book the bank's files (camt.054, pain.002)"
+        ),
     )(bank_report)
 
 
@@ -85,10 +110,16 @@ def draft(
     exclude: Annotated[
         list[str] | None, typer.Option(help="뺄 참여자 id, 여러 번 (participant to leave out)")
     ] = None,
+    again: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="반송되었지만 같은 계좌로 다시 보낼 참여자 id (pay again to this account)"
+        ),
+    ] = None,
     data_dir: DataDir = Var,
 ) -> None:
     """Make a file of all that may be paid now."""
-    body = {"exclude": exclude or []}
+    body = {"exclude": exclude or [], "again": again or []}
     _ask(Where(surface_of(context), data_dir), "POST", "/payouts", body)
 
 
@@ -158,7 +189,7 @@ def show_payout(payout: PayoutView, surface: Surface) -> None:
                 each.participant_name,
                 f"{BANKS[each.account.bank]} {each.account.number} {each.account.holder}",
                 in_won(each.amount_won),
-                say(*_STATUS[each.status]),
+                say(*_STATUS[each.status]) + _came_back(each, say),
             )
             for each in payout.payments
         ],
@@ -176,6 +207,56 @@ def show_payout(payout: PayoutView, surface: Surface) -> None:
     if payout.void_reason:
         typer.echo(f"{say('무효', 'void')}: {payout.void_reason}")
     typer.echo(f"SHA-256 {payout.sha256}")
+
+
+def _came_back(payment: PayoutPayment, say: Callable[[str, str], str]) -> str:
+    """Say why a payment came back, and what is known of its fee."""
+    if (back := payment.came_back) is None:
+        return ""
+    words = [say(*_REASONS[back.reason]) if back.reason in _REASONS else "", back.reason]
+    if back.fee_won:
+        bearer = _BEARERS[back.bearer] if back.bearer else ("누가 부담할지 미정", "bearer open")
+        said = ", ".join(f"{who}: {say(*_BEARERS[each])}" for who, each in back.said.items())
+        words += [f"{say('수수료', 'fee')} {in_won(back.fee_won)}", say(*bearer), said]
+    return f" ({' · '.join(word for word in words if word)})" if any(words) else ""
+
+
+def fee(  # noqa: PLR0917 - options of a command
+    context: typer.Context,
+    end_to_end_id: Annotated[str, typer.Argument(help="지급 번호, 예: P000001-0001 (payment)")],
+    bearer: Annotated[str, typer.Argument(help="payee(받는 쪽) | operator(운영기관)")],
+    officer: Annotated[str, typer.Option(help="승인권자 이름 (officer)")],
+    key: KeyFile,
+    yes: Annotated[bool, typer.Option("--yes", help="묻지 않음 (do not ask)")] = False,
+    data_dir: DataDir = Var,
+) -> None:
+    """Sign who bears what the bank kept of a payment that came back; two officers decide it."""
+    from databank.cli.bad_answer import BadAnswerError
+    from schemas.payout import FeeBearer, PayoutView, sign_fee_decision
+
+    where = Where(surface_of(context), data_dir)
+    say = where.surface.say
+    if bearer not in _BEARERS:
+        raise BadAnswerError(
+            ko=f"{bearer}: payee(받는 쪽)나 operator(운영기관)여야 합니다.",
+            en=f"{bearer}: must be payee or operator.",
+        )
+    signing, payout_id = _read_key(officer, key), end_to_end_id.partition("-")[0]
+    with open_service(where, "clearing") as clearing:
+        view = PayoutView.model_validate(clearing.get(f"/payouts/{payout_id}"))
+    backs = {each.end_to_end_id: each.came_back for each in view.payments}
+    if (back := backs.get(end_to_end_id)) is None or not back.fee_won:
+        raise BadAnswerError(
+            ko=f"{end_to_end_id}: 수수료를 떼고 반송된 지급이 아닙니다. 서명하지 않았습니다.",
+            en=f"{end_to_end_id}: did not come back less a fee. Nothing was signed.",
+        )
+    typer.echo(f"{end_to_end_id}  {in_won(back.fee_won)}  {say(*_BEARERS[bearer])}", err=True)
+    if not yes and not typer.confirm(say("이대로 서명할까요?", "Sign exactly this?"), err=True):
+        raise typer.Exit(1)
+    told = FeeBearer(bearer)
+    word = sign_fee_decision(end_to_end_id, back.fee_won, told, signing)
+    body = {"officer": officer, "bearer": bearer, "approval": word}
+    _ask(where, "POST", f"/payments/{end_to_end_id}/fee-decisions", body)
 
 
 def file(
@@ -320,11 +401,13 @@ def bank_report(
     context: typer.Context,
     path: Annotated[
         Path | None,
-        typer.Argument(help="camt.054 파일; 없으면 볼 것만 (none: what waits)", dir_okay=False),
+        typer.Argument(
+            help="camt.054·pain.002 파일; 없으면 볼 것만 (none: what waits)", dir_okay=False
+        ),
     ] = None,
     data_dir: DataDir = Var,
 ) -> None:
-    """Book a camt.054 file, as often as you like; without a file, list what waits."""
+    """Book a camt.054 or pain.002 file, as often as you like; without one, list what waits."""
     from databank.cli.bad_answer import BadAnswerError
     from databank.kit.http import expect_json
     from schemas.payout import BankReport

@@ -23,6 +23,8 @@ class Moved:
     currency: str = "KRW"
     status: str = "BOOK"
     entry: str = ""
+    reason: str = ""  # then it is a return, with this reason
+    charges: str = ""
 
 
 def camt(*moved: Moved, namespace: str = NAMESPACE, number: str = "1") -> bytes:
@@ -51,14 +53,45 @@ def _entry(moved: Moved) -> str:
             f"<MmbId>{moved.debtor_bank}</MmbId></ClrSysMmbId></FinInstnId></DbtrAgt></RltdAgts>"
         )
     said = f"<RmtInf><Ustrd>{moved.remittance}</Ustrd></RmtInf>" if moved.remittance else ""
+    back = f"<RtrInf><Rsn><Cd>{moved.reason}</Cd></Rsn></RtrInf>" if moved.reason else ""
+    charges = (
+        f'<Chrgs><TtlChrgsAndTaxAmt Ccy="KRW">{moved.charges}</TtlChrgsAndTaxAmt></Chrgs>'
+        if moved.charges
+        else ""
+    )
     own = f"<AcctSvcrRef>{moved.reference}</AcctSvcrRef>" if moved.reference else ""
     of_entry = f"<NtryRef>{moved.entry}</NtryRef>" if moved.entry else ""
     return f"""<Ntry>{of_entry}<Amt Ccy="{moved.currency}">{moved.amount}</Amt>
 <CdtDbtInd>{direction}</CdtDbtInd><Sts><Cd>{moved.status}</Cd></Sts>
 <BookgDt><Dt>2026-12-03</Dt></BookgDt><BkTxCd><Prtry><Cd>T</Cd></Prtry></BkTxCd>
 <NtryDtls><TxDtls><Refs>{own}{end_to_end}</Refs>
-<Amt Ccy="{moved.currency}">{moved.amount}</Amt><CdtDbtInd>{direction}</CdtDbtInd>{debtor}{said}
-</TxDtls></NtryDtls></Ntry>"""
+<Amt Ccy="{moved.currency}">{moved.amount}</Amt><CdtDbtInd>{direction}</CdtDbtInd>{charges}{debtor}
+{said}{back}</TxDtls></NtryDtls></Ntry>"""
+
+
+def rejection(
+    payout_id: str, *payments: tuple[str, str], whole: str = "", number: str = "1"
+) -> bytes:
+    """Return a pain.002 that rejects payments (EndToEndId, reason), or the ``whole`` file."""
+    group = (
+        f"<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>{whole}</Cd></Rsn></StsRsnInf>" if whole else ""
+    )
+    rejected = "".join(
+        f"<TxInfAndSts><OrgnlEndToEndId>{id_}</OrgnlEndToEndId><TxSts>RJCT</TxSts>"
+        f"<StsRsnInf><Rsn><Cd>{reason}</Cd></Rsn></StsRsnInf></TxInfAndSts>"
+        for id_, reason in payments
+    )
+    instruction = (
+        f"<OrgnlPmtInfAndSts><OrgnlPmtInfId>{payout_id}</OrgnlPmtInfId>{rejected}"
+        "</OrgnlPmtInfAndSts>"
+        if rejected
+        else ""
+    )
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt>
+<GrpHdr><MsgId>bank-{number}</MsgId><CreDtTm>2026-12-03T10:00:00+09:00</CreDtTm></GrpHdr>
+<OrgnlGrpInfAndSts><OrgnlMsgId>{payout_id}</OrgnlMsgId><OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId>
+{group}</OrgnlGrpInfAndSts>{instruction}</CstmrPmtStsRpt></Document>""".encode()
 
 
 def statement(*moved: Moved) -> bytes:

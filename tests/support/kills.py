@@ -32,6 +32,7 @@ from clearing.bundle.verify import BadBundleError, verify_bundle
 from clearing.closing.service import advance, state
 from clearing.disputes import service as disputes
 from clearing.disputes.model import Terms
+from clearing.disputes.refusals import DisputeStateError, NothingToDisputeError
 from clearing.ledger.model import OPERATOR
 from clearing.log.service import Log
 from clearing.metering.commit import Committer
@@ -194,7 +195,7 @@ def _contest(deal: tuple[Company, Company, AgreementRecord], period: str) -> lis
     wish = OpenRequest(
         agreement_id=told.agreement_id, period=period, reason=DisputeReason.QUALITY, text="틀림"
     )
-    refused = (disputes.DisputeStateError, disputes.NothingToDisputeError)
+    refused = (DisputeStateError, NothingToDisputeError)
 
     def opening(ledger: Ledger, _: Committer) -> None:
         reading, now = ledger.database.unit_of_work, DECEMBER

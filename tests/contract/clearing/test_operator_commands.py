@@ -61,7 +61,9 @@ def used(bank: Bank, steel: Company, curator: Company) -> Bank:
 
 
 @pytest.mark.usefixtures("used")
-def test_a_month_is_closed_and_paid_by_commands(operator: Command, tmp_path: Path) -> None:
+def test_a_month_is_closed_and_paid_by_commands(
+    operator: Command, steel: Company, tmp_path: Path
+) -> None:
     assert "쓰지 않았습니다" in operator("close", "2026-11", "--dry-run", is_text=True)
     closed = operator("close", "2026-11")
     assert closed["is_closed"]
@@ -86,6 +88,22 @@ def test_a_month_is_closed_and_paid_by_commands(operator: Command, tmp_path: Pat
     assert (waiting["reference"], waiting["outcome"]) == ("B2", "unknown")
     assert "지급됨" in operator("payout", "show", "P000001", is_text=True)
     assert "₩10,450" in operator("payout", "list", is_text=True)
+
+    payment = "P000001-0001"
+    back = Moved("B3", "9950", is_credit=True, end_to_end_id=payment, reason="AC04")
+    report.write_bytes(camt(back))
+    assert "반송됨" in operator("bank-report", str(report), is_text=True)
+    signing = ("--officer", "kim", "--key", str(tmp_path / "kim.json"), "--yes")
+    assert "payee" in operator("payout", "fee", payment, "bank", *signing, code=1)
+    operator("payout", "fee", payment, "operator", *signing)
+    shown = operator("payout", "show", "P000001")["payments"][0]["came_back"]
+    assert (shown["fee_won"], shown["said"]) == ("500", {"kim": "operator"})
+    assert "bearer" not in shown, "one officer is not enough"
+    other = ("--officer", "lee", "--key", str(tmp_path / "lee.json"), "--yes")
+    shown = operator("payout", "fee", payment, "operator", *other, is_text=True)
+    assert all(words in "".join(shown.split()) for words in ("AC04", "수수료₩500", "운영기관부담"))
+    assert "송금할 금액이 없습니다" in operator("payout", "draft", code=1)
+    assert operator("payout", "draft", "--again", steel.id)["total_won"] == "10450"
 
 
 def test_a_difference_is_held_decided_and_credited_by_commands(

@@ -31,7 +31,7 @@ OPERATOR_ACCOUNT = {"bank": "088", "number": "99912345678", "holder": "산업데
 STEEL_ACCOUNT = {"bank": "004", "number": "123456789012", "holder": "광양제철"}
 
 
-def _account(bank: Bank, who: Company, account: dict[str, str]) -> None:
+def tell_account(bank: Bank, who: Company, account: dict[str, str]) -> None:
     answer = bank.call(who, "POST", "/billing-profile", json={"account": account})
     assert answer.status_code == 200, answer.text
 
@@ -52,17 +52,17 @@ def closed(bank: Bank, steel: Company, curator: Company) -> Bank:
         json={"account": OPERATOR_ACCOUNT},
     )
     assert own.status_code == 200
-    _account(bank, steel, STEEL_ACCOUNT)
+    tell_account(bank, steel, STEEL_ACCOUNT)
     return bank
 
 
-def _draft(bank: Bank) -> PayoutView:
-    answer = bank.admin("POST", "/payouts")
+def draft(bank: Bank, *again: Company) -> PayoutView:
+    answer = bank.admin("POST", "/payouts", json={"again": [each.id for each in again]})
     assert answer.status_code == 200, answer.text
     return PayoutView.model_validate(answer.json())
 
 
-def _approve(
+def approve(
     bank: Bank,
     payout: PayoutView,
     officer: str,
@@ -75,21 +75,21 @@ def _approve(
     return bank.admin("POST", f"/payouts/{payout.payout_id}/approvals", json=body)
 
 
-def _released(bank: Bank) -> PayoutView:
-    payout = _draft(bank)
-    assert _approve(bank, payout, "kim").json()["status"] == "half_approved"
-    answer = _approve(bank, payout, "lee")
+def released(bank: Bank, *again: Company) -> PayoutView:
+    payout = draft(bank, *again)
+    assert approve(bank, payout, "kim").json()["status"] == "half_approved"
+    answer = approve(bank, payout, "lee")
     assert answer.json()["status"] == "released", answer.text
     return PayoutView.model_validate(answer.json())
 
 
-def _report(bank: Bank, *moved: Moved, number: str = "1") -> list[str]:
+def report_of(bank: Bank, *moved: Moved, number: str = "1") -> list[str]:
     answer = bank.admin("POST", "/bank/reports", content=camt(*moved, number=number))
     assert answer.status_code == 200, answer.text
     return list(outcomes(answer.json()))
 
 
-def _cash(url: str, code: Code, owner: str) -> int:
+def cash_of(url: str, code: Code, owner: str) -> int:
     database = Database(url)
     with database.unit_of_work() as uow:
         balances = [
@@ -100,7 +100,7 @@ def _cash(url: str, code: Code, owner: str) -> int:
     return balances[1]
 
 
-def _balanced(bank: Bank) -> None:
+def balanced(bank: Bank) -> None:
     books = bank.admin("GET", "/trial-balance").json()
     assert books["accrual_debits_micro"] == books["accrual_credits_micro"]
     assert books["cash_debits_won"] == books["cash_credits_won"]
@@ -109,7 +109,7 @@ def _balanced(bank: Bank) -> None:
 def test_a_payout_is_a_valid_file_that_two_officers_release(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     assert (payout.total_won, payout.status) == (10_450, "drafted")
     content = closed.admin("GET", f"/payouts/{payout.payout_id}/file").content
     assert hashlib.sha256(content).hexdigest() == payout.sha256
@@ -117,30 +117,30 @@ def test_a_payout_is_a_valid_file_that_two_officers_release(
     etree.XMLSchema(etree.parse(XSD)).assertValid(tree)
     assert b'<InstdAmt Ccy="KRW">10450</InstdAmt>' in content
     assert b"123456789012" in content
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0, "nothing is booked yet"
-    assert _approve(closed, payout, "kim").json()["status"] == "half_approved"
-    again = _approve(closed, payout, "kim")
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 0, "nothing is booked yet"
+    assert approve(closed, payout, "kim").json()["status"] == "half_approved"
+    again = approve(closed, payout, "kim")
     assert again.status_code == 403, "the same person twice"
-    assert _approve(closed, payout, "lee").json()["status"] == "released"
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 10_450
-    assert _cash(database_url, Code.EARNED, steel.id) == 0
-    assert _approve(closed, payout, "park").status_code == 409
+    assert approve(closed, payout, "lee").json()["status"] == "released"
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 10_450
+    assert cash_of(database_url, Code.EARNED, steel.id) == 0
+    assert approve(closed, payout, "park").status_code == 409
     assert closed.admin("POST", "/payouts").status_code == 409, "nothing is left to pay"
     assert closed.balance(steel)["earned"] == 0
     lines = closed.call(steel, "GET", "/passbook").json()["lines"]
     assert (lines[-1]["kind"], lines[-1]["amount_micro"]) == ("payout", "-10450000000")
-    _balanced(closed)
+    balanced(closed)
 
 
 def test_an_approval_counts_only_for_this_file_by_an_officers_own_key(closed: Bank) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     stranger = SigningKey("officer:choi#key-1", OFFICERS["kim"].private_jwk)
     as_lee = SigningKey("officer:lee#key-1", OFFICERS["kim"].private_jwk)
     for refused in (
-        _approve(closed, payout, "choi", key=stranger),
-        _approve(closed, payout, "lee", key=as_lee),
-        _approve(closed, payout, "lee", key=OFFICERS["kim"]),
-        _approve(closed, payout, "lee", sha256="0" * 64),
+        approve(closed, payout, "choi", key=stranger),
+        approve(closed, payout, "lee", key=as_lee),
+        approve(closed, payout, "lee", key=OFFICERS["kim"]),
+        approve(closed, payout, "lee", sha256="0" * 64),
     ):
         assert refused.status_code == 403, refused.text
         assert refused.json()["type"] == "urn:idb:problem:approval-refused"
@@ -166,7 +166,7 @@ def _forge(database_url: str, payout: PayoutView, officer: str, approval: str | 
 def test_an_approval_in_the_database_counts_only_by_its_signature(
     closed: Bank, steel: Company, database_url: str, forged: str
 ) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     other = SigningKey(officer_key_id("kim"), generate_key("x").private_jwk)
     said = {
         "none": None,
@@ -174,33 +174,33 @@ def test_an_approval_in_the_database_counts_only_by_its_signature(
         "other-file": sign_approval(payout.payout_id, "0" * 64, OFFICERS["kim"]),
     }
     _forge(database_url, payout, "kim", said[forged])
-    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
-    answer = _approve(closed, payout, "kim")
+    assert approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 0
+    answer = approve(closed, payout, "kim")
     assert answer.json()["status"] == "released", "a forged row keeps nobody from approving"
 
 
 def test_a_dismissed_officers_approval_does_not_count(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     gone = SigningKey(officer_key_id("choi"), generate_key("choi").private_jwk)
     _forge(
         database_url, payout, "choi", sign_approval(payout.payout_id, payout.sha256, gone)
     )  # signed well, when choi was one
-    assert _approve(closed, payout, "lee").json()["status"] == "half_approved"
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
-    assert _approve(closed, payout, "park").json()["status"] == "released"
+    assert approve(closed, payout, "lee").json()["status"] == "half_approved"
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert approve(closed, payout, "park").json()["status"] == "released"
 
 
 def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed: Bank) -> None:
-    payout = _draft(closed)
+    payout = draft(closed)
     assert closed.admin("POST", "/payouts").status_code == 409, "one waits already"
-    _approve(closed, payout, "kim")
+    approve(closed, payout, "kim")
     path = f"/payouts/{payout.payout_id}/void"
     assert closed.admin("POST", path, json={"reason": "금액 확인"}).json()["status"] == "void"
-    assert _approve(closed, payout, "lee").status_code == 409
-    second = _released(closed)
+    assert approve(closed, payout, "lee").status_code == 409
+    second = released(closed)
     assert second.payout_id != payout.payout_id
     late = closed.admin("POST", f"/payouts/{second.payout_id}/void", json={"reason": "늦음"})
     assert late.status_code == 409
@@ -209,26 +209,26 @@ def test_a_payout_is_taken_back_before_and_not_after_its_second_approval(closed:
 def test_a_change_after_the_draft_makes_the_payout_void(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payout = _draft(closed)
-    _approve(closed, payout, "kim")
-    _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
-    answer = _approve(closed, payout, "lee").json()
+    payout = draft(closed)
+    approve(closed, payout, "kim")
+    tell_account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
+    answer = approve(closed, payout, "lee").json()
     assert answer["status"] == "void"
     assert "payee-changed" in answer["void_reason"]
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 0
     # who changed its account lately is left out, so that it cannot void one payout after another
     none = closed.admin("POST", "/payouts").json()
     assert [each["reason"] for each in none["left_out"]] == ["account-changed"]
     closed.clock.advance(hours=47)
-    _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})  # the same: no change
+    tell_account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})  # the same: no change
     assert closed.admin("POST", "/payouts").status_code == 409
     closed.clock.advance(hours=1)
     excluded = closed.admin("POST", "/payouts", json={"exclude": [steel.id]}).json()
     assert [each["reason"] for each in excluded["left_out"]] == ["excluded"]
-    assert _released(closed).payments[0].account.number == "999999999999"
+    assert released(closed).payments[0].account.number == "999999999999"
     answer = closed.call(steel, "POST", "/billing-profile", json={"email": "a@b.kr"})
     assert answer.status_code == 200
-    _account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
+    tell_account(closed, steel, {**STEEL_ACCOUNT, "number": "999999999999"})
     database = Database(database_url)
     with database.unit_of_work() as uow:  # taking it away and telling it again is a change
         profiles = profiles_of(uow, [steel.id])
@@ -239,32 +239,34 @@ def test_a_change_after_the_draft_makes_the_payout_void(
 def test_the_bank_pays_and_returns_and_every_report_has_one_outcome(
     closed: Bank, steel: Company, database_url: str
 ) -> None:
-    payment = _released(closed).payments[0]
+    payment = released(closed).payments[0]
     paid = Moved("B1", "10450", end_to_end_id=payment.end_to_end_id)
     back = Moved("B2", "10450.00", is_credit=True, end_to_end_id=payment.end_to_end_id)
     wrong = Moved("B3", "10451", end_to_end_id=payment.end_to_end_id)
     stray = Moved("B4", "5", end_to_end_id="NOBODY")
     early = Moved("B0", "10450", end_to_end_id=payment.end_to_end_id, status="PDNG")
-    assert _report(closed, early, back, wrong, stray) == [
+    assert report_of(closed, early, back, wrong, stray) == [
         "pending", "unexpected", "wrong_amount", "unknown",
     ]  # fmt: skip
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 10_450
-    assert _report(closed, paid, paid) == ["paid", "duplicate"]
-    assert _cash(database_url, Code.IN_TRANSIT, steel.id) == 0
-    assert _cash(database_url, Code.BANK, "operator") == -(50_000 - 10_450)
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 10_450
+    assert report_of(closed, paid, paid) == ["paid", "duplicate"]
+    assert cash_of(database_url, Code.IN_TRANSIT, steel.id) == 0
+    assert cash_of(database_url, Code.BANK, "operator") == -(50_000 - 10_450)
     second = Moved("B5", "10450", end_to_end_id=payment.end_to_end_id)
-    assert _report(closed, second) == ["unexpected"], "paid twice by the bank"
-    assert _report(closed, back, back, paid) == ["returned", "duplicate", "duplicate"]
+    assert report_of(closed, second) == ["unexpected"], "paid twice by the bank"
+    assert report_of(closed, back, back, paid) == ["returned", "duplicate", "duplicate"]
     waiting = closed.admin("GET", "/bank/unresolved").json()["movements"]
     assert [each["reference"] for each in waiting] == ["B0", "B3", "B4", "B5"]
-    # then the money is owed again, and the next payout pays it
-    assert _cash(database_url, Code.BANK, "operator") == -50_000
-    assert _cash(database_url, Code.EARNED, steel.id) == 9_450
+    # then the money is owed again, and a payout pays it that is told to
+    assert cash_of(database_url, Code.BANK, "operator") == -50_000
+    assert cash_of(database_url, Code.EARNED, steel.id) == 9_450
     assert closed.admin("GET", "/payouts").json()["payouts"][0]["payments"][0]["status"] == (
         "returned"
     )
-    assert _released(closed).total_won == 10_450
-    _balanced(closed)
+    none = closed.admin("POST", "/payouts")
+    assert (none.status_code, none.json()["left_out"][0]["reason"]) == (409, "returned")
+    assert released(closed, steel).total_won == 10_450
+    balanced(closed)
 
 
 @pytest.fixture
@@ -274,7 +276,7 @@ def two(bank: Bank) -> tuple[Company, Company]:
     daon = company("daon", "다온", brn="2208162517")
     bank.join(nuri, daon)
     for who, number in ((nuri, "11122233344"), (daon, "55566677788")):
-        _account(bank, who, {"bank": "004", "number": number, "holder": "회사"})
+        tell_account(bank, who, {"bank": "004", "number": number, "holder": "회사"})
     return nuri, daon
 
 
@@ -288,16 +290,16 @@ def test_credits_become_deposits_of_whom_they_name(
     nobody = Moved("C3", "3000", is_credit=True, remittance="예치")
     both = Moved("C4", "4000", is_credit=True, remittance="1208147521 2208162517")
     dollars = Moved("C5", "5.50", is_credit=True, remittance="1208147521", currency="USD")
-    found = _report(bank, by_number, by_account, nobody, both, dollars)
+    found = report_of(bank, by_number, by_account, nobody, both, dollars)
     assert found == ["deposited", "deposited", "unknown", "unknown", "wrong_amount"]
-    assert _report(bank, by_number, nobody) == ["duplicate", "unknown"]
+    assert report_of(bank, by_number, nobody) == ["duplicate", "unknown"]
     assert bank.balance(nuri)["deposit"] == 1_000_000_000
     assert bank.balance(daon)["deposit"] == 2_000_000_000
     bank.deposit(nuri, 7_000, deposit_id="C6")  # booked by hand before, with another amount
-    assert _report(bank, Moved("C6", "6000", is_credit=True, remittance="1208147521")) == [
+    assert report_of(bank, Moved("C6", "6000", is_credit=True, remittance="1208147521")) == [
         "conflict"
     ]
-    _balanced(bank)
+    balanced(bank)
 
 
 def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credit(
@@ -306,18 +308,20 @@ def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credi
     nuri, daon = two
     thief = company("thief", "도둑", brn="1078783297")
     bank.join(thief)
-    _account(bank, thief, {"bank": "004", "number": "20261125", "holder": "도둑"})
+    tell_account(bank, thief, {"bank": "004", "number": "20261125", "holder": "도둑"})
     order = Moved("T1", "900", is_credit=True, remittance="예치금 20261125 누리")
-    assert _report(bank, order) == ["unknown"]
-    _account(bank, thief, {"bank": "088", "number": "777000777000", "holder": "누리"})
+    assert report_of(bank, order) == ["unknown"]
+    tell_account(bank, thief, {"bank": "088", "number": "777000777000", "holder": "누리"})
     debtor: dict[str, Any] = {"debtor_account": "777000777000", "debtor_name": "㈜누리"}
     caught = Moved("T2", "800", is_credit=True, debtor_bank="088", **debtor)
     other_bank = Moved("T3", "800", is_credit=True, debtor_bank="011", **debtor)
     no_bank = Moved("T4", "800", is_credit=True, **debtor)
-    assert _report(bank, caught, other_bank, no_bank) == ["unknown"] * 3
+    assert report_of(bank, caught, other_bank, no_bank) == ["unknown"] * 3
     named = Moved("T5", "700", is_credit=True, debtor_bank="088", remittance="120-81-47521",
                   **debtor)  # fmt: skip
-    assert _report(bank, named) == ["deposited"], "a told account takes nothing from the named one"
+    assert report_of(bank, named) == ["deposited"], (
+        "a told account takes nothing from the named one"
+    )
     daons: dict[str, Any] = {
         "debtor_bank": "004",
         "debtor_account": "55566677788",
@@ -329,7 +333,7 @@ def test_a_number_that_a_participant_told_of_itself_never_catches_anothers_credi
         Moved("T8", "400", is_credit=True, remittance="11208147521"),  # a part of a number
         Moved("T9", "300", is_credit=True, remittance="A-120-81-47521-9"),
     ]
-    assert _report(bank, *doubtful) == ["unknown"] * 4
+    assert report_of(bank, *doubtful) == ["unknown"] * 4
     assert bank.balance(thief)["deposit"] == bank.balance(daon)["deposit"] == 0
     assert bank.balance(nuri)["deposit"] == 700_000_000
     waiting = bank.admin("GET", "/bank/unresolved").json()["movements"]
@@ -345,27 +349,27 @@ def test_movements_that_share_a_reference_are_not_one(
     nuri, _ = two
     base: dict[str, Any] = {"is_credit": True, "remittance": "1208147521"}
     first = Moved("", "1000", **base)
-    assert _report(bank, first, first) == ["deposited", "deposited"], "two alike on one day"
-    assert _report(bank, first, first) == ["duplicate", "duplicate"]
+    assert report_of(bank, first, first) == ["deposited", "deposited"], "two alike on one day"
+    assert report_of(bank, first, first) == ["duplicate", "duplicate"]
     assert bank.balance(nuri)["deposit"] == 2_000_000_000
     other_text = Moved("", "1000", is_credit=True, remittance="1208147521 11월분")
     other_payer = Moved("", "1000", debtor_account="31", debtor_name="누리", **base)
-    assert _report(bank, other_text, other_payer) == ["deposited", "deposited"]
+    assert report_of(bank, other_text, other_payer) == ["deposited", "deposited"]
     # alike, without a reference, in another report: the same or another, somebody must look
-    assert _report(bank, first, number="2") == ["unknown"]
+    assert report_of(bank, first, number="2") == ["unknown"]
     assert bank.balance(nuri)["deposit"] == 4_000_000_000
     (waiting,) = bank.admin("GET", "/bank/unresolved").json()["movements"]
     assert waiting["participant_id"] == nuri.id
     bank.deposit(nuri, 1_000, deposit_id=waiting["reference"])  # it was another
-    assert _report(bank, first, number="2") == ["deposited"]
+    assert report_of(bank, first, number="2") == ["deposited"]
     assert bank.admin("GET", "/bank/unresolved").json()["movements"] == []
     # NtryRef counts anew in each report
     second = Moved("", "500", entry="1", **base)
-    assert _report(bank, second, number="3") == ["deposited"]
-    assert _report(bank, second, number="4") == ["deposited"]
-    assert _report(bank, second, number="3") == ["duplicate"]
+    assert report_of(bank, second, number="3") == ["deposited"]
+    assert report_of(bank, second, number="4") == ["deposited"]
+    assert report_of(bank, second, number="3") == ["duplicate"]
     assert bank.balance(nuri)["deposit"] == 6_000_000_000
-    _balanced(bank)
+    balanced(bank)
 
 
 def test_a_reference_with_another_amount_or_text_is_a_conflict_that_is_kept(
@@ -375,9 +379,9 @@ def test_a_reference_with_another_amount_or_text_is_a_conflict_that_is_kept(
     first = Moved("K1", "1000", is_credit=True, remittance="1208147521")
     dearer = replace(first, amount="9000")
     other = replace(first, remittance="2208162517")
-    assert _report(bank, first, replace(first, amount="1000.00")) == ["deposited", "duplicate"]
-    assert _report(bank, dearer, other, dearer) == ["conflict"] * 3
-    assert _report(bank, first) == ["duplicate"]
+    assert report_of(bank, first, replace(first, amount="1000.00")) == ["deposited", "duplicate"]
+    assert report_of(bank, dearer, other, dearer) == ["conflict"] * 3
+    assert report_of(bank, first) == ["duplicate"]
     waiting = bank.admin("GET", "/bank/unresolved").json()["movements"]
     assert [(each["amount"], each["remittance"]) for each in waiting] == [
         ("9000 KRW", "1208147521"), ("1000 KRW", "2208162517"),
@@ -394,7 +398,7 @@ def test_deposits_are_taken_from_notifications_and_not_from_statements(
     answer = bank.admin("POST", "/bank/reports", content=statement(credit))
     assert outcomes(answer.json()) == ["not_taken"]
     assert bank.balance(nuri)["deposit"] == 0
-    assert _report(bank, credit) == ["deposited"]
+    assert report_of(bank, credit) == ["deposited"]
 
 
 def test_a_batch_whose_parts_repeat_one_reference_is_as_many_deposits(
@@ -426,14 +430,14 @@ def test_a_supplier_waits_for_what_a_buyer_owes_and_one_that_owes_is_not_paid(
     bank.admin("POST", "/admin/billing-profile", params=params, json=body)
     none = bank.admin("POST", "/payouts").json()
     assert [each["reason"] for each in none["left_out"]] == ["no-account"]
-    _account(bank, steel, STEEL_ACCOUNT)
-    payout = _draft(bank)
+    tell_account(bank, steel, STEEL_ACCOUNT)
+    payout = draft(bank)
     assert payout.total_won == 10_450 - 5_000  # 11,000 due, 6,000 paid
     assert [(each.reason, each.amount_won) for each in payout.left_out] == [("buyer-owes", 5_000)]
     for officer in ("lee", "park"):
-        _approve(bank, payout, officer)
+        approve(bank, payout, officer)
     bank.deposit(curator, 5_000, deposit_id="bank-2")
-    assert _released(bank).total_won == 5_000
+    assert released(bank).total_won == 5_000
 
 
 @pytest.mark.parametrize(
@@ -451,8 +455,8 @@ def test_what_is_no_camt_is_refused_as_a_whole(bank: Bank, content: bytes) -> No
 
 
 def test_payouts_cannot_be_changed_in_the_database(closed: Bank, database_url: str) -> None:
-    _released(closed)
-    _report(closed, Moved("B4", "5", end_to_end_id="NOBODY"))
+    released(closed)
+    report_of(closed, Moved("B4", "5", end_to_end_id="NOBODY"))
     database = Database(database_url)
     for table in ("payout", "payment", "payout_event", "bank_movement"):
         with pytest.raises(Exception, match="append-only"), database.unit_of_work() as uow:

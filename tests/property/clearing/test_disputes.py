@@ -16,7 +16,8 @@ from clearing.attestation.service import compared
 from clearing.bundle.verify import BadBundleError, verify_bundle
 from clearing.disputes import service
 from clearing.disputes.model import Terms
-from clearing.disputes.service import Found, NothingToDisputeError, Said
+from clearing.disputes.refusals import DisputeStateError, NothingToDisputeError
+from clearing.disputes.service import Found, Said
 from clearing.ledger.model import Code
 from schemas.dispute import DisputeReason, DisputeView, MoveKind, OpenRequest
 from schemas.money import MICRO_PER_WON
@@ -33,7 +34,8 @@ acts = st.one_of(
     st.tuples(st.just("deposit"), st.integers(0, 2), st.integers(1, 20_000)),
     st.tuples(st.just("use"), deals, st.integers(0, 30_000)),
     st.tuples(st.just("signed"), deals, st.integers(0, 30_000)),
-    st.tuples(st.sampled_from(["close", "payout"]), st.just(0), st.just(0)),
+    st.tuples(st.just("close"), st.just(0), st.just(0)),
+    st.tuples(st.just("payout"), deals, amounts),
     st.tuples(st.just("bank"), st.integers(0, 1), st.integers(0, 3)),
     st.tuples(st.just("contest"), deals, amounts),
     st.tuples(st.just("end"), st.integers(0, 5), amounts),
@@ -57,6 +59,10 @@ class Contested(Month):
         said = receiver.record(told, rows=rows * 3 // 4, at=NOON)
         self.ledger.acknowledge(buyer, receiver.batch([said]))
 
+    def meanwhile(self, first: int, second: int) -> None:
+        """Contest a sale between two approvals: it takes nothing of the payout."""
+        self.contest(first, second)
+
     def contest(self, deal: int, amount: int) -> None:
         told = DEALS[deal]
         reading = self.ledger.database.unit_of_work
@@ -77,7 +83,7 @@ class Contested(Month):
                     uow, Found(agreement, PERIOD, counts), wish, told.consumer_id,
                     self.ledger.log, terms=Terms(), now=NOON,
                 )  # fmt: skip
-        except (NothingToDisputeError, service.DisputeStateError):
+        except (NothingToDisputeError, DisputeStateError):
             return
         assert view.claimed_won > 0
         assert self.cash(Code.EARNED, Code.VAT_OUT, Code.DISPUTE_HOLD) == held

@@ -12,12 +12,22 @@ from clearing.closing.service import close
 from clearing.ledger.model import Code
 from clearing.payout.model import Owed, Payable, less_given_back, waiting_of, withheld_of
 from clearing.payout.service import PayoutStateError, all_payouts, approve, draft
+from clearing.returns.service import decide
 from schemas.billing import BankAccount, BillingProfile
 from schemas.ids import ParticipantId, did_web
 from schemas.issuer import Issuer
-from schemas.payout import ApprovalRequest, PaymentStatus, PayoutPayment, PayoutView, sign_approval
+from schemas.payout import (
+    ApprovalRequest,
+    FeeBearer,
+    FeeDecision,
+    PaymentStatus,
+    PayoutPayment,
+    PayoutView,
+    sign_approval,
+    sign_fee_decision,
+)
 from tests.support.bank import NOON, OFFICERS, Company, Meter, agreement, company, plan
-from tests.support.camt import Moved, camt
+from tests.support.camt import Moved, camt, rejection
 from tests.support.ledger import Ledger, open_ledger
 
 PERIOD = "2026-11"
@@ -37,7 +47,16 @@ acts = st.one_of(
     st.tuples(st.just("close"), st.just(0), st.just(0)),
     st.tuples(st.just("payout"), st.just(0), st.just(0)),
     st.tuples(st.just("bank"), st.integers(0, 1), st.integers(0, 3)),
+    st.tuples(st.just("came_back"), st.integers(0, 2_000), st.integers(0, 3)),
+    st.tuples(st.just("reject"), st.just(0), st.integers(0, 3)),
+    st.tuples(st.just("bear"), st.integers(0, 1), st.integers(0, 3)),
 )
+
+
+def is_open(payment: PayoutPayment) -> bool:
+    """Whether nobody bears yet what a bank kept of a payment."""
+    back = payment.came_back
+    return back is not None and back.fee_won > 0 and back.bearer is None
 
 
 class Month:
@@ -46,7 +65,7 @@ class Month:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.meters = {each.id: Meter(each) for each in PEOPLE}
-        self.paid_in = self.paid_out = self.count = 0
+        self.paid_in = self.paid_out = self.written_off = self.count = 0
         for told in DEALS:
             ledger.agree(told, *(p for p in PEOPLE if p.id in {told.provider_id, told.consumer_id}))
         for number, id_ in enumerate([did_web(ISSUER.url), *(each.id for each in PEOPLE)]):
@@ -75,12 +94,16 @@ class Month:
     def close(self, _: int, __: int) -> None:
         close(self.ledger.database, PERIOD, self.ledger.log, clock=lambda: NOON)
 
-    def payout(self, _: int, __: int) -> None:
+    def meanwhile(self, first: int, second: int) -> None:
+        """Let happen what may between two approvals."""
+
+    def payout(self, first: int, second: int) -> None:
         """Draft and release; what is released is what payables lose."""
-        before = self.cash(Code.EARNED, Code.VAT_OUT)
+        payable = (Code.EARNED, Code.VAT_OUT, Code.DISPUTE_HOLD)
+        before = self.cash(*payable)
         try:
             with self.ledger.database.unit_of_work() as uow:
-                view = draft(uow, ISSUER, now=NOON)
+                view = draft(uow, ISSUER, now=NOON, again=[each.id for each in PEOPLE])
         except PayoutStateError:
             return
         for officer in ("kim", "lee"):
@@ -88,24 +111,61 @@ class Month:
             request = ApprovalRequest(officer=officer, approval=approval)
             with self.ledger.database.unit_of_work() as uow:
                 view = approve(uow, view.payout_id, request, KEYS, now=NOON)
+            if officer == "kim":
+                self.meanwhile(first, second)
         assert view.status == "released"
-        assert before - self.cash(Code.EARNED, Code.VAT_OUT) == view.total_won > 0
+        assert before - self.cash(*payable) == view.total_won > 0
         assert view.total_won == sum(each.amount_won for each in view.payments)
 
     def bank(self, is_return: int, place: int) -> None:
         """Let the bank pay or return one payment, and say so twice."""
         status = PaymentStatus.PAID if is_return else PaymentStatus.IN_TRANSIT
-        waiting = [each for view in self.views() for each in view.payments if each.status == status]
-        if not waiting:
-            return
-        payment: PayoutPayment = waiting[place % len(waiting)]
+        if (payment := self.payment(status, place)) is not None:
+            self.move(payment, payment.amount_won, is_credit=bool(is_return))
+
+    def came_back(self, fee: int, place: int) -> None:
+        """Let a payment come back less a fee, if there is more of it than that."""
+        payment = self.payment(PaymentStatus.PAID, place)
+        if payment is not None and payment.amount_won > fee:
+            self.move(payment, payment.amount_won - fee, is_credit=True)
+
+    def move(self, payment: PayoutPayment, amount: int, *, is_credit: bool) -> None:
         self.count += 1
-        moved = Moved(f"B{self.count}", str(payment.amount_won), bool(is_return),
-                      payment.end_to_end_id)  # fmt: skip
+        moved = Moved(f"B{self.count}", str(amount), is_credit, payment.end_to_end_id,
+                      reason="AC04" if is_credit else "")  # fmt: skip
+        self.report(camt(moved))
+        self.paid_out += -amount if is_credit else amount
+
+    def reject(self, _: int, place: int) -> None:
+        """Let the bank reject a payment, and say so twice."""
+        if (payment := self.payment(PaymentStatus.IN_TRANSIT, place)) is not None:
+            payout_id = payment.end_to_end_id.partition("-")[0]
+            self.report(rejection(payout_id, (payment.end_to_end_id, "AC01")))
+
+    def report(self, content: bytes) -> None:
         for _ in range(2):
             with self.ledger.database.unit_of_work() as uow:
-                take_report(uow, camt(moved), now=NOON)
-        self.paid_out += -payment.amount_won if is_return else payment.amount_won
+                take_report(uow, content, now=NOON)
+
+    def bear(self, who: int, place: int) -> None:
+        """Let two officers say who bears a fee."""
+        found = [each for view in self.views() for each in view.payments if is_open(each)]
+        if not found:
+            return
+        payment, bearer = found[place % len(found)], list(FeeBearer)[who]
+        assert payment.came_back is not None
+        fee, id_ = payment.came_back.fee_won, payment.end_to_end_id
+        self.written_off += fee if bearer is FeeBearer.OPERATOR else 0
+        for officer in ("kim", "lee"):
+            word = sign_fee_decision(id_, fee, bearer, OFFICERS[officer])
+            told = FeeDecision(officer=officer, bearer=bearer, approval=word)
+            with self.ledger.database.unit_of_work() as uow:
+                decide(uow, id_, told, KEYS, now=NOON)
+
+    def payment(self, status: PaymentStatus, place: int) -> PayoutPayment | None:
+        """Return one of the payments that stand so."""
+        found = [each for view in self.views() for each in view.payments if each.status == status]
+        return found[place % len(found)] if found else None
 
     def views(self) -> tuple[PayoutView, ...]:
         with self.ledger.database.unit_of_work() as uow:
@@ -123,8 +183,10 @@ class Month:
             if each.status == PaymentStatus.IN_TRANSIT
         )
         assert in_transit == self.cash(Code.IN_TRANSIT)
-        # nobody is paid with money of others: fees and deposits stay covered
-        covered = at_bank - in_transit + self.recoverable()
+        fees = [p.came_back for view in self.views() for p in view.payments if is_open(p)]
+        assert -self.cash(Code.RETURN_FEE) == sum(each.fee_won for each in fees if each)
+        # nobody is paid with money of others: but for fees that the operator bears, all is covered
+        covered = at_bank - in_transit + self.recoverable() + self.written_off
         assert covered >= self.cash(Code.DEPOSIT) + max(0, self.fees())
 
     def recoverable(self) -> int:
@@ -133,12 +195,26 @@ class Month:
 
     def fees(self) -> int:
         """Return the operator's income without its VAT."""
-        return self.cash(Code.FEE_INCOME) if self.cash(Code.RECEIVABLE) == 0 else 0
+        if self.cash(Code.RECEIVABLE) != 0:
+            return 0
+        return self.cash(Code.FEE_INCOME) + self.written_off
 
 
 PAID: list[tuple[str, int, int]] = [
-    ("deposit", 2, 20_000), ("use", 1, 9_999), ("use", 0, 500), ("close", 0, 0), ("payout", 0, 0),
-    ("bank", 0, 0), ("bank", 1, 0), ("payout", 0, 0), ("bank", 0, 0),
+    ("deposit", 2, 20_000),
+    ("use", 1, 9_999),
+    ("use", 0, 500),
+    ("close", 0, 0),
+    ("payout", 0, 0),
+    ("bank", 0, 0),
+    ("bank", 1, 0),
+    ("payout", 0, 0),
+    ("bank", 0, 0),
+]
+BACK: list[tuple[str, int, int]] = [
+    ("deposit", 2, 20_000), ("use", 1, 9_999), ("close", 0, 0), ("payout", 0, 0), ("reject", 0, 0),
+    ("payout", 0, 0), ("bank", 0, 0), ("came_back", 500, 0), ("payout", 0, 0), ("bear", 0, 0),
+    ("bank", 0, 0), ("came_back", 300, 0), ("bear", 1, 0), ("payout", 0, 0), ("bank", 0, 0),
 ]  # fmt: skip
 OWING: list[tuple[str, int, int]] = [
     ("deposit", 2, 1_000), ("use", 1, 20_000), ("use", 3, 100), ("close", 0, 0), ("payout", 0, 0),
@@ -149,6 +225,7 @@ OWING: list[tuple[str, int, int]] = [
 @settings(max_examples=25, deadline=None)
 @example(PAID)
 @example(OWING)
+@example(BACK)
 @given(st.lists(acts, min_size=4, max_size=14))
 def test_payouts_pay_exactly_what_was_earned_and_collected(
     history: list[tuple[str, int, int]],
