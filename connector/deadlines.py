@@ -1,6 +1,7 @@
 """The thread that ends what is due: agreements whose time is up, negotiations nobody answers.
 
 It sleeps until the next of them is due, and is woken when an agreement is made that ends before.
+The alarm looks at the clock meanwhile: who sets it, or a machine that slept, changes what is due.
 A negotiation that begins while it sleeps is due later than all that it knows of.
 """
 
@@ -22,7 +23,7 @@ from connector.runtime import Runtime
 from schemas.refusal import RefusalCode
 
 BATCH: Final = 100
-SLEEP_MAX: Final = timedelta(hours=1)  # somebody may set the machine's clock
+SLEEP_MAX: Final = timedelta(hours=1)  # negotiations begin meanwhile
 ERROR_PAUSE: Final = timedelta(seconds=5)
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ class Deadlines:
             except Exception:  # the loop outlives a database that is away for a moment
                 log.exception("deadlines_failed")
                 next_at = clock() + ERROR_PAUSE
-            alarm.sleep_until(seen, next_at, now=clock())
+            alarm.sleep_until(seen, next_at, clock=clock)
 
 
 def end_what_is_due(runtime: Runtime) -> datetime:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from fastapi import Request
 
@@ -51,11 +52,15 @@ class Signal:
             return self._count
 
 
+CLOCK_LOOK_SECONDS: Final = 60.0  # a clock that was set, or a machine that slept, is noticed
+
+
 class Alarm(Signal):
     """Wakes one sleeper early, and only for what is due before it wakes by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, look_seconds: float = CLOCK_LOOK_SECONDS) -> None:
         super().__init__()
+        self._look_seconds = look_seconds
         self._wakes_at: datetime | None = None  # while it sleeps
 
     def give_for(self, at: datetime) -> None:
@@ -64,12 +69,21 @@ class Alarm(Signal):
             if self._wakes_at is None or at < self._wakes_at:
                 self.give()
 
-    def sleep_until(self, seen: int, at: datetime, *, now: datetime) -> None:
-        """Sleep unless the signal was given more often than ``seen``."""
+    def sleep_until(self, seen: int, at: datetime, *, clock: Clock) -> None:
+        """Sleep unless the signal was given more often than ``seen``.
+
+        It ends when the clock says so, and looks at it often enough; at the latest after the
+        time that it was to last when it began.
+        """
+        ends = time.monotonic() + (at - clock()).total_seconds()
         with self._condition:
             self._wakes_at = at
             try:
-                self.wait(seen, max((at - now).total_seconds(), 0.0))
+                while self._count == seen and clock() < at:
+                    left = ends - time.monotonic()
+                    if left <= 0:
+                        break
+                    self._condition.wait(min(left, self._look_seconds))
             finally:
                 self._wakes_at = None
 

@@ -186,6 +186,7 @@ class NegotiateRequest(OwnWire):
 
     ``policy`` is the listing's; with ``proposal`` other terms or another price are asked for.
     ``dataset`` is kept with the agreement, so that its name and columns outlive the listing.
+    With ``starts_transfer`` its transfer process begins as soon as the agreement is final.
     """
 
     provider_id: ParticipantId
@@ -195,6 +196,7 @@ class NegotiateRequest(OwnWire):
     proposal: Proposal | None = None
     dataset_title: str = Field(default="", max_length=300)
     dataset: Dataset | None = None
+    starts_transfer: bool = False
 
 
 class Joining(OwnWire):

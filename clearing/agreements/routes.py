@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter
-
 from clearing.agreements import service
 from clearing.context import ClearingDep
 from databank.kit.app import CallerDep
+from databank.kit.routes import Router
 from schemas.bank import AgreementAnswer, AgreementRecord
 from schemas.ids import AgreementId
 
-router: Final = APIRouter(tags=["agreements"])
+router: Final = Router(tags=["agreements"])
 
 
 @router.post("/agreements")

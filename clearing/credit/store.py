@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Column, func
+from sqlalchemy import BigInteger, Column, bindparam, func, insert
 from sqlmodel import Field, SQLModel, col, select
 
 from clearing.credit.model import CreditLine
 from clearing.ledger.model import AccountId, Phase, Side
 from clearing.ledger.store import EntryRow, PostingRow
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import Put, UnitOfWork, UtcTime, table_of
 from schemas.ids import ParticipantId
 
 
@@ -33,20 +34,27 @@ class CreditGrantRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+_LINE: Final = table_of(CreditLineRow)
+_GRANT: Final = table_of(CreditGrantRow)
+_GET_LINE: Final = select(_LINE).where(_LINE.c.participant_id == bindparam("id"))
+_PUT_LINE: Final = Put(CreditLineRow)
+_ADD_GRANT: Final = insert(_GRANT)
+_GRANTED: Final = select(func.sum(_GRANT.c.amount_micro).label("micro")).where(
+    _GRANT.c.participant_id == bindparam("id"), _GRANT.c.expires_at > bindparam("now")
+)
+
+
 def line_of(uow: UnitOfWork, participant_id: ParticipantId) -> CreditLine:
     """Return a participant's credit; none was allowed unless the operator said so."""
-    row = uow.session.get(CreditLineRow, participant_id)
+    row = uow.run(_GET_LINE, id=participant_id).one_or_none()
     return CreditLine() if row is None else CreditLine(row.limit_micro, row.term_days)
 
 
 def put_line(uow: UnitOfWork, participant_id: ParticipantId, line: CreditLine) -> None:
     """Store a participant's credit."""
-    uow.session.merge(
-        CreditLineRow(
-            participant_id=participant_id, limit_micro=line.limit_micro, term_days=line.term_days
-        )
+    _PUT_LINE.run(
+        uow, participant_id=participant_id, limit_micro=line.limit_micro, term_days=line.term_days
     )
-    uow.session.flush()
 
 
 def all_lines(uow: UnitOfWork) -> list[ParticipantId]:
@@ -59,11 +67,8 @@ def all_lines(uow: UnitOfWork) -> list[ParticipantId]:
 
 def granted_beyond(uow: UnitOfWork, participant_id: ParticipantId, *, now: datetime) -> int:
     """Return what running grants cover beyond the deposit."""
-    query = select(func.sum(col(CreditGrantRow.amount_micro))).where(
-        col(CreditGrantRow.participant_id) == participant_id,
-        col(CreditGrantRow.expires_at) > now,
-    )
-    return int(uow.session.exec(query).one() or 0)
+    found = uow.run(_GRANTED, id=participant_id, now=now).scalar_one()
+    return int(found or 0)
 
 
 def put_grant(
@@ -75,15 +80,13 @@ def put_grant(
     expires_at: datetime,
 ) -> None:
     """Note what a grant covers beyond the deposit."""
-    uow.session.add(
-        CreditGrantRow(
-            grant_id=grant_id,
-            participant_id=participant_id,
-            amount_micro=amount_micro,
-            expires_at=expires_at,
-        )
+    uow.run(
+        _ADD_GRANT,
+        grant_id=grant_id,
+        participant_id=participant_id,
+        amount_micro=amount_micro,
+        expires_at=expires_at,
     )
-    uow.session.flush()
 
 
 def oldest_unpaid_at(uow: UnitOfWork, receivable: AccountId, paid_micro: int) -> datetime | None:

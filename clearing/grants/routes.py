@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from clearing.context import ClearingDep
 from clearing.grants import service
 from databank.kit.app import CallerDep, get_context
+from databank.kit.routes import Router
 from schemas.bank import Grant, GrantRequest
 
-router: Final = APIRouter(tags=["grants"])
+router: Final = Router(tags=["grants"])
 
 
 @router.post("/grants")

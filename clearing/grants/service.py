@@ -151,7 +151,7 @@ def _billable(uow: UnitOfWork, request: GrantRequest, supplier: ParticipantId) -
 
 def _open_wallet(uow: UnitOfWork, agreement: Agreement, now: datetime) -> tuple[Books, Wallet]:
     wallet = Wallet(Book.ACCRUAL, agreement.record.consumer_id)
-    books = Books.open(uow, wallet.accounts, now=now)
+    books = Books.open_to_hold(uow, wallet.accounts, now=now)
     books.freshen(wallet)
     return books, wallet
 

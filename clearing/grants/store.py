@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, bindparam, insert, select
 from sqlmodel import Field, SQLModel
 
-from databank.kit.db import UnitOfWork, UtcTime
+from databank.kit.db import UnitOfWork, UtcTime, table_of
 from schemas.bank import Grant, GrantRequest
 from schemas.ids import AgreementId
 
@@ -25,6 +26,11 @@ class GrantRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=Column(UtcTime, nullable=False))
 
 
+_GRANT: Final = table_of(GrantRow)
+_GET: Final = select(_GRANT).where(_GRANT.c.grant_id == bindparam("id"))
+_ADD: Final = insert(_GRANT)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredGrant:
     """A grant with the request that it answered."""
@@ -35,7 +41,7 @@ class StoredGrant:
 
 def find_grant(uow: UnitOfWork, grant_id: str) -> StoredGrant | None:
     """Return a grant by the id that its caller made."""
-    row = uow.session.get(GrantRow, grant_id)
+    row = uow.run(_GET, id=grant_id).one_or_none()
     if row is None:
         return None
     agreement_id = AgreementId(row.agreement_id)
@@ -56,14 +62,12 @@ def find_grant(uow: UnitOfWork, grant_id: str) -> StoredGrant | None:
 
 def put_grant(uow: UnitOfWork, request: GrantRequest, grant: Grant) -> None:
     """Store a new grant."""
-    uow.session.add(
-        GrantRow(
-            grant_id=request.grant_id,
-            agreement_id=request.agreement_id,
-            minimum_micro=request.minimum_micro,
-            wanted_micro=request.wanted_micro,
-            amount_micro=grant.amount_micro,
-            expires_at=grant.expires_at,
-        )
+    uow.run(
+        _ADD,
+        grant_id=request.grant_id,
+        agreement_id=request.agreement_id,
+        minimum_micro=request.minimum_micro,
+        wanted_micro=request.wanted_micro,
+        amount_micro=grant.amount_micro,
+        expires_at=grant.expires_at,
     )
-    uow.session.flush()

@@ -88,8 +88,16 @@ class Books:
     def open(cls, uow: UnitOfWork, accounts: Iterable[AccountId], *, now: datetime) -> Books:
         """Lock accounts and read the unresolved holds on the deposits among them."""
         found = store.lock_accounts(uow, accounts)
-        deposits = [id_ for id_, account in found.items() if account.code is Code.DEPOSIT]
-        holds = store.pending_holds(uow, deposits)
+        holds = store.pending_holds(uow, _deposits(found))
+        return cls(uow, found, {hold.id: hold for hold in holds}, now)
+
+    @classmethod
+    def open_to_hold(
+        cls, uow: UnitOfWork, accounts: Iterable[AccountId], *, now: datetime
+    ) -> Books:
+        """Lock accounts to add a hold: of those that are there, only expired ones matter."""
+        found = store.lock_accounts(uow, accounts)
+        holds = store.expired_holds(uow, _deposits(found), now)
         return cls(uow, found, {hold.id: hold for hold in holds}, now)
 
     @classmethod
@@ -201,6 +209,10 @@ class Books:
         if wrong := store.unbalanced_entries(self._uow, self._bookings):
             raise LedgerBrokenError(f"entries do not balance: {wrong[:5]}")
         self._bookings.clear()
+
+
+def _deposits(accounts: dict[AccountId, Account]) -> list[AccountId]:
+    return [id_ for id_, account in accounts.items() if account.code is Code.DEPOSIT]
 
 
 def _refused(status: Status, entry: Entry) -> Exception:

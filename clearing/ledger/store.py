@@ -150,6 +150,7 @@ _PENDING: Final = (
     .where(among(_HOLD.c.account_id, "deposits"), _HOLD.c.status == HoldStatus.PENDING.value)
     .order_by(_HOLD.c.expires_at, _HOLD.c.id)
 )
+_EXPIRED: Final = _PENDING.where(_HOLD.c.expires_at <= bindparam("by"))
 _DIGESTS: Final = select(_ENTRY.c.id, _ENTRY.c.content_sha256).where(among(_ENTRY.c.id, "ids"))
 _ADD_ENTRY: Final = insert(_ENTRY)
 _ADD_POSTING: Final = insert(_POSTING)
@@ -198,6 +199,11 @@ def find_account(uow: UnitOfWork, id_: AccountId) -> Account:
 def pending_holds(uow: UnitOfWork, deposits: Iterable[AccountId]) -> list[Hold]:
     """Return the unresolved holds on these deposits, the first to expire first."""
     return [_from_hold(row) for row in uow.run(_PENDING, deposits=sorted(deposits))]
+
+
+def expired_holds(uow: UnitOfWork, deposits: Iterable[AccountId], by: datetime) -> list[Hold]:
+    """Return those of the unresolved holds that have expired by a time, the first first."""
+    return [_from_hold(row) for row in uow.run(_EXPIRED, deposits=sorted(deposits), by=by)]
 
 
 def find_hold(uow: UnitOfWork, hold_id: HoldId) -> Hold | None:

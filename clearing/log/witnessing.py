@@ -44,6 +44,10 @@ class NotCosignedError(Exception):
     """The witness did not cosign; the text says why."""
 
 
+class NotJoinedError(NotCosignedError):
+    """The witness has not joined, or waits for its approval; it never has cosigned anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asking:
     """What asking a witness takes."""
@@ -91,6 +95,8 @@ class Witness:
             try:
                 self.ask()
                 self._trouble = None
+            except NotJoinedError as error:
+                self._trouble = str(error)  # nothing is wrong as long as nobody relies on it
             except (NotCosignedError, ProblemError, ValueError) as error:
                 self._say(str(error))
             except Exception as error:  # noqa: BLE001 - the database may be back in a second
@@ -112,11 +118,11 @@ class Witness:
         """
         if self._has_answered and self._size == self._asking.log.signed_size:
             return
-        key = self._key()
         if self._size is None:
             with self._asking.database.unit_of_work() as uow:
                 last = store.cosigned_last(uow, self.url)
             self._size = 0 if last is None else last[0]
+        key = self._key()
         answer = self._submit(self._size)
         if answer[1].status_code in NOT_FOLLOWED:
             self._size = self._seen()
@@ -126,7 +132,10 @@ class Witness:
     def _key(self) -> NoteKey:
         participant = self._asking.directory.find(did_web(self.url))
         if participant is None or participant.status is not Status.ACTIVE:
-            raise NotCosignedError("not an active participant")
+            is_new = participant is None or participant.status is Status.PENDING
+            is_missed = self._has_answered or self._size or self._asking.log.quorum.needed
+            error = NotJoinedError if is_new and not is_missed else NotCosignedError
+            raise error("not an active participant")
         return NoteKey.of(witness_name(self.url), participant.key, COSIGNATURE)
 
     def _submit(self, old_size: int) -> tuple[str, httpx.Response]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from connector.agreement import service
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import CallerDep
+from databank.kit.routes import Router
 from schemas.refusal import Termination
 
-router = APIRouter(tags=["agreement"])
+router = Router(tags=["agreement"])
 
 
 @router.post("/agreements/terminations", status_code=204)

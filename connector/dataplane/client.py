@@ -72,7 +72,7 @@ class SupplierRefusedError(ProblemError):
         return {**super().to_json(), **self.problem, "status": self.remote_status}
 
 
-def on_supplier_refused(_: Request, error: Exception) -> Response:
+async def on_supplier_refused(_: Request, error: Exception) -> Response:
     """Answer with the supplier's own problem and status."""
     assert isinstance(error, SupplierRefusedError)
     headers = {"Retry-After": "1"} if error.members.get("retryable") else None
@@ -92,6 +92,7 @@ class TransferEndedError(ConflictError):
 class Address:
     """Where an agreement's data are, and the secret that opens them."""
 
+    agreement_id: AgreementId
     endpoint: str
     secret: str
     audience: str
@@ -106,13 +107,10 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
         TransferEndedError: The supplier does not start it.
         RemoteUnavailableError: The supplier has not started the process in time.
     """
-    view = starting.transfer(runtime, agreement_id)
-    if view.state != State.STARTED.value:
-        wait = runtime.settings.start_wait_seconds
-        view = starting.wait_for_transfer(runtime, view.pid, wait)
-    with runtime.database.unit_of_work() as uow:
-        process = transfers.get(uow, view.pid)
-    if process is not None and process.state in FINAL:
+    process = starting.running(runtime, agreement_id)
+    if process.state is not State.STARTED:
+        process = starting.wait_until_started(runtime, process.pid)
+    if process.state in FINAL:
         why = process.reason or process.state.value
         raise TransferEndedError(
             ko=f"공급기업이 전송을 끝냈습니다: {why}. 합의를 확인하세요: `databank agreements`.",
@@ -120,16 +118,18 @@ def open_address(runtime: Runtime, agreement_id: AgreementId) -> Address:
             "`databank agreements`.",
             code=process.reason_code,
         )
-    if process is None or process.state is not State.STARTED or process.data_address is None:
+    if process.state is not State.STARTED or process.data_address is None:
+        state = process.state.value
         raise RemoteUnavailableError(
-            ko=f"전송이 아직 시작되지 않았습니다 (상태 {view.state}). 잠시 뒤 다시 시도하세요.",
-            en=f"The transfer has not started (state {view.state}). Try again soon.",
+            ko=f"전송이 아직 시작되지 않았습니다 (상태 {state}). 잠시 뒤 다시 시도하세요.",
+            en=f"The transfer has not started (state {state}). Try again soon.",
             retryable=True,
         )
     address = DataAddress.model_validate(process.data_address)
     endpoint = address.value("endpoint") or ""
     check_url(runtime.directory, endpoint, process.counterparty_id)
-    return Address(endpoint, address.value("authorization") or "", process.counterparty_id)
+    secret = address.value("authorization") or ""
+    return Address(agreement_id, endpoint, secret, process.counterparty_id)
 
 
 def past_decisions(runtime: Runtime, agreement: Agreement) -> dict[str, Any]:
@@ -270,18 +270,20 @@ def spend(
     agreement_id: AgreementId,
     act_id: str,
     wanted_micro: int | None,
-    send: Callable[[int | None], Streamed],
+    send: Callable[[Address, int | None], Streamed],
 ) -> Streamed:
-    """Send an act within our spending limit: ``send`` is given the most that it may cost.
+    """Send an act within our spending limit.
+
+    ``send`` is given the agreement's data address, and the most that the act may cost.
 
     Raises:
         SpendingLimitError: Nothing is left of the limit, or all is set aside: see `reserve`.
         SupplierRefusedError: The supplier's own problem.
     """
-    open_address(runtime, agreement_id)  # what fails here was not sent
+    address = open_address(runtime, agreement_id)  # what fails here was not sent
     most = spending.reserve(runtime, agreement_id, act_id, wanted_micro)
     try:
-        response, pieces = send(most)
+        response, pieces = send(address, most)
     except SupplierRefusedError as refusal:
         if refusal.is_certain:
             spending.release(runtime, agreement_id, act_id)
@@ -292,7 +294,7 @@ def spend(
 
 def stream(
     runtime: Runtime,
-    agreement_id: AgreementId,
+    address: Address,
     method: str,
     path: str,
     *,
@@ -307,7 +309,6 @@ def stream(
     Raises:
         SupplierRefusedError: Its own problem.
     """
-    address = open_address(runtime, agreement_id)
 
     def opening() -> tuple[httpx.Response, ExitStack]:
         with ExitStack() as stack:
@@ -316,7 +317,7 @@ def stream(
             )
             return response, stack.pop_all()
 
-    with runtime.waited.waiting(agreement_id, query.sql) if query else nullcontext():
+    with runtime.waited.waiting(address.agreement_id, query.sql) if query else nullcontext():
         response, opened = _shown_again(runtime, address, opening)
 
     def pieces() -> Iterator[bytes]:
@@ -327,8 +328,7 @@ def stream(
                     count.feed(piece)
                 yield piece
         if query is not None and count.received is not None:
-            said_ms = _compute_ms(response)
-            _acknowledge(runtime, agreement_id, address, query, count.received, said_ms=said_ms)
+            _acknowledge(runtime, address, query, count.received, said_ms=_compute_ms(response))
 
     return response, pieces()
 
@@ -341,19 +341,14 @@ def _compute_ms(response: httpx.Response) -> int:
 
 
 def _acknowledge(
-    runtime: Runtime,
-    agreement_id: AgreementId,
-    address: Address,
-    query: QueryRequest,
-    what: Received,
-    *,
-    said_ms: int,
+    runtime: Runtime, address: Address, query: QueryRequest, what: Received, *, said_ms: int
 ) -> None:
     """Note what came; whoever asked has it already, whatever becomes of the note."""
     process_id = ProcessId(address.endpoint.rsplit("/", 1)[-1])
+    agreement_id, query_id = address.agreement_id, query.query_id
     try:
         receiving.note_query(
-            runtime, agreement_id, process_id, query.query_id, what, sql=query.sql, said_ms=said_ms
+            runtime, agreement_id, process_id, query_id, what, sql=query.sql, said_ms=said_ms
         )
     except Exception as error:  # noqa: BLE001 - the answer is not taken back
         log.warning("answer_not_acknowledged", error=type(error).__name__, query_id=query.query_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import Depends, Header, Response
 from fastapi.responses import StreamingResponse
 
 from connector.dataplane import client
@@ -14,13 +14,14 @@ from connector.metering import store as meter
 from connector.policy import store as decisions
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep, UowDep
+from databank.kit.routes import Router
 from schemas.dataset import Dataset
 from schemas.ids import AgreementId
 from schemas.management import QueryRequest, Quote
 from schemas.spending import TOTAL_MAX_HEADER, TotalMax
 from schemas.wire import OwnWire
 
-router: Final = APIRouter(prefix="/management", tags=["management"], dependencies=[AdminDep])
+router: Final = Router(prefix="/management", tags=["management"], dependencies=[AdminDep])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 PASSED_ON: Final = (
     "content-type",
@@ -55,9 +56,9 @@ def _passed_on(answer: client.Streamed) -> Response:
 def query(agreement_id: AgreementId, request: QueryRequest, runtime: RuntimeDep) -> Response:
     """Send SQL to the supplier; the answer is an Arrow IPC stream."""
 
-    def send(most: int | None) -> client.Streamed:
+    def send(address: client.Address, most: int | None) -> client.Streamed:
         body = request.model_copy(update={"total_max_micro": most}).to_json()
-        return client.stream(runtime, agreement_id, "POST", "/query", body=body, query=request)
+        return client.stream(runtime, address, "POST", "/query", body=body, query=request)
 
     wanted = request.total_max_micro
     return _passed_on(client.spend(runtime, agreement_id, request.query_id, wanted, send))
@@ -81,11 +82,11 @@ def data(
 ) -> Response:
     """Read the Arrow IPC file, or a byte range of it."""
 
-    def send(most: int | None) -> client.Streamed:
+    def send(address: client.Address, most: int | None) -> client.Streamed:
         maximum = None if most is None else str(most)
         headers = {"Range": range_, "If-Range": if_range, TOTAL_MAX_HEADER: maximum}
         given = {name: value for name, value in headers.items() if value is not None}
-        return client.stream(runtime, agreement_id, "GET", "", headers=given)
+        return client.stream(runtime, address, "GET", "", headers=given)
 
     act_id = runtime.make_id()
     return _passed_on(client.spend(runtime, agreement_id, act_id, total_max_micro, send))

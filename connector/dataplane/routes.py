@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from connector.policy import store as decisions
 from connector.publish.arrow_file import FileIndex, read_index
 from connector.runtime import Runtime, get_runtime, runtime_of
 from databank.kit.app import CallerDep, get_context, identify
+from databank.kit.routes import Router
 from schemas.dataset import Dataset
 from schemas.management import DecisionView, QueryRequest, Quote
 from schemas.problem import ProblemError
@@ -30,7 +31,7 @@ from schemas.spending import TOTAL_MAX_HEADER, TotalMax
 from schemas.usage import MEDIA_TYPE as STREAM_TYPE
 from schemas.wire import OwnWire, Text
 
-router: Final = APIRouter(prefix="/data", tags=["data"])
+router: Final = Router(prefix="/data", tags=["data"])
 FILE_TYPE: Final = "application/vnd.apache.arrow.file"
 DECISIONS_MAX: Final = 1000
 FILES_KEPT: Final = 64  # indexed and mapped: pages that one read has touched need no fault again
@@ -172,38 +173,48 @@ def without_sample(dataset: Dataset) -> Dataset:
 
 @router.get("/{pid}", response_class=Response)
 def read(
+    pid: str,
     request: Request,
-    access: AccessDep,
     runtime: RuntimeDep,
     total_max_micro: Annotated[TotalMax | None, Header(alias=TOTAL_MAX_HEADER)] = None,
 ) -> Response:
     """Return the Arrow IPC file or a byte range of it; each record batch is paid once."""
-    file = _mapped(service.path_of(runtime, access))
-    index = file.index
-    etag = f'"{access.licensed.dataset.data_sha256}"'
-    common = {"ETag": etag, "Accept-Ranges": "bytes"}
-    asked = request.headers.get("range")
-    if request.headers.get("if-range", etag) != etag:
-        asked = None
-    try:
-        span = parse_range(asked, index.file_bytes)
-    except UnsatisfiableRangeError:
-        raise RangeNotSatisfiableError(
-            ko=f"파일은 {index.file_bytes:,}바이트입니다.",
-            en=f"The file has {index.file_bytes:,} bytes.",
-            file_bytes=index.file_bytes,
-        ) from None
-    start, end = span or (0, index.file_bytes)
-    stored = service.admit_read(
-        runtime, access, index, start=start, end=end, total_max_micro=total_max_micro
-    )
-    headers: dict[str, Any] = {**common, "Content-Length": str(end - start)}
+    visit = Visit(pid, *identify(request))
+    with get_tokens_in_use(request).held(visit.claims), visit.under_way(runtime) as access:
+        file = _mapped(service.path_of(runtime, access))
+        span = _span_of(request, access, file.index)
+        start, end = span or (0, file.index.file_bytes)
+        reading = service.Reading(visit, access, file.index, start, end, total_max_micro)
+        stored = service.admit_read(runtime, reading)
+    headers: dict[str, Any] = {
+        "ETag": _etag(access),
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - start),
+    }
     headers |= charge_headers(stored) if stored is not None else NO_CHARGE
     if span is not None:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{index.file_bytes}"
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.index.file_bytes}"
     return StreamingResponse(
         service.stream_file(runtime, access, file.view, start=start, end=end),
         status_code=206 if span else 200,
         media_type=FILE_TYPE,
         headers=headers,
     )
+
+
+def _etag(access: Access) -> str:
+    return f'"{access.licensed.dataset.data_sha256}"'
+
+
+def _span_of(request: Request, access: Access, index: FileIndex) -> tuple[int, int] | None:
+    asked, etag = request.headers.get("range"), _etag(access)
+    if request.headers.get("if-range", etag) != etag:
+        asked = None
+    try:
+        return parse_range(asked, index.file_bytes)
+    except UnsatisfiableRangeError:
+        raise RangeNotSatisfiableError(
+            ko=f"파일은 {index.file_bytes:,}바이트입니다.",
+            en=f"The file has {index.file_bytes:,} bytes.",
+            file_bytes=index.file_bytes,
+        ) from None

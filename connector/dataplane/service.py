@@ -341,33 +341,41 @@ def _uncovered(runtime: Runtime, access: Access, batches: list[int]) -> list[int
     return [n for n in batches if n not in paid]
 
 
-def admit_read(
-    runtime: Runtime,
-    access: Access,
-    index: FileIndex,
-    *,
-    start: int,
-    end: int,
-    total_max_micro: int | None = None,
-) -> Stored | None:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A visit that asks for bytes ``[start, end)`` of a file, and what it may cost at most."""
+
+    visit: Visit
+    access: Access
+    index: FileIndex
+    start: int
+    end: int
+    total_max_micro: int | None = None
+
+
+def admit_read(runtime: Runtime, reading: Reading) -> Stored | None:
     """Decide on a range and record the record batches that it newly touches.
+
+    The visit's token is used up in the same transaction.
 
     Returns:
         The record, or None if this process has paid for all of them before.
 
     Raises:
+        NotAuthenticatedError: The visitor's token was used before.
         PolicyDeniedError: The terms do not permit it.
         ProblemError: As of ``metering.with_grant``.
     """
-    act_id = runtime.make_id()
-    touched = index.touched(start, end)
+    access, act_id = reading.access, runtime.make_id()
+    touched = reading.index.touched(reading.start, reading.end)
 
     def attempt() -> Stored | NeedsGrant | None:
         with runtime.database.unit_of_work() as uow:
             meter.stream(uow)
+            reading.visit.enter(uow)
             paid = meter.covered(uow, access.pid)
-            use = _read_use(access, index, [n for n in touched if n not in paid], act_id)
-            use = replace(use, total_max_micro=total_max_micro)
+            use = _read_use(access, reading.index, [n for n in touched if n not in paid], act_id)
+            use = replace(use, total_max_micro=reading.total_max_micro)
             decision: Decision = decide(
                 uow,
                 runtime,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from connector.dataplane.access import Access, load
+from connector.runtime import Runtime
 from databank.kit.app import Caller, consume_token, require_unused_token
 from databank.kit.db import UnitOfWork
 from schemas.participant import Participant
@@ -37,8 +38,8 @@ class TokensInUse:
         with self._lock:
             if key in self._held:
                 raise NotAuthenticatedError(
-                    ko="이 토큰으로 보낸 질의가 실행 중입니다. 호출마다 새 토큰을 쓰세요.",
-                    en="A query under this token is running. Use a new token for each call.",
+                    ko="이 토큰으로 보낸 요청을 처리하고 있습니다. 호출마다 새 토큰을 쓰세요.",
+                    en="A call under this token is at work. Use a new token for each call.",
                 )
             self._held.add(key)
         try:
@@ -77,6 +78,22 @@ class Visit:
             return
         consume_token(uow, self.claims)
         uow.after_commit(self._set_entered)
+
+    @contextmanager
+    def under_way(self, runtime: Runtime) -> Iterator[Access]:
+        """Look, then do the work inside the block; the token is used up whatever comes of it.
+
+        Raises:
+            As of ``look``.
+        """
+        with runtime.database.unit_of_work() as uow:
+            access = self.look(uow)
+        try:
+            yield access
+        except Exception:
+            with runtime.database.unit_of_work() as uow:
+                self.enter(uow)
+            raise
 
     def open(self, uow: UnitOfWork) -> Access:
         """Use the token up and return what stands behind the address.

@@ -7,15 +7,12 @@ not exist (DSP 2025-1).
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial, wraps
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
@@ -62,7 +59,7 @@ class DspError(Exception):
         }
 
 
-def on_dsp_error(_: Request, error: Exception) -> JSONResponse:
+async def on_dsp_error(_: Request, error: Exception) -> JSONResponse:
     """Write a ``DspError`` as an answer."""
     assert isinstance(error, DspError)
     return JSONResponse(error.body, error.status)
@@ -108,16 +105,7 @@ def _error_type(path: str) -> ErrorType:
     return ErrorType.TRANSFER if "/transfers/" in path else ErrorType.CATALOG
 
 
-CallerOpener: TypeAlias = Callable[[], AbstractContextManager[Caller]]
-
-
-async def get_dsp_caller(request: Request) -> CallerOpener:
-    """Return what authenticates the caller and opens the transaction, in the route's thread."""
-    return partial(open_caller, request)
-
-
-@contextmanager
-def open_caller(request: Request) -> Iterator[Caller]:
+def get_dsp_caller(request: Request) -> Iterator[Caller]:
     """Authenticate a participant the way the protocol wants, and open the transaction."""
     path: str = request.scope["path"]
     error_type = _error_type(path)
@@ -143,35 +131,7 @@ def _hidden(error_type: ErrorType, reason: str) -> DspError:
 
 
 BodyDep = Annotated[bytes, Depends(read_body)]
-DspCallerDep = Annotated[Caller, Depends(get_dsp_caller)]  # in routes of a DspRouter
-
-
-class DspRouter(APIRouter):
-    """Routes whose caller is authenticated, answered and committed in one thread.
-
-    As dependencies, the transaction's beginning and end would each pass through another one.
-    """
-
-    def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - as FastAPI's
-        """Add a route; its parameter ``caller`` is opened before it runs and closed after."""
-        signature = inspect.signature(endpoint, eval_str=True)
-        if "caller" in signature.parameters:
-            endpoint = _in_one_thread(endpoint, signature, options.get("status_code") or 200)
-        super().add_api_route(path, endpoint, **options)
-
-
-def _in_one_thread(
-    endpoint: Callable[..., Any], signature: inspect.Signature, status: int
-) -> Callable[..., Any]:
-    @wraps(endpoint)
-    def run(*, caller: CallerOpener, **given: Any) -> Any:  # noqa: ANN401 - as FastAPI's
-        with caller() as opened:
-            answer = endpoint(caller=opened, **given)
-        return answer if isinstance(answer, Response) else JSONResponse(answer, status)
-
-    del run.__wrapped__  # else FastAPI reads the names behind it
-    run.__signature__ = signature  # type: ignore[attr-defined]
-    return run
+DspCallerDep = Annotated[Caller, Depends(get_dsp_caller, scope="function")]
 
 
 def receive(

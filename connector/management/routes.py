@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from connector.identity.rotation import rotate
 from connector.management import agreements as agreeing
@@ -21,6 +21,7 @@ from connector.management.bank import (
 )
 from connector.runtime import Runtime, get_runtime
 from databank.kit.app import AdminDep
+from databank.kit.routes import Router
 from schemas.billing import BillingProfile
 from schemas.bundle import BUNDLE_TYPE, Bundle
 from schemas.dispute import (
@@ -47,7 +48,7 @@ from schemas.management import (
 from schemas.participant import Participant
 from schemas.wire import OwnWire
 
-router = APIRouter(prefix="/management", tags=["management"], dependencies=[AdminDep])
+router = Router(prefix="/management", tags=["management"], dependencies=[AdminDep])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 WaitDep = Annotated[float, Query(ge=0, le=60, description="Wait so long for a final state.")]
 Shown = dict[str, Any]

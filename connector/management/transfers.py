@@ -49,7 +49,12 @@ _CHANGES: Final = {
 
 
 def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
-    """Start the transfer process of an agreement that we hold as consumer.
+    """Start the transfer process of an agreement that we hold as consumer; errors as `running`."""
+    return view_transfer(running(runtime, agreement_id))
+
+
+def running(runtime: Runtime, agreement_id: AgreementId) -> TransferProcess:
+    """Return the transfer process of an agreement that we hold as consumer; started if none runs.
 
     Raises:
         NotFoundError: There is no such agreement.
@@ -59,6 +64,7 @@ def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
     """
     with runtime.database.unit_of_work() as uow:
         agreement = agreements.get(uow, agreement_id)
+        known = transferring.running_as_consumer(uow, agreement_id)
     if agreement is None or agreement.side is not Side.CONSUMER:
         raise NotFoundError(
             ko="우리가 수요기업인 합의 가운데 그런 것이 없습니다.",
@@ -73,10 +79,10 @@ def transfer(runtime: Runtime, agreement_id: AgreementId) -> TransferView:
         )
     check_joined(runtime)
     provider = active_supplier(runtime, agreement.provider_id)
+    if known is not None:
+        return known
     with runtime.database.unit_of_work() as uow:
-        return view_transfer(
-            transferring.request(uow, runtime, agreement, peer_url=provider.dsp_url)
-        )
+        return transferring.request(uow, runtime, agreement, peer_url=provider.dsp_url)
 
 
 def view_transfer(process: TransferProcess) -> TransferView:
@@ -95,26 +101,25 @@ def view_transfer(process: TransferProcess) -> TransferView:
     )
 
 
-def wait_for_transfer(runtime: Runtime, pid: ProcessId, seconds: float) -> TransferView:
-    """Return a transfer process once it has left REQUESTED, or as it is after ``seconds``.
+def wait_until_started(runtime: Runtime, pid: ProcessId) -> TransferProcess:
+    """Return a transfer process once it has left REQUESTED, or as it is after some seconds.
 
     Raises:
         NotFoundError: There is none with this pid.
     """
-    process = wait_for(
+    return wait_for(
         runtime,
         pid,
         lambda uow: store.get(uow, pid),
         is_done=_has_left_requested,
-        seconds=seconds,
+        seconds=runtime.settings.start_wait_seconds,
     )
-    return view_transfer(process)
 
 
 async def show_transfer(
     request: Request, runtime: Runtime, pid: ProcessId, seconds: float
 ) -> TransferView:
-    """Do as ``wait_for_transfer`` without holding a thread.
+    """Return a transfer process once it has left REQUESTED or the wait is over; holds no thread.
 
     Raises:
         NotFoundError: There is none with this pid.

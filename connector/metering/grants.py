@@ -30,9 +30,32 @@ def left(runtime: Runtime, agreement_id: AgreementId) -> int:
     """Return what an agreement's grant still covers, in micro-won without VAT."""
     with runtime.database.unit_of_work() as uow:
         held = store.grant(uow, agreement_id)
-    if held is None or held.expires_at is None or runtime.clock() >= held.expires_at - MARGIN:
-        return 0
-    return held.remaining_micro
+    return held.remaining_micro if held is not None and _is_running(runtime, held) else 0
+
+
+def _is_running(runtime: Runtime, held: HeldGrant) -> bool:
+    return held.expires_at is not None and runtime.clock() < held.expires_at - MARGIN
+
+
+def note_first_wish(
+    uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: int
+) -> None:
+    """Note the wish for a grant where none runs, so that `ask` need not.
+
+    One that runs stays: `ask` puts it back where more is refused.
+    """
+    held = store.grant(uow, agreement_id)
+    if held is None or (held.expires_at is not None and not _is_running(runtime, held)):
+        _note(uow, runtime, agreement_id, charge)
+
+
+def _note(
+    uow: UnitOfWork, runtime: Runtime, agreement_id: AgreementId, charge: int, wanted: int = 0
+) -> HeldGrant:
+    wanted = max(charge, wanted, runtime.settings.grant_slice_micro)
+    wished = HeldGrant(runtime.make_id(), charge, wanted, 0, None)
+    store.put_grant(uow, agreement_id, wished)
+    return wished
 
 
 def ask(runtime: Runtime, agreement_id: AgreementId, charge: int, *, wanted: int = 0) -> None:
@@ -48,33 +71,31 @@ def ask(runtime: Runtime, agreement_id: AgreementId, charge: int, *, wanted: int
         with runtime.database.unit_of_work() as uow:
             held, before = store.grant(uow, agreement_id), None
             if held is not None and held.expires_at is not None:
-                if runtime.clock() < held.expires_at - MARGIN:
+                if _is_running(runtime, held):
                     if held.remaining_micro >= charge:
                         return
                     before = held
                 held = None
-            if held is None:
-                wanted = max(charge, wanted, runtime.settings.grant_slice_micro)
-                held = HeldGrant(runtime.make_id(), charge, wanted, 0, None)
-                store.put_grant(uow, agreement_id, held)
-        grant = _call(runtime, agreement_id, held, before)
-        with runtime.database.unit_of_work() as uow:
+            wished = held or _note(uow, runtime, agreement_id, charge, wanted)
+        grant = _call(runtime, agreement_id, wished, before)
+        # the disk gets it with the record that spends it; else the same wish is asked for again
+        with runtime.database.unit_of_work(waits_for_disk=False) as uow:
             answered = replace(
-                held, remaining_micro=grant.amount_micro, expires_at=grant.expires_at
+                wished, remaining_micro=grant.amount_micro, expires_at=grant.expires_at
             )
             store.put_grant(uow, agreement_id, answered)
 
 
 def _call(
-    runtime: Runtime, agreement_id: AgreementId, held: HeldGrant, before: HeldGrant | None
+    runtime: Runtime, agreement_id: AgreementId, wished: HeldGrant, before: HeldGrant | None
 ) -> Grant:
-    """Ask for ``held``; if it is refused, ``before`` still pays for what costs less."""
+    """Ask for ``wished``; if it is refused, ``before`` still pays for what costs less."""
     clearing = runtime.settings.clearing_url.rstrip("/")
     wish = GrantRequest(
-        grant_id=held.grant_id,
+        grant_id=wished.grant_id,
         agreement_id=agreement_id,
-        minimum_micro=held.minimum_micro,
-        wanted_micro=held.wanted_micro,
+        minimum_micro=wished.minimum_micro,
+        wanted_micro=wished.wanted_micro,
     )
     try:
         answer = runtime.client.call_json(

@@ -108,6 +108,7 @@ def record(
         uow, runtime, use.agreement.id, cost.charge_micro
     )
     if not is_covered:
+        grants.note_first_wish(uow, runtime, use.agreement.id, cost.charge_micro)
         return NeedsGrant(cost.charge_micro)
     stored = Stored(
         UsageRecord(

@@ -37,6 +37,7 @@ class Negotiation:
 
     ``offer`` is the offer as last proposed; ``agreement`` the one that was sent or received.
     ``rounds`` are all proposals in their order, the listing first where we know it.
+    ``starts_transfer``: we ask for a transfer process as soon as it is final (consumer).
     """
 
     side: Side
@@ -53,6 +54,7 @@ class Negotiation:
     reason: str | None = None
     reason_code: str | None = None
     rounds: tuple[Round, ...] = ()
+    starts_transfer: bool = False
 
     @property
     def pid(self) -> ProcessId:

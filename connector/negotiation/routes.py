@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from connector.dsp.edge import BodyDep, DspCallerDep, DspError, DspRouter, ErrorType, receive
+from connector.dsp.edge import BodyDep, DspCallerDep, DspError, ErrorType, receive
 from connector.negotiation import service
 from connector.negotiation.machine import Message
 from connector.negotiation.model import Negotiation
 from connector.runtime import Runtime, get_runtime
 from connector.side import Side
+from databank.kit.routes import Router
 from schemas.dsp import negotiation as wire
 
-router = DspRouter(prefix="/dsp/2025-1/negotiations", tags=["dsp negotiation"])
+router = Router(prefix="/dsp/2025-1/negotiations", tags=["dsp negotiation"])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 NEGOTIATION = ErrorType.NEGOTIATION
 

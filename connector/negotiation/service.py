@@ -29,6 +29,7 @@ from connector.outbox.model import Kind, OutgoingMessage
 from connector.outbox.service import enqueue
 from connector.runtime import Runtime
 from connector.side import IllegalTransitionError, Side
+from connector.transfer import service as transferring
 from databank.kit.db import UnitOfWork
 from schemas.dsp import negotiation as wire
 from schemas.dsp.message import Message as WireMessage
@@ -78,6 +79,7 @@ def start(
         state=step(None, Side.CONSUMER, Message.REQUEST),
         updated_at=now,
         rounds=(Round(Side.PROVIDER, listed, now), Round(Side.CONSUMER, offer, now)),
+        starts_transfer=request.starts_transfer,
     )
     message = initial_request(negotiation, callback_address=runtime.dsp_url)
     if not store.add(uow, negotiation):  # the same form came twice
@@ -439,6 +441,8 @@ def _conclude(uow: UnitOfWork, runtime: Runtime, final: Negotiation) -> None:
             body=record.to_json(),
         ),
     )
+    if final.starts_transfer:
+        transferring.request(uow, runtime, agreement, peer_url=final.peer_url)
 
 
 def _save(uow: UnitOfWork, runtime: Runtime, negotiation: Negotiation) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Index,
     Row,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     bindparam,
+    false,
     insert,
     or_,
     update,
@@ -52,6 +54,9 @@ class NegotiationRow(SQLModel, table=True):
     reason_code: str | None = None
     rounds_json: str = Field(sa_column=Column(Text, nullable=False, server_default="[]"))
     updated_at: datetime = Field(sa_column=Column(UtcTime, nullable=False, index=True))
+    starts_transfer: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
 
 
 def _dump(value: dict[str, Any] | None) -> str | None:
@@ -85,6 +90,7 @@ def _values(negotiation: Negotiation) -> dict[str, Any]:
         "reason_code": negotiation.reason_code,
         "rounds_json": _dump_rounds(negotiation.rounds),
         "updated_at": negotiation.updated_at,
+        "starts_transfer": negotiation.starts_transfer,
     }
 
 
@@ -104,6 +110,7 @@ def _from_row(row: NegotiationRow | Row[Any]) -> Negotiation:
         reason_code=row.reason_code,
         rounds=_load_rounds(row.rounds_json),
         updated_at=row.updated_at,
+        starts_transfer=bool(row.starts_transfer),
     )
 
 

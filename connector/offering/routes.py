@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 from fastapi import Depends, Header, Query, Response
 
-from connector.dsp.edge import BodyDep, DspCallerDep, DspRouter, ErrorType, receive
+from connector.dsp.edge import BodyDep, DspCallerDep, ErrorType, receive
 from connector.offering import service
 from connector.runtime import Runtime, get_runtime
+from databank.kit.routes import Router
 from schemas.dsp.catalog import CatalogRequestMessage
 from schemas.dsp.version import WELL_KNOWN_PATH, version_document
 
-router = DspRouter(tags=["dsp catalog"])
+router = Router(tags=["dsp catalog"])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 

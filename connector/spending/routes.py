@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from connector.runtime import Runtime, get_runtime
 from connector.spending import service
 from databank.kit.app import AdminDep, UowDep
+from databank.kit.routes import Router
 from schemas.ids import AgreementId
 from schemas.spending import Spending, SpendingLimit
 
-router: Final = APIRouter(prefix="/management", tags=["management"], dependencies=[AdminDep])
+router: Final = Router(prefix="/management", tags=["management"], dependencies=[AdminDep])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 
 

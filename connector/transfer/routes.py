@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from connector.dsp.edge import BodyDep, DspCallerDep, DspRouter, ErrorType, receive
+from connector.dsp.edge import BodyDep, DspCallerDep, ErrorType, receive
 from connector.runtime import Runtime, get_runtime
 from connector.transfer import service
 from connector.transfer.machine import Message
 from connector.transfer.model import TransferProcess
+from databank.kit.routes import Router
 from schemas.dsp import transfer as wire
 
-router = DspRouter(prefix="/dsp/2025-1/transfers", tags=["dsp transfer"])
+router = Router(prefix="/dsp/2025-1/transfers", tags=["dsp transfer"])
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
 TRANSFER = ErrorType.TRANSFER
 

@@ -50,9 +50,9 @@ def request(
         agreement: The agreement; we are its consumer.
         peer_url: The provider's DSP base.
     """
-    for process in store.running(uow, agreement.id):
-        if process.side is Side.CONSUMER:
-            return process
+    known = running_as_consumer(uow, agreement.id)
+    if known is not None:
+        return known
     consumer_pid = ProcessId(runtime.make_id())
     process = TransferProcess(
         side=Side.CONSUMER,
@@ -74,6 +74,12 @@ def request(
     _save(uow, runtime, process)
     _send(uow, runtime, process, "/transfers/request", message)
     return process
+
+
+def running_as_consumer(uow: UnitOfWork, agreement_id: AgreementId) -> TransferProcess | None:
+    """Return the transfer process that we have asked for under an agreement and that runs."""
+    found = store.running(uow, agreement_id)
+    return next((process for process in found if process.side is Side.CONSUMER), None)
 
 
 def _wanted_format(agreement: Agreement) -> str:

@@ -216,8 +216,12 @@ class Suppliers:
         listing = found.listing.model_copy(update={"dataset": self._bought[agreement_id]})
         return replace(found, listing=listing)
 
-    def negotiate(self, listing: Listing, proposal: Proposal | None = None) -> NegotiationView:
+    def negotiate(
+        self, listing: Listing, proposal: Proposal | None = None, *, starts_transfer: bool = False
+    ) -> NegotiationView:
         """Ask for a listing's offer, as it stands or on other terms.
+
+        With ``starts_transfer``, its transfer process begins with the agreement.
 
         Returns once it is over, or it is our turn again, or people at the supplier have to answer.
         """
@@ -229,6 +233,7 @@ class Suppliers:
             proposal=proposal,
             dataset_title=listing.dataset.title.ko[:TITLE_CHARS_MAX],
             dataset=listing.dataset.model_copy(update={"sample": (), "sample_columns": ()}),
+            starts_transfer=starts_transfer,
         )
         answer = self.management.post("/management/negotiations", body.to_json())
         is_rule = listing.approval is Approval.AUTOMATIC or (
@@ -252,7 +257,7 @@ class Suppliers:
             NegotiationPendingError: People at the supplier have to answer first.
             NegotiationFailedError: The supplier ended it, or it takes too long.
         """
-        view = self.negotiate(listing)
+        view = self.negotiate(listing, starts_transfer=True)
         if view.state == "FINALIZED" and view.agreement_id is not None:
             self.start_transfer(view.agreement_id)
             return view.agreement_id

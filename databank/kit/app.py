@@ -137,12 +137,13 @@ def problem_response(problem: ProblemError) -> JSONResponse:
     )
 
 
-def _on_problem(_: Request, error: Exception) -> Response:
+# Asynchronous, so that no answer passes through a thread for what only writes it.
+async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
     return problem_response(error)
 
 
-def _on_invalid(_: Request, error: Exception) -> Response:
+async def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     places = [
         {"where": ".".join(str(part) for part in e["loc"]), "what": str(e["msg"])}
@@ -158,7 +159,7 @@ def _on_invalid(_: Request, error: Exception) -> Response:
     )
 
 
-def _on_unstorable(request: Request, error: Exception) -> Response:
+async def _on_unstorable(request: Request, error: Exception) -> Response:
     log.warning("value_refused", path=request.url.path, error=type(error.__cause__).__name__)
     return problem_response(
         InvalidRequestError(
@@ -168,7 +169,7 @@ def _on_unstorable(request: Request, error: Exception) -> Response:
     )
 
 
-def _on_http_error(_: Request, error: Exception) -> Response:
+async def _on_http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     body = {
         "type": "about:blank",
@@ -179,12 +180,12 @@ def _on_http_error(_: Request, error: Exception) -> Response:
     return JSONResponse(body, error.status_code, media_type=PROBLEM, headers=error.headers)
 
 
-def _on_disconnect(request: Request, _: Exception) -> Response:
+async def _on_disconnect(request: Request, _: Exception) -> Response:
     log.info("client_went_away", path=request.url.path)
     return Response(status_code=499)
 
 
-def _on_bug(request: Request, error: Exception) -> Response:
+async def _on_bug(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, exc_info=error)
     body = {
         "type": "urn:idb:problem:internal",

@@ -81,6 +81,23 @@ def first_byte(market: Market, connection: HTTPConnection) -> tuple[float, float
     return 1000 * (finalized - began), 1000 * (at_start - began), 1000 * (ended - began)
 
 
+def first_byte_at_once(market: Market, connection: HTTPConnection) -> tuple[float, float]:
+    """Have the transfer begin with the agreement, and read; return the milliseconds to both."""
+    body = {**market.request("shift").to_json(), "starts_transfer": True}
+    api = market.town.api("buyer")
+    began = time.perf_counter()
+    view = NegotiationView.model_validate(api.post("/management/negotiations", body))
+    shown = api.get(f"/management/negotiations/{view.pid}", wait_seconds=30)
+    finalized = time.perf_counter()
+    assert shown["state"] == "FINALIZED", shown
+    path = f"/management/agreements/{shown['agreement_id']}/data"
+    response = _first_answer(connection, path, market.town["buyer"].token)
+    assert len(response.read(1)) == 1
+    ended = time.perf_counter()
+    response.read()
+    return 1000 * (finalized - began), 1000 * (ended - began)
+
+
 def _first_answer(connection: HTTPConnection, path: str, token: str) -> HTTPResponse:
     """Ask until both parties' reports have reached clearing: it holds the money only then."""
 
@@ -102,9 +119,12 @@ def test_to_the_first_byte(market: Market, figures: Figures) -> None:
         for _ in range(WARM_UP):
             first_byte(market, connection)
         taken = [first_byte(market, connection) for _ in range(CONTRACTS)]
+        at_once = [first_byte_at_once(market, connection)[1] for _ in range(CONTRACTS)]
     names = ("FINALIZED", "STARTED", "the first byte of data")
     for name, values in zip(names, zip(*taken, strict=True), strict=True):
         figures.add(Figure("Negotiation", f"request to {name}, in one go", "ms", values))
+    name = "request to the first byte of data, the transfer begun with the agreement"
+    figures.add(Figure("Negotiation", name, "ms", at_once))
 
 
 async def negotiate_all(market: Market, count: int) -> list[float]:

@@ -54,6 +54,7 @@ def negotiate(node: Node, provider: Node, published: Published) -> str:
         offer_id=published.offer_id,
         policy=published.offer(),
         dataset_title=published.dataset.title.ko,
+        starts_transfer=True,
     )
     url = f"{provider.ground.url}/dsp/2025-1"
     with node.runtime.database.unit_of_work() as uow:

@@ -15,7 +15,6 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -26,7 +25,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import event
 
 from connector.app import create_context, create_courier, create_runtime
-from connector.dsp.edge import DspError, open_caller
+from connector.dsp.edge import DspError
 from connector.negotiation.routes import router as negotiation_router
 from connector.outbox.courier import Courier
 from connector.outbox.model import QueuedMessage
@@ -112,7 +111,7 @@ class Node:
         self.runtime = replace(made, make_id=ground.make_id)
         self.courier = create_courier(self.runtime)
         state = SimpleNamespace(runtime=self.runtime, context=create_context(self.runtime))
-        self._app = SimpleNamespace(state=state)
+        self._app = SimpleNamespace(state=state, dependency_overrides={})
         self._watch(self.lives)
         self.is_up, self._left = True, None
 
@@ -169,7 +168,7 @@ class Node:
         known: dict[str, Any] = {
             "runtime": self.runtime,
             "body": request.content,
-            "caller": partial(open_caller, Request(scope)),
+            "caller": Request(scope),
             **match.groupdict(),
         }
         names = inspect.signature(route.endpoint).parameters

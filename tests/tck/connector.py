@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,7 +13,7 @@ from pydantic import BaseModel
 
 from connector.agreement import store as agreements
 from connector.app import create_app
-from connector.dsp.edge import CallerOpener, get_dsp_caller
+from connector.dsp.edge import get_dsp_caller
 from connector.negotiation import service as negotiating
 from connector.runtime import Deciders, Runtime, get_runtime
 from connector.settings import ConnectorSettings, IdentityCheck
@@ -112,11 +110,7 @@ def make_app(folder: Path, *, port: int, peer_url: str, pause_seconds: float) ->
         registered_at=NOW,
     )
 
-    async def known_caller(request: Request) -> CallerOpener:
-        return partial(opened, request)
-
-    @contextmanager
-    def opened(request: Request) -> Iterator[Caller]:
+    def known_caller(request: Request) -> Iterator[Caller]:
         if request.headers.get("authorization") != AUTHORIZATION:
             raise NotAuthenticatedError(ko="시험 도구가 아닙니다.", en="This is not the kit.")
         with get_context(request).database.unit_of_work() as uow:

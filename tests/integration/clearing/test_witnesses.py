@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from clearing.bundle.verify import BadBundleError, verify_bundle
 from clearing.settings import ClearingSettings
@@ -191,6 +192,30 @@ def test_nothing_is_added_before_the_quorum_has_answered(town: Town) -> None:
             lambda: bank.call(curator, "POST", "/agreements", json=told).status_code == 200,
             "a witness has answered",
         )
+
+
+def test_a_witness_that_has_not_joined_is_no_news_until_it_is_missed(town: Town) -> None:
+    dids = {each.url.rstrip("/"): each.runtime.did for each in town.witnesses}
+    late = town.registry.participants.pop(dids[town.urls[1]])
+
+    def troubles(bank: Bank) -> list[str | None]:
+        listed = bank.http.get(f"{bank.url}/log/witnesses").json()["witnesses"]
+        return [each.get("trouble") for each in listed]
+
+    def missed() -> set[str]:
+        return {str(each["witness"]) for each in logged if each["log_level"] == "warning"}
+
+    with capture_logs() as logged, town.bank() as bank:
+        wait_until(lambda: troubles(bank) == [None, "not an active participant"], "one cosigns")
+        assert not missed()
+        bank.registry[late.id] = late
+        wait_until(lambda: count_of(bank) == 2, "the other has joined, and cosigns")
+        assert not missed()
+        del bank.registry[late.id]
+        steel, curator = company("steel", "광양제철"), company("curator", "큐레이터")
+        bank.join(steel, curator)
+        bank.agree(agreement(steel, curator, plan(per_query=10)), steel, curator)
+        wait_until(lambda: missed() == {town.urls[1]}, "it is missed")
 
 
 def test_the_log_waits_when_witnesses_stay_away_too_long(town: Town) -> None:

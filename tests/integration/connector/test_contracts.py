@@ -90,6 +90,21 @@ def test_an_offer_taken_as_it_stands_is_agreed_and_started(
     assert again["pid"] == transfer["pid"]
 
 
+def test_a_transfer_begins_with_the_agreement_where_that_is_asked_for(
+    supplier: Running, buyer: Running
+) -> None:
+    published = publish(supplier.runtime, "energy")
+    without = negotiate(buyer, supplier, published)["agreement_id"]
+    agreed = negotiate(buyer, supplier, published, starts_transfer=True)["agreement_id"]
+    with buyer.runtime.database.unit_of_work() as uow:
+        assert transfer_store.running(uow, without) == []
+        [process] = transfer_store.running(uow, agreed)
+    path = f"/transfers/{process.pid}?wait_seconds=20"
+    assert buyer.manage("GET", path).json()["state"] == "STARTED"
+    asked = buyer.manage("POST", "/transfers", json={"agreement_id": agreed}).json()
+    assert asked["pid"] == process.pid
+
+
 def test_other_terms_than_the_listed_are_refused_with_a_reason(
     supplier: Running, buyer: Running
 ) -> None:

@@ -14,12 +14,14 @@ import pytest
 
 from connector.dataplane.access import Access, PolicyDeniedError, load
 from connector.dataplane.service import SLICE_BYTES, stream_file
+from connector.metering import store as meter
 from connector.transfer import store as transfers
 from databank.kit.app import Caller
 from databank.kit.clock import new_urn
 from schemas.dsp.transfer import DataAddress
 from schemas.ids import AgreementId
 from schemas.price import PriceComponent, PriceKind, PricePlan
+from schemas.problem import RemoteUnavailableError
 from schemas.terms import Mode, Terms
 from tests.support.connectors import Registry, Running, connector
 from tests.support.use import (
@@ -33,6 +35,7 @@ from tests.support.use import (
 )
 
 PER_ROW = PricePlan(components=(PriceComponent(kind=PriceKind.PER_ROW, amount_micro=1_000),))
+TEN = "SELECT kwh FROM $data LIMIT 10"
 SUM = "SELECT sum(kwh) AS s, count(*) AS n FROM $data"
 
 
@@ -238,6 +241,63 @@ def ask_with(supplier: Running, buyer: Running, sql: str) -> Callable[[str], htt
         return supplier.http.post(url, json=body, headers=headers)
 
     return ask
+
+
+def read_with(supplier: Running, buyer: Running) -> Callable[[str], int]:
+    """Return what reads a range from the supplier, each time under the same token of the buyer."""
+    process = buyer.manage("GET", "/agreements").json()["agreements"][0]["transfer_pid"]
+    with buyer.runtime.database.unit_of_work() as uow:
+        found = transfers.get(uow, process)
+    assert found is not None
+    address = DataAddress.model_validate(found.data_address)
+    headers = buyer.runtime.client.authorization(
+        supplier.runtime.did, access_token=address.value("authorization")
+    )
+    url = str(address.value("endpoint"))
+    return lambda span: supplier.http.get(url, headers={**headers, "Range": span}).status_code
+
+
+def test_a_token_reads_once_whatever_becomes_of_it(supplier: Running, buyer: Running) -> None:
+    made = contract(buyer, supplier, put_file(supplier))
+    assert made.read(Range="bytes=0-9").status_code == 206
+    before = len(made.decisions(supplier))
+    good, outside = read_with(supplier, buyer), read_with(supplier, buyer)
+    assert [good("bytes=0-9"), good("bytes=0-9")] == [206, 401]
+    assert [outside("bytes=99999999999-"), outside("bytes=0-9")] == [416, 401]
+    at_once = read_with(supplier, buyer)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: at_once("bytes=0-9"), range(8)))
+    assert sorted(answers) == [206, *[401] * 7]
+    assert len(made.decisions(supplier)) == before + 2
+
+
+def test_a_wish_for_a_grant_is_asked_again_under_its_id_until_it_is_answered(
+    supplier: Running, buyer: Running, clearing: str
+) -> None:
+    made = contract(buyer, supplier, put_file(supplier, plan=PER_ROW))
+    deposit(clearing, buyer, 10_000)
+    wait_until(lambda: made.query(TEN).status_code == 200, "clearing knows the agreement")
+    with supplier.runtime.database.unit_of_work() as uow:
+        meter.drop_grant(uow, AgreementId(made.agreement_id))
+    asked: list[str] = []
+    call = supplier.runtime.client.call_json
+
+    def lost(method: str, url: str, **options: Any) -> dict[str, Any]:
+        asked.append(options["json"]["grant_id"])
+        if len(asked) == 1:
+            call(method, url, **options)  # clearing has answered, and the answer is lost
+            raise RemoteUnavailableError(ko="끊김", en="broken off", retryable=True)
+        return call(method, url, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supplier.runtime.client, "call_json", lost)
+        assert made.query(TEN).status_code == 503
+        with supplier.runtime.database.unit_of_work() as uow:
+            wished = meter.grant(uow, AgreementId(made.agreement_id))
+        assert wished is not None
+        assert (wished.grant_id, wished.expires_at) == (asked[0], None)
+        assert made.query(TEN).status_code == 200
+    assert asked == [wished.grant_id] * 2
 
 
 def test_a_token_starts_one_query_whatever_becomes_of_it(supplier: Running, buyer: Running) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from databank.kit.app import AdminDep, CallerDep, Context, UowDep, create_base_app
 from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from databank.kit.directory import Directory
+from databank.kit.routes import Router
 from databank.kit.store import SeenTokenRow
 from schemas.ids import ParticipantId, did_web
 from schemas.participant import Jwk, Participant, Role, Status
@@ -74,8 +75,8 @@ ALICE, PAUSED, REVOKED = (
 )
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> FastAPI:
+@pytest.fixture(params=[APIRouter, Router])
+def app(tmp_path: Path, request: pytest.FixtureRequest) -> FastAPI:
     database = Database(f"sqlite:///{tmp_path / 'kit.db'}")
     SeenTokenRow.metadata.tables["seen_token"].create(database.engine)
     known = {peer.did: peer.participant for peer in (ALICE, PAUSED, REVOKED)}
@@ -83,21 +84,23 @@ def app(tmp_path: Path) -> FastAPI:
     directory = Directory(known.get, clock=clock, max_age_seconds=5, grace_seconds=60)
     context = Context(US, generate_key(US).public, database, directory, clock, "admin-secret")
     app = create_base_app("test", context, body_bytes_max=2048)
+    router: APIRouter = request.param()
 
-    @app.post("/echo")
+    @router.post("/echo")
     def echo(body: Body, caller: CallerDep) -> dict[str, Any]:
         if body.number < 0:
             raise ConflictError(ko="음수입니다.", en="Negative.", number=body.number)
         return {"from": caller.participant.id, "number": body.number}
 
-    @app.get("/bug")
+    @router.get("/bug")
     def bug(uow: UowDep) -> None:
         raise RuntimeError(f"a secret detail of {uow}")
 
-    @app.get("/admin", dependencies=[AdminDep])
+    @router.get("/admin", dependencies=[AdminDep])
     def admin() -> dict[str, bool]:
         return {"ok": True}
 
+    app.include_router(router)
     return app
 
 
