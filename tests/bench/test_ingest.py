@@ -24,7 +24,7 @@ from databank.kit.clock import new_secret
 from databank.kit.db import Database
 from schemas.bank import AgreementRecord, DepositRequest
 from schemas.signature import generate_key
-from schemas.usage import ARROW_SCHEMA
+from schemas.usage import PLAIN_SCHEMA
 from tests.support.bank import (
     NOON,
     Bank,
@@ -44,8 +44,8 @@ AGREEMENTS: Final = 10
 DEPOSIT_WON: Final = 10**9
 PRICES: Final = plan(per_row=1)
 SENDERS: Final = 8
-NAMES: Final = ARROW_SCHEMA.names
-TEXTS: Final = {f.name for f in ARROW_SCHEMA if f.type == pa.string()}
+NAMES: Final = PLAIN_SCHEMA.names
+TEXTS: Final = {f.name for f in PLAIN_SCHEMA if f.type == pa.string()}
 _STORE: Final = text("INSERT INTO bare (body) VALUES (:body)")
 Batches = list[tuple[str, bytes]]
 
