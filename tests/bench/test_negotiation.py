@@ -9,7 +9,7 @@ from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -31,13 +31,9 @@ MESSAGES: Final = 5  # the buyer's own call, and four of DSP: each is answered, 
 def negotiate(market: Market) -> float:
     """Negotiate once; return the milliseconds until the buyer sees FINALIZED."""
     body = market.request("shift").to_json()
-    api = market.town.api("buyer")
     began = time.perf_counter()
-    view = NegotiationView.model_validate(api.post("/management/negotiations", body))
-    shown = api.get(f"/management/negotiations/{view.pid}", wait_seconds=30)
-    taken = 1000 * (time.perf_counter() - began)
-    assert shown["state"] == "FINALIZED", shown
-    return taken
+    agree(market, body)
+    return 1000 * (time.perf_counter() - began)
 
 
 def floor(connection: HTTPConnection, database: sqlite3.Connection) -> float:
@@ -60,41 +56,46 @@ def open_durable(path: Path) -> sqlite3.Connection:
     return database
 
 
-def first_byte(market: Market, connection: HTTPConnection) -> tuple[float, float, float]:
-    """Negotiate, transfer and read; return the milliseconds to each of the three."""
-    body = market.request("shift").to_json()
+def agree(market: Market, body: dict[str, Any]) -> str:
+    """Ask, and wait until the agreement is final; return its id."""
     api = market.town.api("buyer")
-    began = time.perf_counter()
     view = NegotiationView.model_validate(api.post("/management/negotiations", body))
     shown = api.get(f"/management/negotiations/{view.pid}", wait_seconds=30)
-    finalized = time.perf_counter()
     assert shown["state"] == "FINALIZED", shown
-    asked = api.post("/management/transfers", {"agreement_id": shown["agreement_id"]})
-    started = api.get(f"/management/transfers/{asked['pid']}", wait_seconds=30)
-    at_start = time.perf_counter()
-    assert started["state"] == "STARTED", started
-    path = f"/management/agreements/{shown['agreement_id']}/data"
+    return str(shown["agreement_id"])
+
+
+def read_first(market: Market, connection: HTTPConnection, agreement_id: str) -> float:
+    """Read the data; return when the first byte was there."""
+    path = f"/management/agreements/{agreement_id}/data"
     response = _first_answer(connection, path, market.town["buyer"].token)
     assert len(response.read(1)) == 1
     ended = time.perf_counter()
     response.read()
+    return ended
+
+
+def first_byte(market: Market, connection: HTTPConnection) -> tuple[float, float, float]:
+    """Negotiate, transfer and read; return the milliseconds to each of the three."""
+    api = market.town.api("buyer")
+    began = time.perf_counter()
+    agreement_id = agree(market, market.request("shift").to_json())
+    finalized = time.perf_counter()
+    asked = api.post("/management/transfers", {"agreement_id": agreement_id})
+    started = api.get(f"/management/transfers/{asked['pid']}", wait_seconds=30)
+    at_start = time.perf_counter()
+    assert started["state"] == "STARTED", started
+    ended = read_first(market, connection, agreement_id)
     return 1000 * (finalized - began), 1000 * (at_start - began), 1000 * (ended - began)
 
 
 def first_byte_at_once(market: Market, connection: HTTPConnection) -> tuple[float, float]:
     """Have the transfer begin with the agreement, and read; return the milliseconds to both."""
     body = {**market.request("shift").to_json(), "starts_transfer": True}
-    api = market.town.api("buyer")
     began = time.perf_counter()
-    view = NegotiationView.model_validate(api.post("/management/negotiations", body))
-    shown = api.get(f"/management/negotiations/{view.pid}", wait_seconds=30)
+    agreement_id = agree(market, body)
     finalized = time.perf_counter()
-    assert shown["state"] == "FINALIZED", shown
-    path = f"/management/agreements/{shown['agreement_id']}/data"
-    response = _first_answer(connection, path, market.town["buyer"].token)
-    assert len(response.read(1)) == 1
-    ended = time.perf_counter()
-    response.read()
+    ended = read_first(market, connection, agreement_id)
     return 1000 * (finalized - began), 1000 * (ended - began)
 
 
