@@ -26,7 +26,7 @@ from clearing.disputes.refund import (
     remaining_of,
     scaled,
 )
-from clearing.ledger.entries import Wallet, entry_id
+from clearing.ledger.entries import Wallet, entry_id, reversal_id
 from clearing.ledger.model import (
     AccountId,
     Book,
@@ -138,7 +138,7 @@ def end(uow: UnitOfWork, dispute: Dispute, refund: int, *, now: datetime) -> tup
     ids = {leg.account_id for leg in touched} | {id_ for w in wallets for id_ in w.accounts}
     books = _open(uow, ids, now=now)
     for hold in holds:
-        id_ = entry_id(hold.book, Kind.REVERSAL, hold.id)
+        id_ = reversal_id(hold.book, hold.id)
         books.post(reverse(hold, id_=id_, occurred_at=now, memo=dispute.id))
     approved = reserved(uow)
     for part, legs in refunds:

@@ -94,6 +94,11 @@ def entry_id(book: Book, kind: Kind, *cause: object) -> EntryId:
     return EntryId(f"{book}:{kind}:{hashlib.sha256(text.encode()).hexdigest()[:32]}")
 
 
+def reversal_id(book: Book, undone: EntryId) -> EntryId:
+    """Return the id of the entry that undoes another."""
+    return entry_id(book, Kind.REVERSAL, undone)
+
+
 def bank_account(book: Book) -> AccountId:
     """Return the operator's bank account in a book."""
     return account_id(book, Code.BANK, OPERATOR)
@@ -144,30 +149,28 @@ def paid_entry(
     book: Book, owner_id: ParticipantId, amount: int, *, payment_id: str, now: datetime
 ) -> Entry:
     """The bank has paid what was in transit."""
-    return Entry(
-        id=entry_id(book, Kind.PAID, payment_id),
-        book=book,
-        kind=Kind.PAID,
-        legs=(
-            Leg(account_id(book, Code.IN_TRANSIT, owner_id), Side.DEBIT, amount),
-            Leg(bank_account(book), Side.CREDIT, amount),
-        ),
-        occurred_at=now,
-        counterparty=BANK,
-        memo=payment_id,
-    )
+    from_ = account_id(book, Code.IN_TRANSIT, owner_id)
+    return _left_bank(Kind.PAID, book, from_, amount, payment_id=payment_id, now=now)
 
 
 def return_fee_entry(
     book: Book, owner_id: ParticipantId, amount: int, *, payment_id: str, now: datetime
 ) -> Entry:
     """반송 수수료: of a payment that came back a bank has kept this; who bears it is open."""
+    from_ = account_id(book, Code.RETURN_FEE, owner_id)
+    return _left_bank(Kind.RETURN_FEE, book, from_, amount, payment_id=payment_id, now=now)
+
+
+def _left_bank(
+    kind: Kind, book: Book, from_: AccountId, amount: int, *, payment_id: str, now: datetime
+) -> Entry:
+    """Money has left the operator's bank account, at the expense of another account."""
     return Entry(
-        id=entry_id(book, Kind.RETURN_FEE, payment_id),
+        id=entry_id(book, kind, payment_id),
         book=book,
-        kind=Kind.RETURN_FEE,
+        kind=kind,
         legs=(
-            Leg(account_id(book, Code.RETURN_FEE, owner_id), Side.DEBIT, amount),
+            Leg(from_, Side.DEBIT, amount),
             Leg(bank_account(book), Side.CREDIT, amount),
         ),
         occurred_at=now,

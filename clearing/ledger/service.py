@@ -14,6 +14,7 @@ from clearing.ledger.entries import (
     deposit_entry,
     entry_id,
     expire_entry,
+    reversal_id,
     settle_entry,
 )
 from clearing.ledger.model import (
@@ -291,7 +292,7 @@ def reverse_deposit(uow: UnitOfWork, deposit_id: str, *, reason: str, now: datet
         )
     books = Books.open(uow, (leg.account_id for e in known for leg in e.legs), now=now)
     for entry in known:
-        id_ = entry_id(entry.book, Kind.REVERSAL, entry.id)
+        id_ = reversal_id(entry.book, entry.id)
         books.post(reverse(entry, id_=id_, occurred_at=now, memo=reason))
     books.save()
     owner = known[0].legs[1].account_id.split(":", 2)[2]

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from clearing.billing.service import changed_accounts
 from clearing.billing.store import profiles_of
 from clearing.closing.store import unfinished_periods
-from clearing.ledger.entries import bank_account, entry_id, payout_entry
-from clearing.ledger.model import Book, Code, EntryId, Kind, account_id
+from clearing.ledger.entries import bank_account, entry_id, payout_entry, reversal_id
+from clearing.ledger.model import Book, Code, Kind, account_id
 from clearing.ledger.service import BOOK_UNITS, Books
 from clearing.ledger.store import find_digests, lock_accounts
 from clearing.parties.store import find_parties
@@ -457,7 +457,7 @@ def payment_states(
         status = PaymentStatus.DRAFTED if payout.void_reason is None else PaymentStatus.VOID
         return dict.fromkeys(ids, status)
     paid = {id_: entry_id(Book.CASH, Kind.PAID, id_) for id_ in ids}
-    returned = {id_: reversal_id(Book.CASH, Kind.PAYOUT, id_) for id_ in ids}
+    returned = {id_: reversal_id(Book.CASH, entry_id(Book.CASH, Kind.PAYOUT, id_)) for id_ in ids}
     known = find_digests(uow, [*paid.values(), *returned.values()])
     return {
         id_: (PaymentStatus.RETURNED if paid[id_] in known else PaymentStatus.REJECTED)
@@ -467,8 +467,3 @@ def payment_states(
         else PaymentStatus.IN_TRANSIT
         for id_ in ids
     }
-
-
-def reversal_id(book: Book, kind: Kind, payment_id: str) -> EntryId:
-    """Return the id of the entry that takes a payment's entry back."""
-    return entry_id(book, Kind.REVERSAL, entry_id(book, kind, payment_id))

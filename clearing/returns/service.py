@@ -13,7 +13,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-from clearing.ledger.entries import bank_account, entry_id, fee_borne_entry, return_fee_entry
+from clearing.ledger.entries import (
+    bank_account,
+    entry_id,
+    fee_borne_entry,
+    return_fee_entry,
+    reversal_id,
+)
 from clearing.ledger.model import AccountId, Code, Entry, Kind, account_id, reverse
 from clearing.ledger.service import BOOK_UNITS, Books
 from clearing.ledger.store import find_entry
@@ -79,7 +85,7 @@ def _booked(uow: UnitOfWork, payment: Payment, *kinds: Kind) -> list[Entry]:
 
 def _undo(books: Books, entries: Iterable[Entry], memo: str, now: datetime) -> None:
     for entry in entries:
-        id_ = entry_id(entry.book, Kind.REVERSAL, entry.id)
+        id_ = reversal_id(entry.book, entry.id)
         books.post(reverse(entry, id_=id_, occurred_at=now, memo=memo))
 
 

@@ -197,7 +197,7 @@ def _book_all(
                 return [(r, _book(books, due, r, now)) for r in royalties], waiting
         except _WaitError as error:
             if error.curator_id in waiting:  # what is taken back does not fit either
-                raise LedgerBrokenError(str(error)) from None
+                raise LedgerBrokenError(f"royalties taken back: {error.curator_id}") from None
             waiting |= {error.curator_id}
 
 
